@@ -1,0 +1,368 @@
+/**
+ * The commit batch: guards, then intents. Pure over a `LogBatch`: no file is looked at here.
+ *
+ * Guards, all inside the one log transaction that also writes: the owner is still registered (one that was declared dead
+ * is fenced), nothing that the transaction touches is locked, every row that the plan stood on and every row that the
+ * transaction read is as it was. A guard that fails means that nothing happened.
+ */
+
+import { entriesDigest } from './collection-range.js';
+import { encodeCommitBatch, encodeMark } from './codec.js';
+import { StoreError } from './errors.js';
+import { absent, type Image } from './image.js';
+import {
+  entryKey,
+  entryLockKey,
+  type Folding,
+  u32Key,
+  pathKey,
+  subtreeRange,
+  transactionKey,
+} from './key.js';
+import type { LogBatch, LogView } from './log.js';
+import type { Operation, TrackedRead } from './operation.js';
+import { ancestors, rebase, type StorePath } from './path.js';
+import { type EntryChange, sequences, type Target, type TransactionNumber } from './record.js';
+import { entryRow, fileRow, type FileRow, lockRow, type LockRow, metaKeys, numberRow, textRow } from './rows.js';
+
+export type EntryOperation = Extract<Operation, { type: 'put' | 'delete' }>;
+
+export interface Proposal {
+  readonly number: TransactionNumber;
+  readonly targets: readonly Target[];
+  readonly entries: readonly EntryOperation[];
+  readonly reads: readonly TrackedRead[];
+  /** Revisions of the rows that the plan stood on. */
+  readonly planReads: ReadonlyMap<StorePath, number | undefined>;
+  readonly requiredRevisions: readonly { readonly path: StorePath; readonly revision: number }[];
+  /** Directories that move or go: nothing below them may be untrimmed. */
+  readonly vacated: readonly StorePath[];
+}
+
+export type Verdict =
+  | {
+      readonly kind: 'committed';
+      readonly revision: number;
+      readonly lockKeys: readonly Uint8Array[];
+      readonly entries: readonly EntryChange[];
+      /** Rows below removed directories, as they were: a roll-back writes them again. */
+      readonly buried: readonly FileRow[];
+    }
+  | { readonly kind: 'conflict'; readonly error: StoreError }
+  | { readonly kind: 'outdated' }
+  | { readonly kind: 'untrimmed'; readonly path: StorePath; readonly transaction: TransactionNumber }
+  | { readonly kind: 'locked'; readonly lock: LockRow };
+
+export interface CommitterIdentity {
+  readonly owner: number;
+  readonly bootId: string;
+  readonly mount: string;
+  readonly nowMs: number;
+}
+
+/** Checks all guards and, if they hold, writes the transaction's intents. */
+export function commitProposal(
+  batch: LogBatch,
+  proposal: Proposal,
+  folding: Folding,
+  identity: CommitterIdentity,
+): Verdict {
+  const refusal =
+    lockedBy(batch, proposal, folding) ?? changedSince(batch, proposal, folding) ?? untrimmed(batch, proposal, folding);
+  if (refusal !== undefined) return refusal;
+  return writeIntents(batch, proposal, folding, identity);
+}
+
+/** A fenced owner must not write: somebody has proven it dead and is cleaning up after it. */
+export function assertRegistered(batch: LogView, owner: number): void {
+  if (batch.get('owners', u32Key(owner)) !== undefined) return;
+  throw new StoreError('ERR_STORE_POISONED', 'This store was declared dead by another process', {
+    op: 'commit',
+    hint: 'Open the store again. Nothing of this transaction was written.',
+  });
+}
+
+export function isLocking(target: Target): boolean {
+  return target.action !== 'make-parent';
+}
+
+function isDirectoryChange(target: Pick<Target, 'action'>): boolean {
+  return target.action === 'move-directory' || target.action === 'remove-directory';
+}
+
+/** The first lock that stands in the way of these targets and entries. */
+export function lockedBy(
+  view: LogView,
+  proposal: {
+    readonly targets: readonly Pick<Target, 'action' | 'path' | 'from'>[];
+    readonly entries: readonly EntryOperation[];
+  },
+  folding: Folding,
+): { kind: 'locked'; lock: LockRow } | undefined {
+  const looked = new Set<StorePath>();
+  const look = (path: StorePath): LockRow | undefined => {
+    if (looked.has(path)) return undefined;
+    looked.add(path);
+    const key = pathKey(path, folding);
+    const value = view.get('locks', key);
+    return value === undefined ? undefined : lockRow.decode(key, value);
+  };
+  for (const target of proposal.targets) {
+    for (const path of target.from === undefined ? [target.path] : [target.path, target.from]) {
+      for (const at of [path, ...ancestors(path)]) {
+        const lock = look(at);
+        if (lock !== undefined) return { kind: 'locked', lock };
+      }
+      if (!isDirectoryChange(target)) continue;
+      const below = view.range('locks', { ...subtreeRange(path, folding), limit: 1 })[0];
+      if (below !== undefined) return { kind: 'locked', lock: lockRow.decode(below[0], below[1]) };
+    }
+  }
+  for (const entry of proposal.entries) {
+    const key = entryLockKey(entry.collection, entry.key);
+    const value = view.get('locks', key);
+    if (value !== undefined) return { kind: 'locked', lock: lockRow.decode(key, value) };
+  }
+  return undefined;
+}
+
+export function rowOf(view: LogView, path: StorePath, folding: Folding): FileRow | undefined {
+  const key = pathKey(path, folding);
+  const value = view.get('files', key);
+  return value === undefined ? undefined : fileRow.decode(key, value);
+}
+
+function changedSince(view: LogView, proposal: Proposal, folding: Folding): Verdict | undefined {
+  for (const { path, revision } of proposal.requiredRevisions) {
+    const found = rowOf(view, path, folding)?.revision;
+    if (found === revision) continue;
+    const error = new StoreError(
+      'ERR_CONFLICT',
+      `'${path}' is at revision ${found ?? 'none'}, not ${revision}`,
+      { op: 'commit', path, hint: 'Read the file again, then decide.' },
+    );
+    return { kind: 'conflict', error };
+  }
+  for (const read of proposal.reads) {
+    if (readStands(view, read, folding)) continue;
+    const what = 'path' in read ? read.path : `${read.collection}/${'key' in read ? read.key : '*'}`;
+    return { kind: 'conflict', error: conflict(what) };
+  }
+  for (const [path, revision] of proposal.planReads) {
+    if (rowOf(view, path, folding)?.revision !== revision) return { kind: 'outdated' };
+  }
+  return undefined;
+}
+
+export function conflict(what: string): StoreError {
+  return new StoreError('ERR_CONFLICT', `'${what}' changed since this transaction read it`, {
+    op: 'commit',
+    path: what,
+    hint: 'Run the transaction again on what is there now; transact() does so by itself.',
+  });
+}
+
+function readStands(view: LogView, read: TrackedRead, folding: Folding): boolean {
+  switch (read.kind) {
+    case 'file':
+    case 'directory':
+      return read.kind === 'directory' || rowOf(view, read.path, folding)?.revision === read.revision;
+    case 'entry': {
+      const key = entryKey(read.collection, read.key);
+      const value = view.get('entries', key);
+      return (value === undefined ? undefined : entryRow.decode(key, value).revision) === read.revision;
+    }
+    case 'entries':
+      return entriesDigest(view, read) === read.digest;
+  }
+}
+
+/** A directory leaves only when what was written below it needs no recovery any more. */
+function untrimmed(view: LogView, proposal: Proposal, folding: Folding): Verdict | undefined {
+  for (const directory of proposal.vacated) {
+    for (const row of rowsBelow(view, directory, folding)) {
+      const { owner, counter } = row.transaction;
+      if (view.get('log', transactionKey(owner, counter, sequences.commitBatch)) === undefined) continue;
+      return { kind: 'untrimmed', path: row.path, transaction: row.transaction };
+    }
+  }
+  return undefined;
+}
+
+export function rowsBelow(view: LogView, directory: StorePath, folding: Folding): FileRow[] {
+  return view
+    .range('files', subtreeRange(directory, folding))
+    .map(([key, value]) => fileRow.decode(key, value));
+}
+
+export function nextRevision(batch: LogBatch): number {
+  const value = batch.get('meta', metaKeys.revision);
+  const revision = (value === undefined ? 0 : (numberRow.decode(metaKeys.revision, value) as number)) + 1;
+  batch.put('meta', metaKeys.revision, numberRow.encode(metaKeys.revision, revision));
+  return revision;
+}
+
+function writeIntents(
+  batch: LogBatch,
+  proposal: Proposal,
+  folding: Folding,
+  identity: CommitterIdentity,
+): Verdict {
+  const { number, targets } = proposal;
+  const revision = nextRevision(batch);
+  const locks = new LockWriter(batch, number);
+  const entries = writeEntries(batch, proposal, revision, targets.length > 0 ? locks : undefined);
+  const buried: FileRow[] = [];
+  if (targets.length === 0) return { kind: 'committed', revision, lockKeys: [], entries, buried };
+  let tombstones = 0;
+  const bury = (path: StorePath): void => {
+    putFileRow(batch, { path, revision, transaction: number, image: absent }, folding);
+    const key = metaKeys.tombstone(revision, tombstones++);
+    batch.put('meta', key, textRow.encode(key, path));
+  };
+  for (const target of targets) {
+    if (!isLocking(target)) continue;
+    locks.add(pathKey(target.path, folding), target.path);
+    if (isDirectoryChange(target)) {
+      const left = target.from ?? target.path;
+      for (const row of rowsBelow(batch, left, folding)) {
+        bury(row.path);
+        if (target.action === 'remove-directory') buried.push(row);
+        if (target.action !== 'move-directory' || row.image.type === 'absent') continue;
+        const path = rebase(row.path, left, target.path);
+        putFileRow(batch, { path, revision, transaction: number, image: row.image }, folding);
+      }
+      if (target.from !== undefined) {
+        locks.add(pathKey(target.from, folding), target.from);
+        bury(target.from);
+      }
+    }
+    if (target.after.type === 'absent') bury(target.path);
+    else putFileRow(batch, { path: target.path, revision, transaction: number, image: target.after }, folding);
+  }
+  const [key, value] = encodeCommitBatch({
+    number,
+    begin: { kind: 'begin', bootId: identity.bootId, mount: identity.mount, startedAtMs: identity.nowMs },
+    targets,
+    revision,
+    entries,
+  });
+  batch.put('log', key, value);
+  return { kind: 'committed', revision, lockKeys: locks.keys, entries, buried };
+}
+
+export function putFileRow(batch: LogBatch, row: FileRow, folding: Folding): void {
+  const key = pathKey(row.path, folding);
+  batch.put('files', key, fileRow.encode(key, row));
+}
+
+class LockWriter {
+  readonly keys: Uint8Array[] = [];
+  readonly #batch: LogBatch;
+  readonly #transaction: TransactionNumber;
+
+  constructor(batch: LogBatch, transaction: TransactionNumber) {
+    this.#batch = batch;
+    this.#transaction = transaction;
+  }
+
+  add(key: Uint8Array, what: string): void {
+    this.keys.push(key);
+    this.#batch.put(
+      'locks',
+      key,
+      lockRow.encode(key, { what, transaction: this.#transaction, blocked: false }),
+    );
+  }
+}
+
+function writeEntries(
+  batch: LogBatch,
+  proposal: Proposal,
+  revision: number,
+  locks: LockWriter | undefined,
+): EntryChange[] {
+  const changes: EntryChange[] = [];
+  for (const operation of proposal.entries) {
+    const { collection, key } = operation;
+    const at = entryKey(collection, key);
+    const old = batch.get('entries', at);
+    if (operation.type === 'put') {
+      batch.put('entries', at, entryRow.encode(at, { revision, value: operation.value }));
+    } else {
+      batch.delete('entries', at);
+    }
+    if (locks === undefined) continue;
+    changes.push({ collection, key, ...(old === undefined ? {} : { old }) });
+    locks.add(entryLockKey(collection, key), `${collection}/${key}`);
+  }
+  return changes;
+}
+
+/** A transaction whose targets all hold their after-images, waiting to be recorded as such. */
+export interface AppliedMark {
+  readonly number: TransactionNumber;
+  readonly lockKeys: readonly Uint8Array[];
+}
+
+export function writeApplied(batch: LogBatch, marks: readonly AppliedMark[], bootId: string): void {
+  for (const mark of marks) {
+    const [key, value] = encodeMark(mark.number, { kind: 'applied', bootId });
+    batch.put('log', key, value);
+    for (const lock of mark.lockKeys) batch.delete('locks', lock);
+  }
+}
+
+/**
+ * The batch that ends a roll-back: `abort`, a new revision with the old images, the entries' old values, unlocked. The
+ * roll-back made every target durable before; only the names in the staging areas are still to be removed.
+ */
+export function writeAbort(
+  batch: LogBatch,
+  rolledBack: {
+    readonly mark: AppliedMark;
+    readonly targets: readonly Target[];
+    readonly entries: readonly EntryChange[];
+    /** Rows below removed directories, as they were. */
+    readonly buried: readonly FileRow[];
+  },
+  folding: Folding,
+): number {
+  const { mark, targets, entries } = rolledBack;
+  const revision = nextRevision(batch);
+  const rows: { path: StorePath; image: Image }[] = rolledBack.buried.map(({ path, image }) => ({ path, image }));
+  for (const target of targets) {
+    if (!isLocking(target)) continue;
+    if (target.action === 'move-directory' && target.from !== undefined) {
+      for (const row of rowsBelow(batch, target.path, folding)) {
+        rows.push({ path: rebase(row.path, target.path, target.from), image: row.image });
+        rows.push({ path: row.path, image: absent });
+      }
+      rows.push({ path: target.path, image: absent }, { path: target.from, image: target.after });
+    } else {
+      rows.push({ path: target.path, image: target.before });
+    }
+  }
+  let tombstones = 0;
+  for (const { path, image } of rows) {
+    putFileRow(batch, { path, revision, transaction: mark.number, image }, folding);
+    if (image.type !== 'absent') continue;
+    const key = metaKeys.tombstone(revision, tombstones++);
+    batch.put('meta', key, textRow.encode(key, path));
+  }
+  for (const entry of [...entries].reverse()) {
+    const key = entryKey(entry.collection, entry.key);
+    if (entry.old === undefined) batch.delete('entries', key);
+    else batch.put('entries', key, entry.old);
+  }
+  const [key, value] = encodeMark(mark.number, { kind: 'abort', revision });
+  batch.put('log', key, value);
+  for (const lock of mark.lockKeys) batch.delete('locks', lock);
+  return revision;
+}
+
+export function trimRecords(batch: LogBatch, number: TransactionNumber): void {
+  batch.delete('log', transactionKey(number.owner, number.counter, sequences.commitBatch));
+  batch.delete('log', transactionKey(number.owner, number.counter, sequences.abort));
+  batch.delete('log', transactionKey(number.owner, number.counter, sequences.applied));
+}

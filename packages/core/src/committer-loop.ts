@@ -1,0 +1,450 @@
+/**
+ * Drives the engine: the queue, groups, timers, waiting for other owners' locks, and finding out that one has died.
+ * Everything that decides is in the engine and synchronous; here is only when.
+ *
+ * - Requests that arrive together are one group, and one flush.
+ * - `applied` marks ride with the next group, or go alone after `markDelayMs`.
+ * - Checkpoints run one step between two groups, and in idle turns of the event loop.
+ * - A request that meets another owner's lock waits, bounded: it looks again when the log changes and every
+ *   `lockPollMs`, and asks every `ownerProbeMs` whether that owner still lives.
+ */
+
+import type { CheckpointReport } from './checkpoint.js';
+import { type Committer, type CommitterEvent, type CommitterState, Counters } from './committer.js';
+import { type Commit, Engine, type Job, lockTimeout, openDescriptorsMax } from './engine.js';
+import { isStoreError, StoreError } from './errors.js';
+import { ownerRange, u32Key } from './key.js';
+import { defaults } from './options.js';
+import { type Owner, probeOwner } from './owner.js';
+import type { ProcessIdentity } from './process-identity.js';
+import { emptyRecoveryReport, type Recoverer, type RecoveryReport } from './recoverer.js';
+import type { CommitRequest } from './request.js';
+import type { LockRow } from './rows.js';
+import {
+  type ContextParts,
+  deregisterOwner,
+  openContext,
+  readOwners,
+  registerOwner,
+  type StoreContext,
+} from './store-context.js';
+import { openWitness, type Witness } from './witness.js';
+
+const groupMax = 256;
+const markDelayMs = 5;
+const lockPollMs = 20;
+const ownerProbeMs = 1000;
+const closeCommitTimeoutMs = 800;
+
+export interface LoopOptions {
+  readonly parts: ContextParts;
+  readonly recoverer: Recoverer | undefined;
+  readonly nonce: string;
+  readonly onEvent: (event: CommitterEvent) => void;
+  readonly counters?: Counters;
+  /** Takes in what has arrived meanwhile, so that a long run of groups does not keep it waiting. */
+  readonly drain?: () => void;
+  /** A simulated world has no sockets. */
+  readonly withWitness: boolean;
+}
+
+interface CheckpointWaiter {
+  readonly resolve: (report: CheckpointReport) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Waiting {
+  readonly job: Job;
+  readonly lock: LockRow;
+}
+
+export class CommitterLoop implements Committer {
+  readonly state: CommitterState;
+  readonly context: StoreContext;
+  readonly counters: Counters;
+  readonly engine: Engine;
+  readonly #options: LoopOptions;
+  readonly #witness: Witness | undefined;
+  #queue: Job[] = [];
+  #waiting: Waiting[] = [];
+  #scheduled = false;
+  #running = false;
+  #checkpoint: Generator<void, CheckpointReport> | undefined;
+  #checkpointWaiters: CheckpointWaiter[] = [];
+  #markTimer: NodeJS.Timeout | undefined;
+  #checkpointTimer: NodeJS.Timeout | undefined;
+  #pollTimer: NodeJS.Timeout | undefined;
+  #idleStep: NodeJS.Immediate | undefined;
+  #unwatch: (() => void) | undefined;
+  #recovering: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+  #poisonReported = false;
+
+  private constructor(
+    options: LoopOptions,
+    context: StoreContext,
+    owner: Owner,
+    recovery: RecoveryReport,
+    witness: Witness | undefined,
+  ) {
+    this.#options = options;
+    this.context = context;
+    this.#witness = witness;
+    this.counters = options.counters ?? new Counters();
+    this.engine = new Engine(context, owner);
+    this.state = { ownerNumber: owner.number, ownerId: owner.id, recovery };
+  }
+
+  static async start(options: LoopOptions): Promise<CommitterLoop> {
+    const context = await openContext(options.parts);
+    const witness = options.withWitness ? await openWitness(context.layout.log, options.nonce) : undefined;
+    let owner: Owner | undefined;
+    try {
+      const dead = await findDead(context);
+      owner = registerOwner(context, { nonce: options.nonce, witness: witness?.name });
+      const recovery = await recoverOrRefuse(context, options.recoverer, dead, owner);
+      options.onEvent({ type: 'recover', report: recovery });
+      return new CommitterLoop(options, context, owner, recovery, witness);
+    } catch (error) {
+      if (owner !== undefined) tolerate(() => deregisterOwner(context, owner!.number));
+      await witness?.remove();
+      context.log.close();
+      throw error;
+    }
+  }
+
+  commit(request: CommitRequest, accepted?: (revision: number) => void): Promise<Commit> {
+    if (this.#closing !== undefined) return Promise.reject(closed());
+    const { clock, options } = this.context;
+    return new Promise((resolve, reject) => {
+      this.#queue.push({
+        request,
+        deadlineMs: clock.monotonicMs() + (options.lockTimeoutMs ?? defaults.lockTimeoutMs),
+        attempts: 0,
+        forcedAttempts: 0,
+        nextProbeMs: 0,
+        accepted: accepted ?? (() => undefined),
+        resolve,
+        reject,
+      });
+      this.#schedule();
+    });
+  }
+
+  checkpoint(): Promise<CheckpointReport> {
+    if (this.#closing !== undefined) return Promise.reject(closed());
+    return new Promise((resolve, reject) => {
+      // One that is under way has its set already: what was applied since needs one more.
+      const next = (): void => {
+        this.#checkpointWaiters.push({ resolve, reject });
+        this.#startCheckpoint();
+      };
+      if (this.#checkpoint === undefined) next();
+      else this.#checkpointWaiters.push({ resolve: next, reject: next });
+    });
+  }
+
+  recoverDead(): Promise<void> {
+    this.#recovering ??= this.#recoverDead().finally(() => {
+      this.#recovering = undefined;
+    });
+    return this.#recovering;
+  }
+
+  async #recoverDead(): Promise<void> {
+    const { recoverer, onEvent } = this.#options;
+    if (recoverer === undefined) return;
+    const dead = await findDead(this.context, this.engine.owner);
+    if (dead.length === 0) return;
+    this.flushQuietly();
+    const report = await recoverer.recover(this.context, dead, this.engine.owner);
+    this.context.resolver.forget();
+    onEvent({ type: 'recover', report });
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#running) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      this.#run();
+    });
+  }
+
+  #run(): void {
+    if (this.#running) return;
+    this.#running = true;
+    try {
+      while (this.#queue.length > 0) {
+        const jobs = this.#queue.splice(0, groupMax);
+        this.#runGroup(jobs);
+        if (this.engine.uncheckpointed.descriptors > openDescriptorsMax) this.#finishCheckpoint();
+        else this.#stepCheckpoint();
+        this.#options.drain?.();
+      }
+    } finally {
+      this.#running = false;
+      this.#afterRun();
+    }
+  }
+
+  #runGroup(jobs: Job[]): void {
+    const started = this.context.clock.monotonicMs();
+    const result = this.engine.runGroup(jobs);
+    this.counters.add('groups');
+    const nowMs = this.context.clock.monotonicMs();
+    const handled = jobs.length - result.deferred.length - result.waiting.length;
+    if (handled > 0) {
+      this.counters.add('commits', handled);
+      this.#options.onEvent({ type: 'commit', transactions: handled, durationMs: nowMs - started });
+    }
+    for (const job of result.deferred) {
+      if (nowMs > job.deadlineMs) job.reject(lockTimeout('other transactions on the same files'));
+      else this.#queue.push(job);
+    }
+    this.#waiting.push(...result.waiting);
+  }
+
+  #afterRun(): void {
+    const { uncheckpointed } = this.engine;
+    this.counters.set('uncheckpointedTransactions', uncheckpointed.transactions);
+    this.counters.set('uncheckpointedBytes', uncheckpointed.bytes);
+    this.counters.set('openDescriptors', uncheckpointed.descriptors);
+    this.counters.set('queued', this.#queue.length);
+    this.counters.set('waiting', this.#waiting.length);
+    this.#reportPoison();
+    if (this.#closing !== undefined) return;
+    if (this.engine.poison === undefined) {
+      if (this.engine.pendingMarks > 0) this.#markTimer ??= unrefed(() => this.#flushMarks(), markDelayMs);
+      if (uncheckpointed.transactions > 0) this.#planCheckpoint(uncheckpointed);
+    }
+    if (this.#checkpoint !== undefined) this.#stepWhenIdle();
+    if (this.#waiting.length > 0) this.#watch();
+    else this.#stopWatching();
+  }
+
+  #reportPoison(): void {
+    if (this.engine.poison === undefined || this.#poisonReported) return;
+    this.#poisonReported = true;
+    // Whoever asks must see that this owner is gone: its locks are for recovery now.
+    void this.#witness?.close();
+    this.#options.onEvent({ type: 'poisoned', cause: this.engine.poison });
+  }
+
+  #flushMarks(): void {
+    this.#markTimer = undefined;
+    this.flushQuietly();
+    this.#afterRun();
+  }
+
+  flushQuietly(): void {
+    tolerate(() => this.engine.flushMarks());
+  }
+
+  #planCheckpoint(uncheckpointed: Engine['uncheckpointed']): void {
+    const { checkpointIntervalMs, checkpointBytes } = this.context.options;
+    if (uncheckpointed.bytes >= (checkpointBytes ?? defaults.checkpointBytes)) this.#startCheckpoint();
+    else {
+      this.#checkpointTimer ??= unrefed(() => {
+        this.#checkpointTimer = undefined;
+        this.#startCheckpoint();
+      }, checkpointIntervalMs ?? defaults.checkpointIntervalMs);
+    }
+  }
+
+  #startCheckpoint(): void {
+    this.#checkpoint ??= this.engine.checkpoint();
+    this.#stepWhenIdle();
+  }
+
+  #stepWhenIdle(): void {
+    this.#idleStep ??= setImmediate(() => {
+      this.#idleStep = undefined;
+      if (!this.#running) this.#stepCheckpoint();
+      this.#afterRun();
+    });
+  }
+
+  /** One step. Failures poison the engine and reach whoever asked for the checkpoint. */
+  #stepCheckpoint(): boolean {
+    if (this.#checkpoint === undefined) return false;
+    let step: IteratorResult<void, CheckpointReport>;
+    try {
+      step = this.#checkpoint.next();
+    } catch (error) {
+      this.#endCheckpoint((waiter) => waiter.reject(error));
+      return false;
+    }
+    if (step.done !== true) return true;
+    this.counters.add('checkpoints');
+    const report = step.value;
+    this.#options.onEvent({ type: 'checkpoint', ...report });
+    this.#endCheckpoint((waiter) => waiter.resolve(report));
+    return false;
+  }
+
+  #endCheckpoint(settle: (waiter: CheckpointWaiter) => void): void {
+    this.#checkpoint = undefined;
+    const waiters = this.#checkpointWaiters;
+    this.#checkpointWaiters = [];
+    for (const waiter of waiters) settle(waiter);
+  }
+
+  #finishCheckpoint(): void {
+    this.#checkpoint ??= this.engine.checkpoint();
+    while (this.#stepCheckpoint());
+  }
+
+  /** Looks at the log again whenever it changes, and at the locks' owners. */
+  #watch(): void {
+    this.#unwatch ??= this.context.log.watch(() => this.#lookAtWaiting());
+    this.#pollTimer ??= setInterval(() => this.#lookAtWaiting(), lockPollMs);
+    if (this.#waiting.some(({ job }) => job.nextProbeMs === 0)) this.#lookAtWaiting();
+  }
+
+  #lookAtWaiting(): void {
+    const nowMs = this.context.clock.monotonicMs();
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    let probe = false;
+    for (const { job, lock } of waiting) {
+      if (nowMs > job.deadlineMs) {
+        job.reject(lockTimeout(`'${lock.what}'`));
+        continue;
+      }
+      if (nowMs >= job.nextProbeMs) {
+        job.nextProbeMs = nowMs + ownerProbeMs;
+        probe = true;
+      }
+      this.#queue.push(job);
+    }
+    if (probe) this.#probeOwners();
+    if (this.#queue.length > 0) this.#schedule();
+    else this.#stopWatching();
+  }
+
+  #probeOwners(): void {
+    this.recoverDead().then(
+      () => this.#schedule(),
+      (error: unknown) => this.context.logger.error({ error }, 'recovering a dead owner failed'),
+    );
+  }
+
+  #stopWatching(): void {
+    clearInterval(this.#pollTimer);
+    this.#pollTimer = undefined;
+    this.#unwatch?.();
+    this.#unwatch = undefined;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#stopTimers();
+    this.context.failpoints.hit('close.before');
+    this.engine.commitTimeoutMs = closeCommitTimeoutMs;
+    if (this.#queue.length > 0) this.#run();
+    for (const { job } of this.#waiting) job.reject(closed());
+    this.#waiting = [];
+    let clean = this.engine.poison === undefined;
+    if (clean) {
+      try {
+        while (this.engine.uncheckpointed.transactions > 0 || this.#checkpoint !== undefined) this.#finishCheckpoint();
+        this.engine.flushMarks();
+        this.context.log.commit((batch) => batch.delete('owners', u32Key(this.engine.owner.number)), {
+          essential: true,
+          timeoutMs: closeCommitTimeoutMs,
+        });
+      } catch (error) {
+        clean = false;
+        this.context.logger.warn({ error }, 'the store could not be closed cleanly; the next open recovers');
+      }
+    }
+    this.#stopTimers();
+    // The file of a witness that no longer listens is what proves that this owner is gone.
+    if (clean) await this.#witness?.remove();
+    else await this.#witness?.close();
+    this.context.log.close();
+  }
+
+  #stopTimers(): void {
+    clearTimeout(this.#markTimer);
+    clearTimeout(this.#checkpointTimer);
+    if (this.#idleStep !== undefined) clearImmediate(this.#idleStep);
+    this.#markTimer = undefined;
+    this.#checkpointTimer = undefined;
+    this.#idleStep = undefined;
+    this.#stopWatching();
+  }
+}
+
+/** Owners that are proven dead. A live one in another pid namespace is refused: LMDB's reader table goes by pid. */
+async function findDead(context: StoreContext, self?: Owner): Promise<Owner[]> {
+  const dead: Owner[] = [];
+  const selfNumbers = new Set(self === undefined ? [] : [self.number]);
+  const { probeWitness } = context.options;
+  for (const owner of context.log.view(readOwners)) {
+    const liveness = await probeOwner(owner, {
+      processTable: context.processTable,
+      witnessDirectory: context.layout.log,
+      selfNumbers,
+      ...(probeWitness === undefined ? {} : { probeWitness }),
+    });
+    if (!liveness.alive) dead.push(owner);
+    else if (isElsewhere(owner, context.processTable.identity())) throw otherNamespace(owner);
+  }
+  return dead;
+}
+
+function isElsewhere(owner: Owner, identity: ProcessIdentity): boolean {
+  const theirs = owner.identity.pidNamespace;
+  return theirs !== '' && identity.pidNamespace !== '' && theirs !== identity.pidNamespace;
+}
+
+function otherNamespace(owner: Owner): StoreError {
+  return new StoreError('ERR_STORE_LOCKED', `The store is open in another pid namespace (owner ${owner.id})`, {
+    op: 'open',
+    hint: 'Close it there first, or run both in one pid namespace. If that process is gone for certain: forewrit recover --owner-dead ' + owner.id,
+  });
+}
+
+async function recoverOrRefuse(
+  context: StoreContext,
+  recoverer: Recoverer | undefined,
+  dead: readonly Owner[],
+  self: Owner,
+): Promise<RecoveryReport> {
+  if (recoverer !== undefined) return await recoverer.recover(context, dead, self);
+  const left = context.log.view((view) =>
+    dead.some((owner) => view.range('log', { ...ownerRange(owner.number), limit: 1 }).length > 0),
+  );
+  if (left) {
+    throw new StoreError('ERR_RECOVERY_REQUIRED', 'The log holds transactions of a process that died', {
+      op: 'open',
+      path: context.roots.root,
+      hint: 'Open the store with openStore of @forewrit/recovery (or forewrit), which recovers first.',
+    });
+  }
+  for (const owner of dead) deregisterOwner(context, owner.number);
+  return emptyRecoveryReport;
+}
+
+function closed(): StoreError {
+  return new StoreError('ERR_STORE_CLOSED', 'The store is closed', { op: 'commit' });
+}
+
+/** What fails here is tried again by whoever comes next, or by recovery. */
+function tolerate(action: () => void): void {
+  try {
+    action();
+  } catch (error) {
+    if (!isStoreError(error)) throw error;
+  }
+}
+
+function unrefed(action: () => void, delayMs: number): NodeJS.Timeout {
+  return setTimeout(action, delayMs).unref();
+}

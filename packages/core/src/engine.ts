@@ -1,0 +1,589 @@
+/**
+ * The engine: plan, stage, commit, apply, for a group of transactions at once, in straight synchronous code. It runs in
+ * the committer's thread, or in line; whoever drives it (`committer-loop.ts`) owns the timers and the waiting.
+ *
+ * One group is one flush of the log. Transactions of a group touch nothing in common; those that would are deferred to
+ * the next group.
+ */
+
+import { applyTransaction, ApplyFailed, rollBack } from './apply.js';
+import {
+  type AppliedTransaction,
+  checkpoint,
+  type CheckpointReport,
+  isSupersededInLog,
+  unlinkIfThere,
+} from './checkpoint.js';
+import {
+  type AppliedMark,
+  assertRegistered,
+  commitProposal,
+  isLocking,
+  trimRecords,
+  type Verdict,
+  writeAbort,
+  writeApplied,
+} from './commit.js';
+import { isStoreError, StoreError } from './errors.js';
+import { FlushError, type LogBatch } from './log.js';
+import type { Owner } from './owner.js';
+import type { StorePath } from './path.js';
+import { Planner, type Prepared } from './planner.js';
+import { type TransactionId, type TransactionNumber, transactionId } from './record.js';
+import { lockRow, type LockRow } from './rows.js';
+import { PlanOutdated, type StagedTarget, stagedPath } from './staging-area.js';
+import type { StoreContext } from './store-context.js';
+import type { CommitRequest } from './request.js';
+
+/** What a commit left behind. Durability: as the store's `durability` says. */
+export interface Commit {
+  readonly transaction: TransactionId;
+  readonly revision: number;
+  /** What changed, by store path. */
+  readonly paths: readonly StorePath[];
+  /** Content written. */
+  readonly bytes: number;
+}
+
+export interface Job {
+  readonly request: CommitRequest;
+  /** On the committer's monotonic clock. */
+  readonly deadlineMs: number;
+  attempts: number;
+  forcedAttempts: number;
+  /** When the owner of the lock that it waits for is next asked whether it lives. */
+  nextProbeMs: number;
+  readonly accepted: (revision: number) => void;
+  readonly resolve: (commit: Commit) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export interface GroupResult {
+  /** To be run again at once. */
+  readonly deferred: Job[];
+  /** To be run again when another owner has moved on. */
+  readonly waiting: { readonly job: Job; readonly lock: LockRow }[];
+}
+
+const planAttemptsMax = 50;
+const forcedAttemptsMax = 5;
+/** Open descriptors of content that is not fsynced yet; more start a checkpoint at once. */
+export const openDescriptorsMax = 512;
+
+interface Live {
+  readonly job: Job;
+  readonly prepared: Prepared;
+  verdict?: Verdict;
+}
+
+export class Engine {
+  readonly context: StoreContext;
+  readonly owner: Owner;
+  /** How long a batch may queue for the one writer's place. Short while closing. */
+  commitTimeoutMs: number | undefined;
+  readonly #planner: Planner;
+  #marks: AppliedMark[] = [];
+  /** Rolled back, to be trimmed with the next batch. */
+  #trims: TransactionNumber[] = [];
+  #applied: AppliedTransaction[] = [];
+  /** Newest applied target of each path, by whose descriptor it will be fsynced. */
+  readonly #newest = new Map<StorePath, { readonly revision: number; readonly staged: StagedTarget }>();
+  #openDescriptors = 0;
+  #appliedBytes = 0;
+  #poison: unknown;
+  #internalCounter = 0xc000_0000;
+
+  constructor(context: StoreContext, owner: Owner) {
+    this.context = context;
+    this.owner = owner;
+    this.#planner = new Planner(context, owner.number);
+  }
+
+  get poison(): unknown {
+    return this.#poison;
+  }
+
+  get pendingMarks(): number {
+    return this.#marks.length + this.#trims.length;
+  }
+
+  get uncheckpointed(): { readonly transactions: number; readonly bytes: number; readonly descriptors: number } {
+    return {
+      transactions: this.#applied.length,
+      bytes: this.#appliedBytes,
+      descriptors: this.#openDescriptors,
+    };
+  }
+
+  runGroup(jobs: readonly Job[]): GroupResult {
+    const result: GroupResult = { deferred: [], waiting: [] };
+    if (this.#poison !== undefined) {
+      for (const job of jobs) job.reject(this.#poisoned());
+      return result;
+    }
+    this.context.failpoints.hit('stage.before');
+    const live = this.#prepare(jobs, result);
+    this.context.failpoints.hit('stage.after');
+    if (live.length > 0 && this.#commit(live, result)) {
+      this.context.failpoints.hit('log.after');
+      for (const each of live) this.#finish(each, result);
+    }
+    return result;
+  }
+
+  #prepare(jobs: readonly Job[], result: GroupResult): Live[] {
+    const live: Live[] = [];
+    this.#planner.beginGroup();
+    for (const job of jobs) {
+      if (isCancelled(job)) {
+        job.reject(cancelled());
+        continue;
+      }
+      try {
+        const prepared = this.#planner.prepare(job.request);
+        if (prepared.kind === 'overlaps') result.deferred.push(job);
+        else if (prepared.kind === 'locked') this.#meetLock(job, prepared.lock, result);
+        else live.push({ job, prepared });
+      } catch (error) {
+        this.#refusePlan(job, error, result);
+      }
+    }
+    return live;
+  }
+
+  #refusePlan(job: Job, error: unknown, result: GroupResult): void {
+    if (!(error instanceof PlanOutdated)) job.reject(error);
+    else if (job.attempts++ < planAttemptsMax) result.deferred.push(job);
+    else job.reject(unsteady(error.path));
+  }
+
+  /** A lock of our own is either about to go with the next batch, or of a blocked transaction. */
+  #meetLock(job: Job, lock: LockRow, result: GroupResult): void {
+    if (lock.blocked) job.reject(blockedBy(lock));
+    else if (lock.transaction.owner === this.owner.number) {
+      // Applied, but not yet recorded as such.
+      if (this.#marks.length > 0) this.flushMarks();
+      if (job.attempts++ < planAttemptsMax) result.deferred.push(job);
+      else job.reject(unsteady(lock.what));
+    } else result.waiting.push({ job, lock });
+  }
+
+  /** The one flushed batch. `false` if nothing was committed. */
+  #commit(live: Live[], result: GroupResult): boolean {
+    const { log, failpoints, clock, mount, processTable } = this.context;
+    const identity = {
+      owner: this.owner.number,
+      bootId: processTable.identity().bootId,
+      mount,
+      nowMs: clock.nowMs(),
+    };
+    const sizeBytes = live.reduce((sum, { prepared }) => sum + prepared.logBytes, 0);
+    try {
+      log.commit(
+        (batch) => {
+          failpoints.hit('log.inside');
+          assertRegistered(batch, this.owner.number);
+          this.#writeMarks(batch);
+          for (const each of live) {
+            each.verdict = isExpired(each.job, clock.monotonicMs())
+              ? { kind: 'conflict', error: expired(each.job) }
+              : commitProposal(batch, each.prepared.proposal, this.context.folding, identity);
+            if (each.verdict.kind === 'committed' && each.job.request.relaxed) {
+              each.job.accepted(each.verdict.revision);
+            }
+          }
+        },
+        { sizeBytes, ...this.#timeout() },
+      );
+      this.#forgetMarks();
+      return true;
+    } catch (error) {
+      this.#commitFailed(live, error, result);
+      return false;
+    }
+  }
+
+  #commitFailed(live: Live[], error: unknown, result: GroupResult): void {
+    if (error instanceof FlushError || !isStoreError(error)) {
+      // The outcome is unknown: nothing may be deleted, and reopening decides.
+      this.poisonWith(error);
+      for (const { job } of live) job.reject(this.#poisoned());
+      return;
+    }
+    for (const { prepared } of live) this.context.stagingArea.discard(prepared.staged);
+    if (error.code === 'ERR_STORE_POISONED') this.poisonWith(error);
+    const alone = live.length === 1 || (error.code !== 'ERR_TOO_LARGE' && error.code !== 'ERR_LOG_FULL');
+    for (const { job } of live) {
+      if (alone) job.reject(error);
+      else result.deferred.push(job);
+    }
+    if (!alone) this.#planner.oneAtATime();
+  }
+
+  #finish(each: Live, result: GroupResult): void {
+    const { job, prepared, verdict } = each;
+    const { stagingArea } = this.context;
+    if (verdict === undefined || verdict.kind !== 'committed') stagingArea.discard(prepared.staged);
+    switch (verdict?.kind) {
+      case undefined:
+        job.reject(new StoreError('ERR_IO', 'The commit was not decided', { op: 'commit' }));
+        break;
+      case 'conflict':
+        job.reject(verdict.error);
+        break;
+      case 'outdated':
+        this.#refusePlan(job, new PlanOutdated(prepared.proposal.targets[0]?.path ?? ''), result);
+        break;
+      case 'locked':
+        this.#meetLock(job, verdict.lock, result);
+        break;
+      case 'untrimmed':
+        if (verdict.transaction.owner === this.owner.number) {
+          this.checkpointNow();
+          result.deferred.push(job);
+        } else {
+          result.waiting.push({
+            job,
+            lock: { what: verdict.path, transaction: verdict.transaction, blocked: false },
+          });
+        }
+        break;
+      case 'committed':
+        this.#apply(job, prepared, verdict, result);
+        break;
+    }
+  }
+
+  #apply(
+    job: Job,
+    prepared: Prepared,
+    verdict: Extract<Verdict, { kind: 'committed' }>,
+    result: GroupResult,
+  ): void {
+    const { number } = prepared.proposal;
+    const { staged } = prepared;
+    if (staged.targets.length > 0) {
+      try {
+        this.context.resolver.forget();
+        applyTransaction(this.#applyContext(), staged);
+      } catch (error) {
+        this.#rollBack(job, prepared, verdict, error, result);
+        return;
+      }
+      this.context.failpoints.hit('apply.after');
+      this.#marks.push({ number, lockKeys: verdict.lockKeys });
+      this.#keepForCheckpoint(prepared, verdict);
+    }
+    this.#dropUnusedParts(job, prepared);
+    job.resolve({
+      transaction: staged.id,
+      revision: verdict.revision,
+      paths: staged.targets.filter(({ target }) => isLocking(target)).map(({ target }) => target.path),
+      bytes: staged.contentBytes,
+    });
+  }
+
+  /** Content that the caller had staged and that did not become a durable copy of its own (it was joined to other). */
+  #dropUnusedParts(job: Job, { staged }: Prepared): void {
+    const used = new Set(staged.targets.map(({ target }) => target.staged));
+    for (const operation of job.request.operations) {
+      if (!('content' in operation) || operation.content.kind !== 'staged') continue;
+      const { name, volume } = operation.content;
+      const place = this.context.volumes.get(volume);
+      if (!used.has(name) && place !== undefined) {
+        unlinkIfThere(this.context.fileSystem, stagedPath(place, name));
+      }
+    }
+  }
+
+  #applyContext() {
+    const { fileSystem, roots, resolver, failpoints } = this.context;
+    return {
+      fileSystem,
+      roots,
+      resolver,
+      onStep: (step: 'apply' | 'roll-back') =>
+        failpoints.hit(step === 'apply' ? 'apply.target' : 'roll-back.target'),
+    };
+  }
+
+  #keepForCheckpoint(prepared: Prepared, verdict: Extract<Verdict, { kind: 'committed' }>): void {
+    const { staged, proposal } = prepared;
+    this.#applied.push({
+      number: proposal.number,
+      revision: verdict.revision,
+      staged,
+      lockKeys: verdict.lockKeys,
+    });
+    this.#appliedBytes += staged.contentBytes;
+    for (const target of staged.targets) {
+      const older = this.#newest.get(target.target.path);
+      // The newer transaction answers for this path now: the older content needs no fsync.
+      if (older !== undefined) this.#release(older.staged);
+      this.#newest.set(target.target.path, { revision: verdict.revision, staged: target });
+      if (target.descriptor !== undefined) this.#openDescriptors += 1;
+    }
+  }
+
+  #rollBack(
+    job: Job,
+    prepared: Prepared,
+    verdict: Extract<Verdict, { kind: 'committed' }>,
+    failure: unknown,
+    result: GroupResult,
+  ): void {
+    const { log, failpoints, folding, resolver, stagingArea } = this.context;
+    const { staged, proposal } = prepared;
+    const mark: AppliedMark = { number: proposal.number, lockKeys: verdict.lockKeys };
+    const cause = failure instanceof ApplyFailed ? failure.cause : failure;
+    let left: readonly string[];
+    try {
+      log.view((view) => assertRegistered(view, this.owner.number));
+    } catch (error) {
+      this.poisonWith(error);
+      job.reject(this.#poisoned());
+      return;
+    }
+    try {
+      resolver.forget();
+      left = rollBack(this.#applyContext(), staged, failure instanceof ApplyFailed ? failure.changed : []).left;
+    } catch (error) {
+      this.#block(staged.id, mark, new AggregateError([cause, error], 'applying and rolling back both failed'));
+      job.reject(blocked(staged.id, error));
+      return;
+    }
+    failpoints.hit('roll-back.before-abort');
+    try {
+      log.commit(
+        (batch) => {
+          assertRegistered(batch, this.owner.number);
+          this.#writeMarks(batch);
+          const { entries, buried } = verdict;
+          writeAbort(batch, { mark, targets: proposal.targets, entries, buried }, folding);
+        },
+        { essential: true, ...this.#timeout() },
+      );
+    } catch (error) {
+      this.poisonWith(error);
+      job.reject(this.#poisoned());
+      return;
+    }
+    this.#forgetMarks();
+    stagingArea.discard(staged);
+    this.#trims.push(proposal.number);
+    if (prepared.forced && isStoreError(cause, 'ERR_EXTERNAL_EDIT') && job.forcedAttempts++ < forcedAttemptsMax) {
+      result.deferred.push(job);
+      return;
+    }
+    job.reject(rolledBack(staged.id, cause, left));
+  }
+
+  /** Nothing more can be done for it here: its paths stay locked until somebody repairs it. */
+  #block(id: TransactionId, mark: AppliedMark, cause: unknown): void {
+    this.context.logger.error({ transaction: id, cause }, 'a transaction is blocked');
+    try {
+      this.context.log.commit(
+        (batch) => {
+          for (const key of mark.lockKeys) {
+            const value = batch.get('locks', key);
+            if (value === undefined) continue;
+            batch.put('locks', key, lockRow.encode(key, { ...lockRow.decode(key, value), blocked: true }));
+          }
+        },
+        { essential: true, ...this.#timeout() },
+      );
+    } catch (error) {
+      this.poisonWith(error);
+    }
+  }
+
+  #timeout(): { readonly timeoutMs?: number } {
+    return this.commitTimeoutMs === undefined ? {} : { timeoutMs: this.commitTimeoutMs };
+  }
+
+  #writeMarks(batch: LogBatch): void {
+    writeApplied(batch, this.#marks, this.context.processTable.identity().bootId);
+    for (const number of this.#trims) trimRecords(batch, number);
+  }
+
+  #forgetMarks(): void {
+    this.#marks = [];
+    this.#trims = [];
+  }
+
+  /** Records what is applied and lets go of its locks, when no commit came along to carry it. */
+  flushMarks(): void {
+    if (this.pendingMarks === 0 || this.#poison !== undefined) return;
+    try {
+      this.context.log.commit(
+        (batch) => {
+          assertRegistered(batch, this.owner.number);
+          this.#writeMarks(batch);
+        },
+        { essential: true, ...this.#timeout() },
+      );
+    } catch (error) {
+      if (isStoreError(error, 'ERR_STORE_LOCKED') || isStoreError(error, 'ERR_NO_SPACE')) throw error;
+      this.poisonWith(error);
+      throw error;
+    }
+    this.#forgetMarks();
+    this.context.failpoints.hit('applied.after');
+  }
+
+  /** The steps of one checkpoint over what is applied now. Only one at a time. */
+  *checkpoint(): Generator<void, CheckpointReport> {
+    const set = this.#applied;
+    this.#applied = [];
+    this.#appliedBytes = 0;
+    const { fileSystem, log, roots, folding, clock, failpoints } = this.context;
+    try {
+      return yield* checkpoint(
+        {
+          fileSystem,
+          log,
+          roots,
+          folding,
+          nowMs: () => clock.monotonicMs(),
+          commitOptions: () => ({ essential: true, ...this.#timeout() }),
+          writeMarks: (batch) => {
+            assertRegistered(batch, this.owner.number);
+            this.#writeMarks(batch);
+          },
+          marksWritten: () => this.#forgetMarks(),
+          release: (target) => this.#release(target),
+          rewrite: (target, cause) => this.#rewrite(target, cause),
+          isSuperseded: (applied, target) =>
+            log.view((view) => isSupersededInLog(view, applied, target, folding)),
+          onStep: (step) => failpoints.hit(`checkpoint.${step}`),
+        },
+        set,
+      );
+    } catch (error) {
+      // What is applied stays applied, and in the log; only a reopened store knows what is durable.
+      this.poisonWith(error);
+      throw error;
+    }
+  }
+
+  #release(target: StagedTarget): void {
+    if (this.#newest.get(target.target.path)?.staged === target) this.#newest.delete(target.target.path);
+    if (target.descriptor === undefined) return;
+    const descriptor = target.descriptor;
+    target.descriptor = undefined;
+    this.#openDescriptors -= 1;
+    this.context.fileSystem.close(descriptor);
+  }
+
+  checkpointNow(): CheckpointReport {
+    const steps = this.checkpoint();
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+    }
+  }
+
+  /** An fsync failed, so nobody knows what is on the disk: the content is written anew, from memory, and committed. */
+  #rewrite(target: StagedTarget, cause: unknown): void {
+    const { target: { path, content, after }, absolute } = target;
+    const now = this.context.fileSystem.lstat(absolute);
+    if (after.type !== 'file' || now?.ino !== after.fingerprint.ino) return;
+    if (content === undefined) throw cause;
+    this.context.logger.warn({ path, cause }, 'fsync failed; writing the content again');
+    let failure: unknown;
+    const job: Job = {
+      request: {
+        counter: this.#internalCounter++,
+        operations: [{ type: 'write', path, content: { kind: 'bytes', bytes: content }, options: {} }],
+        reads: [],
+        relaxed: false,
+        neverInline: true,
+      },
+      deadlineMs: Number.POSITIVE_INFINITY,
+      attempts: 0,
+      forcedAttempts: 0,
+      nextProbeMs: 0,
+      accepted: () => undefined,
+      resolve: () => undefined,
+      reject: (error) => {
+        failure = error;
+      },
+    };
+    const { deferred, waiting } = this.runGroup([job]);
+    if (failure !== undefined) throw failure;
+    if (deferred.length + waiting.length > 0) throw cause;
+  }
+
+  /** From now on every request is refused. What is on the disk is left exactly as it is. */
+  poisonWith(cause: unknown): void {
+    if (this.#poison !== undefined) return;
+    this.#poison = cause;
+    this.context.logger.error({ cause }, 'the store is poisoned');
+  }
+
+  #poisoned(): StoreError {
+    return new StoreError('ERR_STORE_POISONED', 'The store is poisoned: the outcome of a write is unknown', {
+      op: 'commit',
+      hint: 'Close the store and open it again: recovery decides what was committed.',
+      cause: this.#poison,
+    });
+  }
+}
+
+function isCancelled(job: Job): boolean {
+  return job.request.cancel !== undefined && Atomics.load(job.request.cancel, 0) !== 0;
+}
+
+function isExpired(job: Job, nowMs: number): boolean {
+  return isCancelled(job) || nowMs > job.deadlineMs;
+}
+
+function cancelled(): StoreError {
+  return new StoreError('ERR_ABORTED', 'The transaction was aborted before it was committed', { op: 'commit' });
+}
+
+function expired(job: Job): StoreError {
+  return isCancelled(job) ? cancelled() : lockTimeout('a lock');
+}
+
+export function lockTimeout(what: string): StoreError {
+  return new StoreError('ERR_STORE_LOCKED', `Waited too long for ${what}`, {
+    op: 'commit',
+    hint: 'Another process is writing, or is stopped while it holds the lock. `forewrit status` shows who.',
+  });
+}
+
+function unsteady(path: string): StoreError {
+  return new StoreError('ERR_CONFLICT', `'${path}' keeps changing while it is planned`, {
+    op: 'commit',
+    path,
+    hint: 'Another program writes the same files without pause. Try again.',
+  });
+}
+
+function blockedBy(lock: LockRow): StoreError {
+  return blocked(transactionId(lock.transaction), undefined, lock.what);
+}
+
+function blocked(transaction: TransactionId, cause: unknown, path?: string): StoreError {
+  return new StoreError('ERR_APPLY_BLOCKED', `Transaction ${transaction} is blocked: it can go neither way`, {
+    op: 'commit',
+    path,
+    transaction,
+    hint: `Run: forewrit repair ${transaction} --forward (or --back, or --quarantine)`,
+    cause,
+  });
+}
+
+function rolledBack(transaction: TransactionId, cause: unknown, left: readonly string[]): unknown {
+  if (isStoreError(cause, 'ERR_EXTERNAL_EDIT') && left.length === 0) return cause;
+  const stayed = left.length === 0 ? '' : ` These were changed meanwhile and stay as they are: ${left.join(', ')}.`;
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new StoreError('ERR_APPLY_ROLLED_BACK', `Transaction ${transaction} was rolled back: ${why}.${stayed}`, {
+    op: 'commit',
+    transaction,
+    path: isStoreError(cause) ? cause.path : undefined,
+    hint: 'The files are as they were before. The cause says what stood in the way.',
+    cause,
+  });
+}

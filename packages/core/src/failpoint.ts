@@ -1,0 +1,56 @@
+/** Named places of the protocol. A test names one, and the process is killed or stopped there, in whatever thread. */
+
+import type { Failpoint } from './options.js';
+
+export const failpointNames = [
+  'stage.before',
+  'stage.after',
+  'log.inside',
+  'log.after',
+  'apply.target',
+  'apply.after',
+  'roll-back.target',
+  'roll-back.before-abort',
+  'applied.after',
+  'checkpoint.sync',
+  'checkpoint.sync-directory',
+  'checkpoint.trim',
+  'checkpoint.sweep',
+  'recover.before',
+  'recover.target',
+  'recover.complete',
+  'recover.sweep',
+  'close.before',
+] as const;
+
+export type FailpointName = (typeof failpointNames)[number];
+
+export class FailpointHit extends Error {
+  override readonly name = 'FailpointHit';
+}
+
+export class Failpoints {
+  readonly #failpoint: Failpoint | undefined;
+  #passed = 0;
+
+  constructor(failpoint: Failpoint | undefined) {
+    this.#failpoint = failpoint;
+  }
+
+  hit(name: FailpointName): void {
+    const failpoint = this.#failpoint;
+    if (failpoint === undefined || failpoint.name !== name) return;
+    if (this.#passed++ < (failpoint.skip ?? 0)) return;
+    switch (failpoint.action) {
+      case 'kill':
+        process.kill(process.pid, 'SIGKILL');
+        // The signal is delivered before any further instruction of ours matters; do not go on meanwhile.
+        for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000);
+      case 'stop':
+        process.kill(process.pid, 'SIGSTOP');
+        break;
+      case 'throw':
+        throw new FailpointHit(`failpoint ${name}`);
+    }
+  }
+}

@@ -1,0 +1,255 @@
+/**
+ * Reduces a transaction's operations to its net effect: for each path one after-image, in the order in which they can
+ * be applied. Pure, like the working tree it stands on.
+ *
+ * Order: directories first (made and moved, each after what it stands on), then files, then removals, deepest first. A
+ * removed directory goes in one piece: nothing below it is a target of its own.
+ */
+
+import { StoreError } from './errors.js';
+import type { FileStat } from './file-system.js';
+import { fingerprintOf } from './image.js';
+import { ancestors, isBelow, joinPath, rebase, type StorePath } from './path.js';
+import type { Action, Listed } from './record.js';
+import type { DirectoryNode, FileNode, WorkingNode, WorkingTree } from './working-tree.js';
+
+export interface PlanLimits {
+  /** Targets of one transaction, and files below a directory that is moved or removed. */
+  readonly maxTargets: number;
+}
+
+export interface PlannedTarget {
+  readonly action: Action;
+  readonly path: StorePath;
+  readonly from?: StorePath;
+  /** Where the base tree holds the before-image; it may be elsewhere than `path` when a directory moves. */
+  readonly basePath?: StorePath;
+  /** What is there, when planned. */
+  readonly stat?: FileStat;
+  readonly file?: FileNode;
+  /** The inode that a move brings, where the base tree has it. */
+  readonly inodePath?: StorePath;
+  readonly mode?: number;
+  readonly listing?: readonly Listed[];
+  readonly movedAway?: boolean;
+  /** There is nothing at `path` now, and must be nothing when it is staged. */
+  readonly mustBeAbsent?: boolean;
+}
+
+export interface NetEffect {
+  readonly targets: readonly PlannedTarget[];
+  /** Directories of the base tree that go away or elsewhere: nothing below them may be untrimmed. */
+  readonly vacated: readonly StorePath[];
+}
+
+export function netEffect(tree: WorkingTree, limits: PlanLimits): NetEffect {
+  const movedFrom = new Map<StorePath, StorePath>();
+  const movedInodes = new Set<StorePath>();
+  for (const [path, node] of tree.changed) {
+    if (node.type === 'directory' && node.origin !== undefined && node.origin !== path) {
+      movedFrom.set(node.origin, path);
+    }
+    if (node.type !== 'absent' && node.type !== 'directory' && node.inode !== undefined && node.inode !== path) {
+      movedInodes.add(node.inode);
+    }
+  }
+  const draft: Draft = { directories: [], files: [], removals: [], vacated: [...movedFrom.keys()] };
+  const context: Context = { tree, limits, movedFrom, movedInodes, draft };
+  for (const path of [...tree.changed.keys()].sort()) addTarget(context, path, tree.changed.get(path)!);
+  const directories = orderDirectories(draft.directories);
+  const planned = [...directories, ...draft.files, ...draft.removals.sort(byDepthDescending)];
+  // Where directories move, what is at a path now is not what will be there.
+  const still = !planned.some((target) => target.action === 'move-directory');
+  const targets = planned.map((target) =>
+    still && target.stat === undefined ? { ...target, mustBeAbsent: target.action !== 'make-parent' } : target,
+  );
+  if (targets.length > limits.maxTargets) {
+    throw new StoreError('ERR_TOO_MANY', `The transaction changes more than ${limits.maxTargets} paths`, {
+      op: 'commit',
+      hint: 'Split it into several transactions.',
+    });
+  }
+  return { targets, vacated: draft.vacated };
+}
+
+interface Draft {
+  readonly directories: PlannedTarget[];
+  readonly files: PlannedTarget[];
+  readonly removals: PlannedTarget[];
+  readonly vacated: StorePath[];
+}
+
+interface Context {
+  readonly tree: WorkingTree;
+  readonly limits: PlanLimits;
+  /** Directory moves: where from → where to. */
+  readonly movedFrom: ReadonlyMap<StorePath, StorePath>;
+  readonly movedInodes: ReadonlySet<StorePath>;
+  readonly draft: Draft;
+}
+
+/** What is physically at `path` once all directory moves have been carried out. */
+function preimage(
+  { tree, movedFrom }: Context,
+  path: StorePath,
+): { readonly basePath: StorePath; readonly stat: FileStat } | undefined {
+  let basePath: StorePath | undefined = path;
+  for (const ancestor of ancestors(path)) {
+    const node = tree.changed.get(ancestor);
+    if (node === undefined) {
+      if (movedFrom.has(ancestor)) return undefined;
+      continue;
+    }
+    if (node.type !== 'directory') return undefined;
+    if (node.origin !== undefined) {
+      basePath = rebase(path, ancestor, node.origin);
+      break;
+    }
+    // Made by the transaction. Where it had been removed first, the old directory still stands there.
+    if (movedFrom.has(ancestor)) return undefined;
+  }
+  if (movedFrom.has(basePath) && movedFrom.get(basePath) !== path) return undefined;
+  const stat = tree.base.stat(basePath);
+  return stat === undefined ? undefined : { basePath, stat };
+}
+
+function addTarget(context: Context, path: StorePath, node: WorkingNode): void {
+  const { draft } = context;
+  const before = preimage(context, path);
+  switch (node.type) {
+    case 'absent':
+      if (before !== undefined) addRemoval(context, path, before);
+      break;
+    case 'directory':
+      addDirectory(context, path, node, before);
+      break;
+    case 'file':
+      if (before?.stat.type === 'directory') throw typeChange(path, 'ERR_IS_DIRECTORY');
+      if (node.inode !== undefined && node.parts.length === 0) addMove(context, path, node.inode, before);
+      else draft.files.push({ action: 'write', path, file: node, ...before });
+      break;
+    case 'symlink':
+    case 'other':
+      if (before?.stat.type === 'directory') throw typeChange(path, 'ERR_IS_DIRECTORY');
+      addMove(context, path, node.inode, before);
+      break;
+  }
+}
+
+type Before = ReturnType<typeof preimage>;
+
+function addMove({ draft }: Context, path: StorePath, inodePath: StorePath, before: Before): void {
+  if (before?.basePath === inodePath) return;
+  draft.files.push({ action: 'move', path, from: inodePath, inodePath, ...before });
+}
+
+function addDirectory(context: Context, path: StorePath, node: DirectoryNode, before: Before): void {
+  const { draft, tree } = context;
+  if (node.origin !== undefined) {
+    if (node.origin === path) return;
+    if (before !== undefined && before.basePath !== node.origin) throw typeChange(path, 'ERR_EXISTS');
+    const stat = tree.base.stat(node.origin);
+    if (stat === undefined) return;
+    // Its place is empty once the move is the turn; what `before` shows is the directory itself, come from its origin.
+    draft.directories.push({ action: 'move-directory', path, from: node.origin, basePath: node.origin, stat });
+    return;
+  }
+  if (before === undefined) {
+    draft.directories.push({
+      action: node.implicit === true ? 'make-parent' : 'make-directory',
+      path,
+      ...(node.mode === undefined ? {} : { mode: node.mode }),
+    });
+    return;
+  }
+  if (before.stat.type !== 'directory') throw typeChange(path, 'ERR_NOT_DIRECTORY');
+  // Removed and made again: the directory stays, what it held goes.
+  for (const name of tree.base.children(before.basePath)) {
+    const child = joinPath(path, name);
+    if (tree.changed.has(child)) continue;
+    const basePath = joinPath(before.basePath, name);
+    const stat = tree.base.stat(basePath);
+    if (stat !== undefined) addRemoval(context, child, { basePath, stat });
+  }
+}
+
+function addRemoval(context: Context, path: StorePath, before: NonNullable<Before>): void {
+  const { draft, tree, limits, movedInodes } = context;
+  if (before.stat.type === 'other') throw notRegular(path);
+  if (before.stat.type !== 'directory') {
+    const movedAway = movedInodes.has(before.basePath);
+    draft.removals.push({ action: 'remove', path, ...before, ...(movedAway ? { movedAway } : {}) });
+    return;
+  }
+  const listing: Listed[] = tree.walkBase(before.basePath, limits.maxTargets, 'rm').map((found) => ({
+    name: found.path.slice(before.basePath.length + 1),
+    type: found.stat.type,
+    fingerprint: fingerprintOf(found.stat),
+  }));
+  draft.vacated.push(before.basePath);
+  draft.removals.push({ action: 'remove-directory', path, ...before, listing });
+}
+
+/**
+ * Directories in an order in which each has its parent and a free place (Kahn's algorithm). An outer source moves
+ * before an inner one, whose path is then another: `from` is the path that it has when its turn comes.
+ */
+function orderDirectories(directories: readonly PlannedTarget[]): PlannedTarget[] {
+  const waiting = new Set(directories);
+  const ordered: PlannedTarget[] = [];
+  const done: { readonly from: StorePath; readonly path: StorePath }[] = [];
+  while (waiting.size > 0) {
+    const next = [...waiting].find((candidate) => !blockedBy(candidate, waiting));
+    if (next === undefined) {
+      const first = [...waiting][0]!;
+      throw new StoreError('ERR_INVALID_PATH', `The directory moves around '${first.path}' go in a circle`, {
+        op: 'commit',
+        path: first.path,
+        hint: 'Move the directories in several transactions, by way of another name.',
+      });
+    }
+    waiting.delete(next);
+    if (next.from === undefined) {
+      ordered.push(next);
+      continue;
+    }
+    let from = next.from;
+    for (const move of done) if (isBelow(from, move.from)) from = rebase(from, move.from, move.path);
+    done.push({ from: next.from, path: next.path });
+    if (from !== next.path) ordered.push({ ...next, from });
+  }
+  return ordered;
+}
+
+function blockedBy(candidate: PlannedTarget, waiting: ReadonlySet<PlannedTarget>): boolean {
+  for (const other of waiting) {
+    if (other === candidate) continue;
+    // Its parent is still to be made or moved there.
+    if (isBelow(candidate.path, other.path)) return true;
+    if (other.from === undefined) continue;
+    // Its place is still taken, or the directory that it leaves from must move first.
+    if (other.from === candidate.path || isBelow(candidate.path, other.from)) return true;
+    if (candidate.from !== undefined && isBelow(candidate.from, other.from)) return true;
+  }
+  return false;
+}
+
+function byDepthDescending(a: PlannedTarget, b: PlannedTarget): number {
+  return b.path.split('/').length - a.path.split('/').length || (a.path < b.path ? -1 : 1);
+}
+
+function typeChange(path: StorePath, code: 'ERR_IS_DIRECTORY' | 'ERR_NOT_DIRECTORY' | 'ERR_EXISTS'): StoreError {
+  return new StoreError(code, `'${path}' cannot be removed and become something else in one transaction`, {
+    op: 'commit',
+    path,
+    hint: 'Remove it in a transaction of its own first.',
+  });
+}
+
+function notRegular(path: StorePath): StoreError {
+  return new StoreError('ERR_INVALID_PATH', `'${path}' is not a regular file`, {
+    op: 'rm',
+    path,
+    hint: 'Sockets, pipes and devices cannot take part in a transaction.',
+  });
+}

@@ -1,0 +1,345 @@
+/**
+ * From a request to a staged proposal: resolve the paths, reduce to the net effect, look at rows and locks, stage.
+ *
+ * Rows are read *before* the files are looked at for their before-images: a row that still stands inside the commit
+ * batch then proves that nobody of us changed the file in between.
+ */
+
+import { conflict, lockedBy, type EntryOperation, type Proposal, rowOf } from './commit.js';
+import { checksumOfFile } from './content.js';
+import { StoreError } from './errors.js';
+import type { FileStat } from './file-system.js';
+import { fingerprintOf, sameFingerprint } from './image.js';
+import type { LogView } from './log.js';
+import { defaults } from './options.js';
+import type { Operation, TrackedRead } from './operation.js';
+import {
+  absolutePath,
+  ancestors,
+  isBelow,
+  isReservedPath,
+  joinPath,
+  parentPath,
+  type StorePath,
+} from './path.js';
+import { netEffect, type PlannedTarget } from './plan.js';
+import { type Target, transactionId } from './record.js';
+import type { CommitRequest } from './request.js';
+import type { FileRow, LockRow } from './rows.js';
+import { partSize, type StagedTransaction } from './staging-area.js';
+import { registerVolume, type StoreContext } from './store-context.js';
+import type { Volume } from './volume.js';
+import { type BaseTree, WorkingTree } from './working-tree.js';
+
+/** Targets of one transaction, and files below a directory that it moves or removes. */
+export const targetsMax = 100_000;
+
+export interface Prepared {
+  readonly kind: 'ready';
+  readonly staged: StagedTransaction;
+  readonly proposal: Proposal;
+  /** Upper bound of what the batch adds to the log. */
+  readonly logBytes: number;
+  /** Every write was asked for with `force`. */
+  readonly forced: boolean;
+}
+
+export type Preparation =
+  | Prepared
+  | { readonly kind: 'overlaps' }
+  | { readonly kind: 'locked'; readonly lock: LockRow };
+
+type FileOperation = Exclude<Operation, EntryOperation>;
+
+export class Planner {
+  readonly #context: StoreContext;
+  readonly #owner: number;
+  /** Paths that this group's transactions change, and directories that they move or remove. */
+  readonly #taken = new Set<StorePath>();
+  readonly #takenDirectories = new Set<StorePath>();
+  #oneAtATime = 0;
+  #inGroup = 0;
+
+  constructor(context: StoreContext, owner: number) {
+    this.#context = context;
+    this.#owner = owner;
+  }
+
+  beginGroup(): void {
+    this.#taken.clear();
+    this.#takenDirectories.clear();
+    this.#inGroup = 0;
+    if (this.#oneAtATime > 0) this.#oneAtATime -= 1;
+    this.#context.resolver.forget();
+  }
+
+  /** The next groups hold one transaction each: a group was too large for the log. */
+  oneAtATime(): void {
+    this.#oneAtATime = 100;
+  }
+
+  prepare(request: CommitRequest): Preparation {
+    if (this.#oneAtATime > 0 && this.#inGroup > 0) return { kind: 'overlaps' };
+    const context = this.#context;
+    const operations = request.operations.filter(isFileOperation);
+    const entries = request.operations.filter(isEntryOperation);
+    const tree = new WorkingTree(baseTree(context));
+    const requiredRevisions: { path: StorePath; revision: number }[] = [];
+    for (const operation of operations) {
+      const resolved = resolveOperation(context, operation);
+      if (resolved.type === 'write' && resolved.options.ifRevision !== undefined) {
+        requiredRevisions.push({ path: resolved.path, revision: resolved.options.ifRevision });
+      }
+      tree.apply(resolved);
+    }
+    const { targets, vacated } = netEffect(tree, { maxTargets: targetsMax });
+    checkSizes(context, targets);
+    if (this.#overlaps(targets)) return { kind: 'overlaps' };
+
+    const rows = context.log.view((view) => this.#readRows(view, targets, entries));
+    if ('lock' in rows) return { kind: 'locked', lock: rows.lock };
+    const stood = this.#checkReads(request.reads, operations);
+    if (stood !== undefined) throw stood;
+
+    const number = { owner: this.#owner, counter: request.counter };
+    const volumes = new Map<StorePath, Volume>();
+    const staged = context.stagingArea.stage(transactionId(number), targets, {
+      volume: (target) => this.#volumeFor(target, volumes),
+      checksum: (path, stat) => knownChecksum(rows.found.get(path), stat),
+      neverInline: request.neverInline === true,
+    });
+    this.#take(targets);
+    const plain = staged.targets.map(({ target }) => target);
+    return {
+      kind: 'ready',
+      staged,
+      proposal: {
+        number,
+        targets: plain,
+        entries,
+        reads: request.reads,
+        planReads: rows.revisions,
+        requiredRevisions,
+        vacated,
+      },
+      logBytes: estimateLogBytes(plain, entries),
+      forced: operations.length > 0 && operations.every((each) => each.type === 'write' && each.options.force === true),
+    };
+  }
+
+  #readRows(
+    view: LogView,
+    targets: readonly PlannedTarget[],
+    entries: readonly EntryOperation[],
+  ): { found: Map<StorePath, FileRow>; revisions: Map<StorePath, number | undefined> } | { lock: LockRow } {
+    const { folding } = this.#context;
+    const lock = lockedBy(view, { targets, entries }, folding);
+    if (lock !== undefined) return { lock: lock.lock };
+    const found = new Map<StorePath, FileRow>();
+    const revisions = new Map<StorePath, number | undefined>();
+    const read = (path: StorePath): void => {
+      if (revisions.has(path)) return;
+      const row = rowOf(view, path, folding);
+      revisions.set(path, row?.revision);
+      if (row !== undefined) found.set(path, row);
+    };
+    for (const target of targets) {
+      for (const path of pathsOf(target)) {
+        read(path);
+        for (const ancestor of ancestors(path)) read(ancestor);
+      }
+    }
+    return { found, revisions };
+  }
+
+  /** Edits by programs that know nothing of us, since the transaction read. */
+  #checkReads(reads: readonly TrackedRead[], operations: readonly FileOperation[]): StoreError | undefined {
+    const { fileSystem, roots } = this.#context;
+    const forced = new Set(
+      operations.filter((each) => each.type === 'write' && each.options.force === true).map((each) => each.path),
+    );
+    for (const read of reads) {
+      if (read.kind === 'directory') {
+        if (directoryDigest(baseTree(this.#context), read.path) !== read.names) return conflict(read.path);
+      }
+      if (read.kind !== 'file' || forced.has(read.path)) continue;
+      const stat = fileSystem.lstat(absolutePath(read.path, roots));
+      if (read.fingerprint === undefined) {
+        if (stat !== undefined) return conflict(read.path);
+        continue;
+      }
+      if (stat === undefined) return conflict(read.path);
+      if (sameFingerprint(read.fingerprint, fingerprintOf(stat))) continue;
+      const sameContent =
+        read.checksum !== undefined &&
+        stat.type === 'file' &&
+        stat.size === read.fingerprint.size &&
+        checksumOfFile(fileSystem, absolutePath(read.path, roots)) === read.checksum;
+      if (!sameContent) return conflict(read.path);
+    }
+    return undefined;
+  }
+
+  #overlaps(targets: readonly PlannedTarget[]): boolean {
+    if (this.#taken.size === 0) return false;
+    for (const target of targets) {
+      for (const path of pathsOf(target)) {
+        if (this.#taken.has(path)) return true;
+        for (const ancestor of ancestors(path)) {
+          if (this.#takenDirectories.has(ancestor)) return true;
+        }
+        if (!isDirectoryTarget(target)) continue;
+        for (const taken of this.#taken) if (isBelow(taken, path)) return true;
+      }
+    }
+    return false;
+  }
+
+  #take(targets: readonly PlannedTarget[]): void {
+    this.#inGroup += 1;
+    for (const target of targets) {
+      for (const path of pathsOf(target)) {
+        this.#taken.add(path);
+        if (isDirectoryTarget(target)) this.#takenDirectories.add(path);
+      }
+    }
+  }
+
+  /** The staging area on the file system that holds the target's directory. */
+  #volumeFor(target: PlannedTarget, cache: Map<StorePath, Volume>): Volume {
+    const { volumes, fileSystem, roots, log } = this.#context;
+    const parent = parentPath(target.path) ?? '';
+    const cached = cache.get(parent);
+    if (cached !== undefined) return cached;
+    let volume = volumes.main;
+    for (const directory of [parent, ...ancestors(parent)]) {
+      const stat = fileSystem.lstat(absolutePath(directory, roots));
+      if (stat === undefined) continue;
+      const place = volumes.placeFor(directory, stat.dev);
+      if (place !== '' && volumes.get(place) === undefined) registerVolume(log, place);
+      volume = volumes.add(place);
+      break;
+    }
+    cache.set(parent, volume);
+    return volume;
+  }
+}
+
+function isFileOperation(operation: Operation): operation is FileOperation {
+  return operation.type !== 'put' && operation.type !== 'delete';
+}
+
+function isEntryOperation(operation: Operation): operation is EntryOperation {
+  return operation.type === 'put' || operation.type === 'delete';
+}
+
+function isDirectoryTarget(target: PlannedTarget): boolean {
+  return target.action !== 'write' && target.action !== 'move' && target.action !== 'remove';
+}
+
+function pathsOf(target: PlannedTarget): StorePath[] {
+  const paths = new Set([target.path]);
+  for (const path of [target.from, target.basePath, target.inodePath, target.file?.copyOf]) {
+    if (path !== undefined) paths.add(path);
+  }
+  return [...paths];
+}
+
+/** The tree as it is, for the reducer. */
+export function baseTree(context: Pick<StoreContext, 'fileSystem' | 'roots'>): BaseTree {
+  const stats = new Map<StorePath, FileStat | undefined>();
+  return {
+    stat(path) {
+      if (stats.has(path)) return stats.get(path);
+      const stat = context.fileSystem.lstat(absolutePath(path, context.roots));
+      stats.set(path, stat);
+      return stat;
+    },
+    children: (path) =>
+      context.fileSystem
+        .list(absolutePath(path, context.roots))
+        .filter((name) => !isReservedPath(joinPath(path, name)))
+        .sort(),
+  };
+}
+
+export function directoryDigest(tree: BaseTree, path: StorePath): string {
+  return tree.stat(path)?.type === 'directory' ? tree.children(path).join('\0') : '';
+}
+
+/** The same operation on resolved paths. */
+export function resolveOperation(
+  context: Pick<StoreContext, 'resolver'>,
+  operation: FileOperation,
+): FileOperation {
+  const { resolver } = context;
+  const real = (path: StorePath, followLast: boolean): StorePath =>
+    resolver.resolve(path, { followLast, op: operation.type }).path;
+  switch (operation.type) {
+    case 'write': {
+      const path = real(operation.path, true);
+      const { backup } = operation.options;
+      if (backup === undefined) return { ...operation, path };
+      return { ...operation, path, options: { ...operation.options, backup: real(backup, false) } };
+    }
+    case 'append':
+      return { ...operation, path: real(operation.path, true) };
+    case 'copy':
+      return { ...operation, from: real(operation.from, true), path: real(operation.path, true) };
+    case 'rename':
+      return { ...operation, from: real(operation.from, false), path: real(operation.path, false) };
+    case 'remove':
+    case 'make-directory':
+      return { ...operation, path: real(operation.path, false) };
+  }
+}
+
+function knownChecksum(row: FileRow | undefined, stat: FileStat): bigint | undefined {
+  if (row?.image.type !== 'file' || !sameFingerprint(row.image.fingerprint, fingerprintOf(stat))) return undefined;
+  return row.image.checksum;
+}
+
+function checkSizes(context: StoreContext, targets: readonly PlannedTarget[]): void {
+  const { maxFileBytes, maxTransactionBytes, reserveBytes = defaults.reserveBytes } = context.options;
+  let total = 0;
+  for (const target of targets) {
+    if (target.action !== 'write' || target.file === undefined) continue;
+    const base = target.file.copyOf;
+    const begun = base === undefined ? 0 : (baseTree(context).stat(base)?.size ?? 0);
+    const size = target.file.parts.reduce((sum, part) => sum + partSize(part), begun);
+    total += size;
+    if (maxFileBytes !== undefined && size > maxFileBytes) throw tooLarge(target.path, size, maxFileBytes);
+  }
+  if (maxTransactionBytes !== undefined && total > maxTransactionBytes) {
+    throw tooLarge('the transaction', total, maxTransactionBytes);
+  }
+  // Small saves are covered by the floor that the log keeps; only what could eat into it is worth a look here.
+  if (total < spaceCheckBytes) return;
+  const { availableBytes, totalBytes } = context.fileSystem.space(context.layout.directory);
+  const reserve = Math.min(reserveBytes, Math.floor(totalBytes / 20));
+  if (availableBytes - reserve >= total) return;
+  throw new StoreError('ERR_NO_SPACE', `Not enough space: ${total} bytes needed, ${availableBytes} free`, {
+    op: 'commit',
+    hint: `Free some space; ${reserve} bytes are kept in reserve. Nothing was changed.`,
+  });
+}
+
+const spaceCheckBytes = 1 << 20;
+
+function tooLarge(what: string, size: number, limit: number): StoreError {
+  return new StoreError('ERR_TOO_LARGE', `'${what}' has ${size} bytes; the limit is ${limit}`, {
+    op: 'commit',
+    path: what,
+    hint: 'Raise maxFileBytes or maxTransactionBytes when opening the store. Nothing was changed.',
+  });
+}
+
+function estimateLogBytes(targets: readonly Target[], entries: readonly EntryOperation[]): number {
+  let bytes = 4096;
+  for (const target of targets) {
+    bytes += 1024 + 6 * target.path.length + (target.content?.byteLength ?? 0);
+    for (const listed of target.listing ?? []) bytes += 80 + 3 * listed.name.length;
+  }
+  for (const entry of entries) bytes += 256 + 3 * entry.key.length + (entry.type === 'put' ? entry.value.byteLength : 0);
+  return bytes;
+}

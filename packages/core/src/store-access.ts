@@ -1,0 +1,36 @@
+/** What transactions, snapshots and collections need of an open store. */
+
+import type { AsyncFileSystem } from './async-file-system.js';
+import type { Committer } from './committer.js';
+import type { Commit } from './engine.js';
+import type { FileSystem } from './file-system.js';
+import type { Folding } from './key.js';
+import type { Log } from './log.js';
+import type { Roots, StorePath } from './path.js';
+import type { PathResolver } from './path-resolver.js';
+import type { Reader } from './reader.js';
+import type { CommitRequest } from './request.js';
+import type { EntryRow } from './rows.js';
+
+export interface StoreAccess {
+  readonly roots: Roots;
+  readonly fileSystem: FileSystem;
+  readonly asyncFileSystem: AsyncFileSystem;
+  readonly log: Log;
+  readonly folding: Folding;
+  readonly resolver: PathResolver;
+  readonly reader: Reader;
+  readonly durability: 'full' | 'relaxed';
+  readonly inlineLimitBytes: number;
+  readonly maxFileBytes: number | undefined;
+  /** Where the caller's thread stages content. */
+  readonly stagedDirectory: string;
+  /** A path as the user gave it; refuses the root itself unless `mayBeRoot`. */
+  parse(path: string | URL, op: string, mayBeRoot: boolean): StorePath;
+  /** Where a path leads now, symbolic links followed. */
+  resolve(path: StorePath): StorePath;
+  entry(collection: string, key: string): EntryRow | undefined;
+  unpack(value: Uint8Array): unknown;
+  /** Resolves with the revision before the flush; what follows is waited for by reads and `close`. */
+  commitRelaxed(committer: Committer, request: CommitRequest, id: string): Promise<Commit>;
+}

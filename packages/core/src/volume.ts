@@ -1,0 +1,103 @@
+/**
+ * The staging areas of a store. The last step of every change is a rename within one file system, so each file system
+ * that holds targets has an area of its own: `.forewrit/` in the root, `.forewrit-staged/` at the top of any other. A
+ * further area is registered in the log, flushed, before its first use, so nothing in it is ever orphaned unseen.
+ */
+
+import type { FileSystem } from './file-system.js';
+import { stagedDirectoryName, storeDirectoryName } from './path-name.js';
+import { absolutePath, ancestors, type Roots, type StorePath } from './path.js';
+
+export interface Volume {
+  /** '' for the store's own, otherwise the directory that holds `.forewrit-staged`. */
+  readonly path: StorePath;
+  readonly device: bigint;
+  readonly staged: string;
+  readonly before: string;
+  readonly conflicts: string;
+}
+
+export interface StoreLayout {
+  readonly directory: string;
+  readonly log: string;
+  readonly tasks: string;
+  readonly gitignore: string;
+}
+
+export function storeLayout(root: string): StoreLayout {
+  const directory = `${root}/${storeDirectoryName}`;
+  return {
+    directory,
+    log: `${directory}/log`,
+    tasks: `${directory}/tasks`,
+    gitignore: `${directory}/.gitignore`,
+  };
+}
+
+/** The staging area of the volume `path`, whose directory is `top`. */
+export function volumeDirectory(top: string, path: StorePath): string {
+  return `${top}/${path === '' ? storeDirectoryName : stagedDirectoryName}`;
+}
+
+export class Volumes {
+  readonly #fileSystem: FileSystem;
+  readonly #roots: Roots;
+  readonly #known = new Map<StorePath, Volume>();
+
+  constructor(fileSystem: FileSystem, roots: Roots) {
+    this.#fileSystem = fileSystem;
+    this.#roots = roots;
+    this.#known.set('', this.#open(''));
+  }
+
+  get main(): Volume {
+    return this.#known.get('')!;
+  }
+
+  get known(): readonly Volume[] {
+    return [...this.#known.values()];
+  }
+
+  get(path: StorePath): Volume | undefined {
+    return this.#known.get(path);
+  }
+
+  /** The place of the area that serves a file in the directory `parent`, which exists and is on `device`. */
+  placeFor(parent: StorePath, device: bigint): StorePath {
+    if (device === this.main.device) return '';
+    let place = parent;
+    for (const ancestor of ancestors(parent)) {
+      const stat = this.#fileSystem.lstat(absolutePath(ancestor, this.#roots));
+      if (stat?.dev !== device) break;
+      place = ancestor;
+    }
+    return place;
+  }
+
+  /** Makes the area's directories and takes it into use. Registering it in the log comes first, and is the caller's. */
+  add(path: StorePath): Volume {
+    const known = this.#known.get(path);
+    if (known !== undefined) return known;
+    const volume = this.#open(path);
+    this.#known.set(path, volume);
+    return volume;
+  }
+
+  #open(path: StorePath): Volume {
+    const top = absolutePath(path, this.#roots);
+    const base = volumeDirectory(top, path);
+    const volume = { staged: `${base}/staged`, before: `${base}/before`, conflicts: `${base}/conflicts` };
+    let made = false;
+    for (const directory of [base, volume.staged, volume.before, volume.conflicts]) {
+      if (this.#fileSystem.lstat(directory) !== undefined) continue;
+      this.#fileSystem.makeDirectory(directory, 0o700);
+      made = true;
+    }
+    if (made) {
+      this.#fileSystem.syncDirectory(base);
+      this.#fileSystem.syncDirectory(top);
+    }
+    const device = this.#fileSystem.lstat(base)!.dev;
+    return { path, device, ...volume };
+  }
+}

@@ -1,0 +1,83 @@
+/** Logs in LMDB, and other processes that use them. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { type LmdbLog, type LmdbLogOptions, openLmdbLog } from '#src/lmdb-log.js';
+import { NodeFileSystem } from '#src/node-file-system.js';
+import { systemProcessTable } from '#src/process-identity.js';
+import { identityOfToken, queueToken } from '#src/queue-token.js';
+
+let handles = 0;
+
+export function openLog(directory: string, options: Partial<LmdbLogOptions> = {}): LmdbLog {
+  handles += 1;
+  const nonce = `${handles}-${Math.random().toString(36).slice(2)}`;
+  return openLmdbLog({
+    directory,
+    fileSystem: new NodeFileSystem(),
+    queueToken: queueToken(systemProcessTable().identity(), nonce),
+    isTokenAlive,
+    ...options,
+  });
+}
+
+export function isTokenAlive(token: string): boolean {
+  const identity = identityOfToken(token);
+  const look = identity === undefined ? undefined : systemProcessTable().look(identity.pid);
+  return look === undefined || (look.exists && !look.zombie && look.startTime === identity?.startTime);
+}
+
+/** What a child is asked to do; see `lmdb-child.ts`. */
+export interface ChildTask {
+  readonly directory: string;
+  /**
+   * `increment`: a counter, so many times. `hang`: for ever, in the middle of a commit. `wait`: open; when the file
+   * `<directory>-go` is there, commit once; close and exit.
+   */
+  readonly action: 'increment' | 'hang' | 'wait' | 'read' | 'write-for-ever';
+  readonly count?: number;
+  readonly timeoutMs?: number;
+}
+
+export interface ChildReport {
+  readonly event: 'ready' | 'done';
+  readonly code?: string | undefined;
+  readonly message?: string | undefined;
+  readonly elapsedMs?: number;
+  readonly closeMs?: number;
+  readonly value?: string | undefined;
+}
+
+export class Child {
+  readonly process: ChildProcess;
+  readonly #reports: AsyncIterator<string>;
+
+  constructor(task: ChildTask, options: { readonly uid?: number } = {}) {
+    const program = fileURLToPath(new URL('./lmdb-child.js', import.meta.url));
+    this.process = spawn(process.execPath, ['--enable-source-maps', program, JSON.stringify(task)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      ...options,
+    });
+    this.#reports = createInterface({ input: this.process.stdout! })[Symbol.asyncIterator]();
+  }
+
+  async report(event: ChildReport['event']): Promise<ChildReport> {
+    const { value, done } = await this.#reports.next();
+    if (done === true) throw new Error(`the child ended before it was ${event}`);
+    const report = JSON.parse(value) as ChildReport;
+    if (report.event !== event) throw new Error(`the child is not ${event}: ${value}`);
+    return report;
+  }
+
+  async kill(signal: NodeJS.Signals): Promise<void> {
+    const exited = this.exit();
+    this.process.kill(signal);
+    await exited;
+  }
+
+  async exit(): Promise<number | null> {
+    if (this.process.exitCode === null && this.process.signalCode === null) await once(this.process, 'exit');
+    return this.process.exitCode;
+  }
+}

@@ -1,0 +1,98 @@
+import { isStoreError } from '#src/errors.js';
+import { openLmdbLog } from '#src/lmdb-log.js';
+import { FlushError } from '#src/log.js';
+import { MemoryLog, MemoryLogState } from '#src/memory-log.js';
+import { NodeFileSystem } from '#src/node-file-system.js';
+import { assert, suite, temporaryDirectory } from '@forewrit/testkit';
+import { logConformance } from './log-conformance.js';
+import { bytes, catchFrom, read } from './log-values.js';
+
+logConformance('memory', () => {
+  const state = new MemoryLogState();
+  return { open: () => new MemoryLog(state), [Symbol.dispose]: () => {} };
+});
+
+logConformance('lmdb', () => {
+  const directory = temporaryDirectory('log');
+  let handles = 0;
+  return {
+    open: () =>
+      openLmdbLog({
+        directory: `${directory.path}/log`,
+        fileSystem: new NodeFileSystem(),
+        queueToken: `handle-${(handles += 1)}`,
+        isTokenAlive: () => true,
+      }),
+    [Symbol.dispose]: () => directory.remove(),
+  };
+});
+
+const test = suite('simulated log');
+
+test('a flush that fails before anything is written loses the batch, and the handle refuses further commits', () => {
+  const state = new MemoryLogState();
+  const failure = new Error('no');
+  let failing = false;
+  const log = new MemoryLog(state, {
+    onFlush: () => {
+      if (failing) throw failure;
+    },
+  });
+  log.commit((batch) => batch.put('files', bytes('a'), bytes('1')));
+  failing = true;
+  const error = catchFrom(() => log.commit((batch) => batch.put('files', bytes('a'), bytes('2'))));
+  assert.instance(error, FlushError);
+  assert.is((error as FlushError).cause, failure);
+  failing = false;
+  assert.ok(isStoreError(catchFrom(() => log.commit(() => 0)), 'ERR_STORE_POISONED'));
+  assert.is(read(log, 'files', 'a'), '1');
+  assert.is(read(new MemoryLog(state), 'files', 'a'), '1');
+});
+
+test('a flush that fails after everything is written keeps the batch, and the caller cannot know', () => {
+  const state = new MemoryLogState();
+  const log = new MemoryLog(state, {
+    onFlushed: () => {
+      throw new Error('no');
+    },
+  });
+  assert.instance(
+    catchFrom(() => log.commit((batch) => batch.put('files', bytes('a'), bytes('2')))),
+    FlushError,
+  );
+  assert.is(read(new MemoryLog(state), 'files', 'a'), '2');
+});
+
+test('a batch that is refused before it is built was never begun', () => {
+  let built = false;
+  const log = new MemoryLog(new MemoryLogState(), {
+    onReserve: ({ sizeBytes }) => {
+      throw new Error(`no room for ${sizeBytes}`);
+    },
+  });
+  assert.throws(() => log.commit(() => (built = true), { sizeBytes: 7 }), /no room for 7/);
+  assert.is(built, false);
+});
+
+test('a clone keeps a moment', () => {
+  const state = new MemoryLogState();
+  const log = new MemoryLog(state);
+  log.commit((batch) => batch.put('files', bytes('a'), bytes('1')));
+  const clone = state.clone();
+  log.commit((batch) => batch.put('files', bytes('a'), bytes('2')));
+  const other = new MemoryLog(clone);
+  assert.is(read(other, 'files', 'a'), '1');
+  other.commit((batch) => batch.delete('files', bytes('a')));
+  assert.is(read(log, 'files', 'a'), '2');
+});
+
+test('a full log takes essential commits only', () => {
+  const log = new MemoryLog(new MemoryLogState({ capacityBytes: 1000 }));
+  log.commit((batch) => batch.put('files', bytes('a'), new Uint8Array(899)));
+  const refused = catchFrom(() => log.commit(() => 0, { sizeBytes: 10 }));
+  assert.ok(isStoreError(refused, 'ERR_LOG_FULL'));
+  log.commit((batch) => batch.delete('files', bytes('a')), { sizeBytes: 10, essential: true });
+  log.commit((batch) => batch.put('files', bytes('a'), bytes('1')), { sizeBytes: 10 });
+});
+
+test.run();

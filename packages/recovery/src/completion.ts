@@ -1,0 +1,181 @@
+/**
+ * Completion: the batches that begin and end the recovery of a transaction.
+ *
+ * - *Claim*: before anything is decided, every path that may be written is locked by its transaction. One that was
+ *   applied on another boot let go of its locks then; it gets them back only where nobody has committed since.
+ * - *Complete*: everything is durable; in one batch the records go, the locks, and with them the news: rows name the
+ *   inodes that a redo made, so that no reader takes them for somebody's edit.
+ *
+ * Newer transactions are completed first or in the same batch: as long as a newer one needs its records, so does
+ * whoever it superseded, whose images it is recognised by. Where the newer one is blocked, what it superseded stays in
+ * the log with nothing but those targets.
+ */
+
+import {
+  encodeCommitBatch,
+  entryLockKey,
+  type Folding,
+  type Image,
+  type LockRow,
+  lockRow,
+  type Log,
+  type LogBatch,
+  type LoggedTransaction,
+  type LogView,
+  pathKey,
+  putFileRow,
+  rowOf,
+  type Target,
+  transactionKey,
+  sequences,
+  trimRecords,
+} from '@forewrit/core';
+import { appliedHere, lockKeysOf, revisionOf, supersededTargets } from './analysis.js';
+import type { RecoveryContext } from './recovery-context.js';
+
+export type Superseded = ReadonlyMap<string, ReadonlySet<number>>;
+
+/** Locks what may be written, and says what newer transactions have superseded. */
+export function claim(
+  log: Log,
+  context: RecoveryContext,
+  winners: readonly LoggedTransaction[],
+): Superseded {
+  const { folding } = context;
+  const missing = (view: LogView): { lock: LockRow; key: Uint8Array }[] =>
+    winners.flatMap((transaction) => {
+      const superseded = supersededTargets(view, transaction, folding);
+      return transaction.targets
+        .filter((target) => !superseded.has(target.index) && !appliedHere(context, transaction, target))
+        .flatMap((target) => lockKeysOf(target, folding))
+        .filter(({ key }) => view.get('locks', key) === undefined)
+        .map(({ key, path }) => ({ key, lock: { what: path, transaction: transaction.number, blocked: false } }));
+    });
+  if (log.view(missing).length > 0) {
+    log.commit(
+      (batch) => {
+        for (const { key, lock } of missing(batch)) batch.put('locks', key, lockRow.encode(key, lock));
+      },
+      { essential: true },
+    );
+  }
+  return log.view(
+    (view) => new Map(winners.map((each) => [each.id, supersededTargets(view, each, folding)])),
+  );
+}
+
+/** Locks one path of a transaction that was applied, unless somebody has committed to it since. */
+export function lockAgain(log: Log, transaction: LoggedTransaction, target: Target, folding: Folding): boolean {
+  return log.commit(
+    (batch) => {
+      if (rowOf(batch, target.path, folding)?.revision !== revisionOf(transaction)) return false;
+      const key = pathKey(target.path, folding);
+      const value = batch.get('locks', key);
+      if (value !== undefined) return isOf(lockRow.decode(key, value), transaction);
+      const lock = { what: target.path, transaction: transaction.number, blocked: false };
+      batch.put('locks', key, lockRow.encode(key, lock));
+      return true;
+    },
+    { essential: true },
+  );
+}
+
+export interface Completion {
+  readonly transaction: LoggedTransaction;
+  readonly superseded: ReadonlySet<number>;
+  /** What rows are to say of files, by position of the target. */
+  readonly images: ReadonlyMap<number, Image>;
+}
+
+export function writeCompletion(batch: LogBatch, completion: Completion, folding: Folding): void {
+  const { transaction } = completion;
+  for (const target of transaction.targets) {
+    for (const { key } of lockKeysOf(target, folding)) unlock(batch, key, transaction);
+    const image = completion.images.get(target.index);
+    if (image !== undefined) renewRow(batch, transaction, { target, image }, folding);
+  }
+  for (const { collection, key } of transaction.commit?.entries ?? []) {
+    unlock(batch, entryLockKey(collection, key), transaction);
+  }
+  const needed = neededByBlocked(batch, completion, folding);
+  if (needed.length === 0) trimRecords(batch, transaction.number);
+  else keepOnly(batch, transaction, needed);
+}
+
+/** Marks what a person has to decide: readers and writers of these paths are told so. */
+export function writeBlocked(
+  batch: LogBatch,
+  { transaction, superseded }: Pick<Completion, 'transaction' | 'superseded'>,
+  folding: Folding,
+): void {
+  for (const { key, lock } of unmarkedLocks(batch, { transaction, superseded }, folding)) {
+    batch.put('locks', key, lockRow.encode(key, lock));
+  }
+}
+
+/** The locks of a blocked transaction that do not say yet that it is. */
+export function unmarkedLocks(
+  view: LogView,
+  { transaction, superseded }: Pick<Completion, 'transaction' | 'superseded'>,
+  folding: Folding,
+): { readonly key: Uint8Array; readonly lock: LockRow }[] {
+  const paths = transaction.targets
+    .filter((target) => !superseded.has(target.index))
+    .flatMap((target) => lockKeysOf(target, folding))
+    .map(({ key, path }) => ({ key, what: path }));
+  const entries = (transaction.commit?.entries ?? []).map(({ collection, key }) => ({
+    key: entryLockKey(collection, key),
+    what: `${collection}/${key}`,
+  }));
+  const isLocked = (key: Uint8Array): boolean => view.get('locks', key) !== undefined;
+  return [...paths, ...entries.filter(({ key }) => isLocked(key))]
+    .map(({ key, what }) => ({ key, lock: { what, transaction: transaction.number, blocked: true } }))
+    .filter(({ key }) => {
+      const value = view.get('locks', key);
+      if (value === undefined) return true;
+      const held = lockRow.decode(key, value);
+      return isOf(held, transaction) && !held.blocked;
+    });
+}
+
+/** Superseded targets whose superseder is blocked: to go back, it may need what they left. */
+function neededByBlocked(view: LogView, { transaction, superseded }: Completion, folding: Folding): Target[] {
+  return transaction.targets.filter((target) => {
+    if (!superseded.has(target.index)) return false;
+    return lockKeysOf(target, folding).some(({ key }) => {
+      const value = view.get('locks', key);
+      if (value === undefined) return false;
+      const held = lockRow.decode(key, value);
+      return held.blocked && !isOf(held, transaction);
+    });
+  });
+}
+
+/** The same record with fewer targets: what was completed must not be decided again a week later. */
+function keepOnly(batch: LogBatch, transaction: LoggedTransaction, targets: readonly Target[]): void {
+  const { number, begin, commit } = transaction;
+  if (begin === undefined || commit === undefined) return;
+  const [key, value] = encodeCommitBatch({ number, begin, targets, revision: commit.revision, entries: [] });
+  batch.put('log', key, value);
+  batch.delete('log', transactionKey(number.owner, number.counter, sequences.abort));
+}
+
+function renewRow(
+  batch: LogBatch,
+  transaction: LoggedTransaction,
+  { target, image }: { readonly target: Target; readonly image: Image },
+  folding: Folding,
+): void {
+  const row = rowOf(batch, target.path, folding);
+  if (row?.revision !== revisionOf(transaction)) return;
+  putFileRow(batch, { ...row, image }, folding);
+}
+
+function unlock(batch: LogBatch, key: Uint8Array, transaction: LoggedTransaction): void {
+  const value = batch.get('locks', key);
+  if (value !== undefined && isOf(lockRow.decode(key, value), transaction)) batch.delete('locks', key);
+}
+
+function isOf(lock: LockRow, { number }: LoggedTransaction): boolean {
+  return lock.transaction.owner === number.owner && lock.transaction.counter === number.counter;
+}

@@ -1,0 +1,69 @@
+/** What recovery works with: the part of a store's context that it needs, so that a store can also only be looked at. */
+
+import {
+  absolutePath,
+  type FileSystem,
+  type Folding,
+  isStoreError,
+  type PathResolver,
+  type Roots,
+  type StoreContext,
+  type StorePath,
+  type Target,
+  type Volume,
+} from '@forewrit/core';
+
+export interface RecoveryContext {
+  readonly fileSystem: FileSystem;
+  readonly roots: Roots;
+  readonly resolver: PathResolver;
+  readonly folding: Folding;
+  /** Of the kernel that runs now; '' where it cannot be known. */
+  readonly bootId: string;
+  /** Of the root, as it is mounted now; '' where it cannot be known. */
+  readonly mount: string;
+  /** `undefined` where the file system that holds it is not there, or not among the roots. */
+  readonly volume: (path: StorePath) => Volume | undefined;
+}
+
+export function recoveryContext(context: StoreContext): RecoveryContext {
+  const { fileSystem, roots, resolver, folding, mount, processTable, volumes } = context;
+  return {
+    fileSystem,
+    roots,
+    resolver,
+    folding,
+    mount,
+    bootId: processTable.identity().bootId,
+    volume: (path) => volumes.get(path),
+  };
+}
+
+/** Where a path is; `undefined` below a root that the store was opened without. */
+export function placeOf(path: StorePath, roots: Roots): string | undefined {
+  try {
+    return absolutePath(path, roots);
+  } catch (error) {
+    if (isStoreError(error, 'ERR_INVALID_PATH')) return undefined;
+    throw error;
+  }
+}
+
+/** Whether everything that a target is about can be looked at. */
+export function isReachable(context: RecoveryContext, target: Target): boolean {
+  return (
+    context.volume(target.volume) !== undefined &&
+    placeOf(target.path, context.roots) !== undefined &&
+    (target.from === undefined || placeOf(target.from, context.roots) !== undefined)
+  );
+}
+
+/** The directory that holds what is at an absolute path. */
+export function directoryOf(absolute: string): string {
+  return absolute.slice(0, Math.max(absolute.lastIndexOf('/'), 1));
+}
+
+/** `<transaction>-<n>`, the stem of a target's names in the staging areas and among the conflicts. */
+export function targetName(transaction: string, target: Pick<Target, 'index'>): string {
+  return `${transaction}-${target.index.toString(36)}`;
+}

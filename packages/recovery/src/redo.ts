@@ -1,0 +1,234 @@
+/**
+ * Redo: puts the after-image of one target where it belongs.
+ *
+ * On the same boot the apply name still proves whether a target was applied, in recovery too: content made anew takes
+ * over the apply name first, and one rename from there to the target is the apply. On another boot names prove nothing;
+ * missing parents are made again, and the fresh file goes straight to its place.
+ *
+ * Content is durable under its fresh name before it is renamed. The durable copy of large content and of a moved file
+ * stays under its staged name until the completion is flushed.
+ */
+
+import {
+  absolutePath,
+  ancestors,
+  beforePath,
+  type FileStat,
+  parentPath,
+  type StorePath,
+  stagedPath,
+} from '@forewrit/core';
+import { type ConflictSubject, type SavedConflict, setAside } from './conflicts.js';
+import { copyFresh, linkFresh, makeFresh, writeFresh } from './fresh-file.js';
+import { directoryOf, type RecoveryContext, targetName } from './recovery-context.js';
+
+export interface RedoSubject extends ConflictSubject {
+  readonly boot: 'same' | 'other';
+  /** Where a directory that is moved or removed is now. */
+  readonly directory: StorePath | undefined;
+}
+
+/** What a redo did besides: for the flush of directories, and for the report. */
+export interface Effects {
+  readonly touched: (directory: string) => void;
+  readonly saved: (conflict: SavedConflict) => void;
+}
+
+const defaultDirectoryMode = 0o777;
+
+export class Redo {
+  readonly #context: RecoveryContext;
+  readonly #subject: RedoSubject;
+  readonly #effects: Effects;
+  readonly #absolute: string;
+
+  constructor(context: RecoveryContext, subject: RedoSubject, effects: Effects) {
+    this.#context = context;
+    this.#subject = subject;
+    this.#effects = effects;
+    this.#absolute = absolutePath(subject.target.path, context.roots);
+  }
+
+  run(): void {
+    const { action } = this.#subject.target;
+    if (this.#subject.boot === 'other' && action !== 'remove' && action !== 'remove-directory') this.#makeParents();
+    switch (action) {
+      case 'write':
+      case 'move':
+        this.#putFile();
+        break;
+      case 'make-directory':
+      case 'make-parent':
+        this.#putDirectory();
+        break;
+      case 'move-directory':
+        this.#moveDirectory();
+        break;
+      case 'remove':
+        this.#remove(this.#absolute);
+        break;
+      case 'remove-directory': {
+        const { directory } = this.#subject;
+        this.#remove(directory === undefined ? this.#absolute : absolutePath(directory, this.#context.roots));
+        break;
+      }
+    }
+    this.#effects.touched(directoryOf(this.#absolute));
+    this.#context.resolver.forget();
+  }
+
+  /**
+   * The content once more, as a new inode in the place of what is there, after a flush of that has failed: its pages
+   * are marked clean, and nobody knows what is on the disk.
+   */
+  rewrite(): void {
+    const fresh = this.#freshPath;
+    this.#writeAnew(fresh, true);
+    this.#context.fileSystem.rename(fresh, this.#absolute);
+    this.#effects.touched(directoryOf(this.#absolute));
+  }
+
+  #putFile(): void {
+    const { fileSystem } = this.#context;
+    const source = this.#subject.boot === 'same' ? this.#stageApplyName() : this.#stageFresh();
+    this.#clear('file');
+    // A rename between two links of one inode does nothing.
+    if (this.#ino(source) === this.#ino(this.#absolute)) fileSystem.unlink(source);
+    else fileSystem.rename(source, this.#absolute);
+  }
+
+  #stageFresh(): string {
+    const fresh = this.#freshPath;
+    this.#writeAnew(fresh, false);
+    return fresh;
+  }
+
+  #stageApplyName(): string {
+    const { fileSystem } = this.#context;
+    const { target, volume } = this.#subject;
+    const apply = stagedPath(volume, target.applyName ?? `${this.#name}.apply`);
+    const staged = target.staged === undefined ? undefined : stagedPath(volume, target.staged);
+    // It is a link of the durable copy already.
+    if (staged !== undefined && this.#ino(staged) !== undefined && this.#ino(staged) === this.#ino(apply)) return apply;
+    const fresh = this.#stageFresh();
+    if (this.#ino(fresh) === this.#ino(apply)) fileSystem.unlink(fresh);
+    else fileSystem.rename(fresh, apply);
+    return apply;
+  }
+
+  /** `copied`: never a link, as the inode that there is cannot be trusted. */
+  #writeAnew(path: string, copied: boolean): void {
+    const { fileSystem, roots } = this.#context;
+    const { target, volume } = this.#subject;
+    const { content, staged, after, from } = target;
+    const file = { path, mode: after.type === 'file' ? after.mode : 0o600, like: this.#like() };
+    if (content !== undefined) {
+      writeFresh(fileSystem, file, content);
+      return;
+    }
+    const durable = staged === undefined ? undefined : stagedPath(volume, staged);
+    const source =
+      durable !== undefined && (from === undefined || this.#ino(durable) !== undefined)
+        ? durable
+        : absolutePath(from ?? target.path, roots);
+    if (copied) copyFresh(fileSystem, file, source);
+    else linkFresh(fileSystem, file, source);
+  }
+
+  /** The file that is replaced lends its owner: the log does not know it. */
+  #like(): FileStat | undefined {
+    const { fileSystem } = this.#context;
+    const { target, volume } = this.#subject;
+    const there = fileSystem.lstat(this.#absolute);
+    if (there?.type === 'file') return there;
+    if (target.beforeName === undefined) return undefined;
+    const before = fileSystem.lstat(beforePath(volume, target.beforeName));
+    return before?.type === 'file' ? before : undefined;
+  }
+
+  #putDirectory(): void {
+    const { fileSystem } = this.#context;
+    const { target, volume, boot } = this.#subject;
+    const { after, applyName } = target;
+    let source = this.#freshPath;
+    if (boot === 'same' && applyName !== undefined) source = stagedPath(volume, applyName);
+    else makeFresh(fileSystem, { path: source, mode: (after.type === 'directory' ? after.mode : undefined) ?? 0o700 });
+    this.#clear('directory');
+    fileSystem.rename(source, this.#absolute);
+  }
+
+  #moveDirectory(): void {
+    const { directory } = this.#subject;
+    if (directory === undefined) {
+      // It was made by a transaction whose work the power cut undid.
+      this.#putDirectory();
+      return;
+    }
+    const from = absolutePath(directory, this.#context.roots);
+    this.#clear('directory');
+    this.#context.fileSystem.rename(from, this.#absolute);
+    this.#effects.touched(directoryOf(from));
+  }
+
+  #remove(absolute: string): void {
+    const { fileSystem } = this.#context;
+    const { target, volume } = this.#subject;
+    const stat = fileSystem.lstat(absolute);
+    if (stat === undefined) return;
+    this.#effects.touched(directoryOf(absolute));
+    const to = beforePath(volume, target.beforeName ?? this.#name);
+    if (fileSystem.lstat(to) === undefined) fileSystem.rename(absolute, to);
+    else if (stat.type === 'directory') this.#setAside(absolute);
+    // What was removed stands in `before/` already, and this is another link of it, or an older state that came back.
+    else fileSystem.unlink(absolute);
+  }
+
+  /** Makes way for something that a rename cannot replace. What was worth it has been saved by now. */
+  #clear(kind: 'file' | 'directory'): void {
+    const { fileSystem } = this.#context;
+    const there = fileSystem.lstat(this.#absolute);
+    if (there === undefined || (kind === 'file' && there.type !== 'directory')) return;
+    if (there.type !== 'directory') fileSystem.unlink(this.#absolute);
+    else if (fileSystem.list(this.#absolute).length === 0) fileSystem.removeDirectory(this.#absolute);
+    else this.#setAside(this.#absolute);
+  }
+
+  #setAside(absolute: string): void {
+    this.#effects.saved(setAside(this.#context.fileSystem, this.#subject, absolute));
+  }
+
+  /** Whatever held this path before the power cut may have been lost with it. */
+  #makeParents(): void {
+    const { fileSystem, roots, resolver } = this.#context;
+    const { path } = this.#subject.target;
+    const missing: string[] = [];
+    for (const ancestor of ancestors(path)) {
+      const absolute = absolutePath(ancestor, roots);
+      if (parentPath(ancestor) === undefined || fileSystem.lstat(absolute) !== undefined) break;
+      missing.push(absolute);
+    }
+    for (const directory of missing.reverse()) {
+      fileSystem.makeDirectory(directory, defaultDirectoryMode);
+      this.#effects.touched(directoryOf(directory));
+    }
+    if (missing.length > 0) resolver.forget();
+    resolver.verifyParent(path, 'recover');
+  }
+
+  #ino(path: string): bigint | undefined {
+    return this.#context.fileSystem.lstat(path)?.ino;
+  }
+
+  get #name(): string {
+    return targetName(this.#subject.transaction, this.#subject.target);
+  }
+
+  get #freshPath(): string {
+    return stagedPath(this.#subject.volume, freshName(this.#subject.transaction, this.#subject.target));
+  }
+}
+
+/** The name under which a redo makes its content; swept with the others if a crash leaves it. */
+export function freshName(transaction: string, target: ConflictSubject['target']): string {
+  return `${targetName(transaction, target)}.redo`;
+}

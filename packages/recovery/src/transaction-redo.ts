@@ -1,0 +1,205 @@
+/**
+ * Carries out what was decided for one transaction, up to where only its completion is missing: conflicts are saved
+ * first, then the targets follow in their order, then every after-image is durable. Directories are flushed later, once
+ * for all transactions.
+ *
+ * Right before a path is written it is looked at once more. If it is not as it was when it was decided, everything that
+ * is not done yet is decided anew: what is done shows its after-image by then.
+ */
+
+import {
+  absolutePath,
+  type FileStat,
+  type Image,
+  imageOf,
+  inodeOf,
+  isStoreError,
+  syncFile,
+  systemCode,
+} from '@forewrit/core';
+import { saveOurs, saveTheirs, type SavedConflict } from './conflicts.js';
+import type { ObservedTarget } from './observe.js';
+import { directoryOf, type RecoveryContext } from './recovery-context.js';
+import { type Effects, Redo } from './redo.js';
+import type { PlannedPath, TransactionPlan } from './transaction-plan.js';
+
+/** What was decided on is not there any more. */
+export class Surprise extends Error {
+  override readonly name = 'Surprise';
+}
+
+export interface RedoHooks {
+  /** Directories whose entries have to be durable before the transaction's records go. */
+  readonly touched: (directory: string) => void;
+  readonly saved: (conflict: SavedConflict) => void;
+  readonly beforeTarget: () => void;
+  /**
+   * Locks a path that was applied and unlocked before, if nobody has committed to it since: it may then be written
+   * again.
+   */
+  readonly lockAgain: (path: PlannedPath) => boolean;
+}
+
+/** What the rows of files are to say, by position of the target: a redo makes new inodes. */
+export type NewImages = ReadonlyMap<number, Image>;
+
+export class TransactionRedo {
+  readonly #context: RecoveryContext;
+  readonly #plan: TransactionPlan;
+  readonly #hooks: RedoHooks;
+  readonly #images = new Map<number, Image>();
+
+  constructor(context: RecoveryContext, plan: TransactionPlan, hooks: RedoHooks) {
+    this.#context = context;
+    this.#plan = plan;
+    this.#hooks = hooks;
+  }
+
+  run(): NewImages {
+    for (const path of this.#plan.paths) this.#save(path);
+    for (const path of this.#plan.paths) {
+      if (path.decision.verdict !== 'redo') continue;
+      this.#hooks.beforeTarget();
+      this.#surprised(() => {
+        this.#lookAgain(path);
+        this.#redoOf(path).run();
+      });
+    }
+    for (const path of this.#plan.paths) this.#settle(path);
+    return this.#images;
+  }
+
+  #save({ decision, observed, target }: PlannedPath): void {
+    if (observed === undefined || decision.save === 'nothing') return;
+    const subject = { transaction: this.#plan.transaction.id, target, volume: observed.volume };
+    if (decision.save === 'ours') {
+      const saved = saveOurs(this.#context, subject);
+      if (saved !== undefined) this.#hooks.saved(saved);
+      return;
+    }
+    const { stat } = observed;
+    if (stat?.type !== 'file') return;
+    this.#surprised(() => this.#hooks.saved(saveTheirs(this.#context, subject, { location: observed.location, stat })));
+  }
+
+  #lookAgain({ target, observed }: PlannedPath): void {
+    const now = this.#lstat(target.path);
+    if (!isSame(now, observed?.stat)) throw new Surprise(target.path);
+    const directory = observed?.directory;
+    if (directory === undefined || directory === target.path) return;
+    const expected = target.action === 'remove-directory' ? target.before : target.after;
+    if (this.#lstat(directory)?.ino !== inodeOf(expected)) throw new Surprise(directory);
+  }
+
+  #redoOf({ target, observed }: PlannedPath): Redo {
+    const { volume, boot, directory } = observed!;
+    const effects: Effects = { touched: this.#hooks.touched, saved: this.#hooks.saved };
+    return new Redo(
+      this.#context,
+      { transaction: this.#plan.transaction.id, target, volume, boot, directory },
+      effects,
+    );
+  }
+
+  /** Makes durable what is ours, and notes what is there. */
+  #settle(path: PlannedPath): void {
+    const { target, decision, observed } = path;
+    // Through a way that leads out of the store nothing is written, not even a flush.
+    if (observed === undefined || observed.escapes) return;
+    this.#hooks.touched(directoryOf(this.#absolute(target.path)));
+    if (target.action === 'move-directory' && target.from !== undefined) {
+      this.#hooks.touched(directoryOf(this.#absolute(target.from)));
+    }
+    if (decision.verdict === 'leave') {
+      const now = this.#lstat(target.path);
+      if (target.content !== undefined && now?.ino === inodeOf(target.after)) this.#makeDurable(path);
+      return;
+    }
+    if (decision.verdict !== 'redo' && decision.row !== 6) return;
+    if (decision.verdict === 'keep') this.#settleKept(path, observed);
+    if (target.action !== 'write' || target.after.type !== 'file') return;
+    const image = imageOf(this.#lstat(target.path), target.after.checksum);
+    if (image.type === 'file') this.#images.set(target.index, image);
+  }
+
+  #settleKept(path: PlannedPath, observed: ObservedTarget): void {
+    const { target, decision } = path;
+    const { after, action } = target;
+    if (action !== 'write' && action !== 'make-directory') return;
+    const now = this.#lstat(target.path);
+    if (now === undefined || after.type === 'absent' || now.type !== after.type) return;
+    const mode = after.type === 'file' || after.type === 'directory' ? after.mode : undefined;
+    const restored = decision.restoreMode && mode !== undefined && this.#restoreMode(target.path, now, mode);
+    if (action === 'make-directory') {
+      if (restored) this.#hooks.touched(this.#absolute(target.path));
+      return;
+    }
+    // Large content was durable before its commit, whatever names it has now.
+    if (restored || !observed.sharesStagedInode) this.#makeDurable(path);
+  }
+
+  #restoreMode(path: string, now: FileStat, mode: number): boolean {
+    if (now.mode === mode) return false;
+    try {
+      this.#context.fileSystem.chmodPath(this.#absolute(path), mode);
+      return true;
+    } catch (error) {
+      // Somebody else's file by now, with our content: they decide on its mode.
+      if (systemCode(error) === 'EPERM' || systemCode(error) === 'ENOENT') return false;
+      throw error;
+    }
+  }
+
+  /** A flush that has failed is never tried again: the content is written anew, from its durable copy. */
+  #makeDurable(path: PlannedPath): void {
+    const { target, observed, decision } = path;
+    const absolute = this.#absolute(target.path);
+    let failure: unknown;
+    try {
+      syncFile(this.#context.fileSystem, absolute);
+      return;
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') return;
+      if (systemCode(error) === undefined) throw error;
+      failure = error;
+    }
+    // What somebody has written into our file since cannot be written anew from our copy.
+    if (!observed!.showsAfter || observed!.source !== 'sound') {
+      if (decision.verdict === 'leave') return;
+      throw failure;
+    }
+    if (decision.verdict === 'leave' && !this.#hooks.lockAgain(path)) return;
+    this.#redoOf(path).rewrite();
+  }
+
+  #surprised(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      if (surprisingCodes.has(systemCode(error) ?? '')) throw new Surprise('the tree changed', { cause: error });
+      if (isStoreError(error) && surprisingStoreCodes.has(error.code)) {
+        throw new Surprise('the tree changed', { cause: error });
+      }
+      throw error;
+    }
+  }
+
+  #lstat(path: string): FileStat | undefined {
+    return this.#context.fileSystem.lstat(this.#absolute(path));
+  }
+
+  #absolute(path: string): string {
+    return absolutePath(path, this.#context.roots);
+  }
+}
+
+/** Somebody has changed the tree between the look and the change. */
+const surprisingCodes = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'EEXIST', 'ENOTEMPTY', 'ELOOP']);
+const surprisingStoreCodes = new Set(['ERR_PATH_ESCAPE', 'ERR_NOT_FOUND', 'ERR_NOT_DIRECTORY', 'ERR_PATH_RESERVED']);
+
+function isSame(one: FileStat | undefined, other: FileStat | undefined): boolean {
+  if (one === undefined || other === undefined) return one === other;
+  if (one.type !== other.type || one.ino !== other.ino) return false;
+  // What is put into a directory changes it.
+  return one.type === 'directory' || (one.size === other.size && one.mtimeNs === other.mtimeNs);
+}

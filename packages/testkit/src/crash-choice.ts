@@ -1,0 +1,102 @@
+/** Which of the pending effects a power cut keeps: naming, counting, enumerating and sampling the possibilities. */
+import type { Random } from './random.js';
+
+export interface PendingEffect {
+  /** `order`: how many of the operations that survive in order do; the others are single effects. */
+  readonly kind: 'write' | 'truncate' | 'mode' | 'owner' | 'entry' | 'move' | 'order';
+  readonly path: string;
+  /** How many outcomes there are, numbered from 0: nothing of it survives. */
+  readonly outcomes: number;
+  /** The outcome in which all of it survives. */
+  readonly whole: number;
+  /** Each sector may survive by itself: every number from `outcomes` up is the seed of one such scatter. */
+  readonly scatters: boolean;
+  describe(outcome: number): string;
+}
+
+/**
+ * An outcome for each effect, in their order (missing ones are lost); or the same as a function, where `true` is
+ * whole and `false` lost; or a set of bits, lowest first, for whole or lost.
+ */
+export type CrashChoice =
+  | ArrayLike<number>
+  | ((effect: PendingEffect, index: number) => number | boolean)
+  | bigint;
+
+export function outcomesOfChoice(effects: readonly PendingEffect[], choice: CrashChoice): ArrayLike<number> {
+  if (typeof choice === 'function') {
+    return effects.map((effect, index) => asOutcome(effect, choice(effect, index)));
+  }
+  if (typeof choice === 'bigint') {
+    return effects.map((effect, index) => asOutcome(effect, ((choice >> BigInt(index)) & 1n) === 1n));
+  }
+  return choice;
+}
+
+function asOutcome(effect: PendingEffect, outcome: number | boolean): number {
+  if (typeof outcome === 'number') return outcome;
+  return outcome ? effect.whole : 0;
+}
+
+/** A choice in words, for the message of a failure: one line for each effect. */
+export function describeChoice(effects: readonly PendingEffect[], choice: CrashChoice): string {
+  const outcomes = outcomesOfChoice(effects, choice);
+  return effects.map((effect, index) => effect.describe(outcomes[index] ?? 0)).join('\n');
+}
+
+/** The number of choices without scatters; infinite when it is beyond counting. */
+export function countChoices(effects: readonly PendingEffect[]): number {
+  return effects.reduce((product, { outcomes }) => product * outcomes, 1);
+}
+
+/** All choices without scatters, from nothing to everything. */
+export function* everyChoice(effects: readonly PendingEffect[]): Generator<number[]> {
+  const choice = effects.map(() => 0);
+  for (;;) {
+    yield choice.slice();
+    let index = 0;
+    while (index < effects.length && (choice[index] ?? 0) + 1 === effects[index]?.outcomes) {
+      choice[index] = 0;
+      index += 1;
+    }
+    if (index === effects.length) return;
+    choice[index] = (choice[index] ?? 0) + 1;
+  }
+}
+
+/** One choice at random. Few survivors, many and half of them are equally likely: bugs sit at the ends. */
+export function sampleChoice(effects: readonly PendingEffect[], random: Random): number[] {
+  const survival = random.pick(survivals);
+  return effects.map((effect) => {
+    if (effect.kind === 'order') return random.below(effect.outcomes);
+    if (!random.chance(survival)) return 0;
+    if (effect.outcomes === 2 || random.chance(0.5)) return effect.whole;
+    if (effect.scatters && random.chance(0.25)) return effect.outcomes + random.below(scatterSeeds);
+    return 1 + random.below(effect.outcomes - 1);
+  });
+}
+
+const survivals = [0.125, 0.5, 0.875] as const;
+const scatterSeeds = 2 ** 16;
+
+export interface ChoiceBudget {
+  /** Up to so many, all are given. */
+  readonly exhaustiveMax: number;
+  /** Where there are more: nothing, everything, and so many at random. */
+  readonly samples: number;
+  readonly random: Random;
+}
+
+/** Every choice if they are few, else a sample. */
+export function* choicesWithin(
+  effects: readonly PendingEffect[],
+  { exhaustiveMax, samples, random }: ChoiceBudget,
+): Generator<number[]> {
+  if (countChoices(effects) <= exhaustiveMax) {
+    yield* everyChoice(effects);
+    return;
+  }
+  yield effects.map(() => 0);
+  yield effects.map(({ whole }) => whole);
+  for (let count = 0; count < samples; count += 1) yield sampleChoice(effects, random);
+}
