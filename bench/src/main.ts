@@ -1,1 +1,75 @@
-console.log('Nothing is measured yet.');
+/**
+ * `npm run bench [-- save|open] [--directory DIR] [--rounds N] [--transactions N] [--json] [--check]`
+ *
+ * `--check` compares the ratios with the limits that the project promises and exits 1 if one is over.
+ */
+
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { describeEnvironment } from './environment.js';
+import { measureOpen } from './open.js';
+import { measureSave } from './save.js';
+
+/** Promised, on the disk that the check runs on. */
+const limits = { saveToWriteFile: 1.2, saveToWriteFileAtomic: 0.5, openManyToFew: 1.25 } as const;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    directory: { type: 'string' },
+    rounds: { type: 'string', default: '400' },
+    transactions: { type: 'string', default: '100000' },
+    json: { type: 'boolean', default: false },
+    check: { type: 'boolean', default: false },
+  },
+});
+
+async function main(): Promise<void> {
+  const scenarios = positionals.length === 0 ? ['save', 'open'] : positionals;
+  const base = values.directory ?? path.join(process.cwd(), '.bench');
+  fs.mkdirSync(base, { recursive: true });
+  const directory = fs.mkdtempSync(path.join(base, 'run-'));
+  const failures: string[] = [];
+  const results: Record<string, unknown> = { environment: describeEnvironment(directory), date: new Date().toISOString() };
+  const say = (line: string): void => {
+    if (!values.json) process.stdout.write(`${line}${os.EOL}`);
+  };
+  const judge = (what: string, ratio: number, limit: number): void => {
+    const verdict = ratio <= limit ? 'within' : 'OVER';
+    say(`  ${what}: ${ratio.toFixed(2)} × (${verdict} the limit of ${limit})`);
+    if (ratio > limit) failures.push(what);
+  };
+  try {
+    say(`On ${Object.values(results['environment'] as object).join(', ')}`);
+    if (scenarios.includes('save')) {
+      const save = await measureSave(path.join(directory, 'save'), Number(values.rounds));
+      results['save'] = save;
+      say(`save: four files, 24 KB, ${save.rounds} rounds in turn; p50 / p95 in ms`);
+      say(`  Forewrit (durable, all or nothing)      ${show(save.storeMs)}`);
+      say(`  fs.promises.writeFile × 4 (neither)     ${show(save.writeFileMs)}`);
+      say(`  write-file-atomic × 4 (file by file)    ${show(save.writeFileAtomicMs)}`);
+      judge('against writeFile', save.ratioToWriteFile, limits.saveToWriteFile);
+      judge('against write-file-atomic', save.ratioToWriteFileAtomic, limits.saveToWriteFileAtomic);
+    }
+    if (scenarios.includes('open')) {
+      const open = await measureOpen(path.join(directory, 'open'), Number(values.transactions));
+      results['open'] = open;
+      say('open: a clean store; p50 in ms');
+      say(`  after ${open.few.transactions} transactions   ${open.few.p50Ms.toFixed(1)}`);
+      say(`  after ${open.many.transactions} transactions   ${open.many.p50Ms.toFixed(1)}`);
+      judge('many against few', open.ratio, limits.openManyToFew);
+    }
+    if (values.json) process.stdout.write(`${JSON.stringify(results, undefined, 2)}${os.EOL}`);
+  } finally {
+    fs.rmSync(directory, { recursive: true, force: true });
+  }
+  if (values.check && failures.length > 0) process.exitCode = 1;
+}
+
+function show({ p50, p95 }: { p50: number; p95: number }): string {
+  return `${p50.toFixed(3)} / ${p95.toFixed(3)}`;
+}
+
+await main();

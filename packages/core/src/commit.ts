@@ -32,11 +32,16 @@ export interface Proposal {
   readonly targets: readonly Target[];
   readonly entries: readonly EntryOperation[];
   readonly reads: readonly TrackedRead[];
-  /** Revisions of the rows that the plan stood on. */
-  readonly planReads: ReadonlyMap<StorePath, number | undefined>;
+  /** The rows that the plan stood on, as they were: bytes, so that comparing them costs nothing. */
+  readonly planReads: readonly PlanRead[];
   readonly requiredRevisions: readonly { readonly path: StorePath; readonly revision: number }[];
   /** Directories that move or go: nothing below them may be untrimmed. */
   readonly vacated: readonly StorePath[];
+}
+
+export interface PlanRead {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array | undefined;
 }
 
 export type Verdict =
@@ -148,10 +153,15 @@ function changedSince(view: LogView, proposal: Proposal, folding: Folding): Verd
     const what = 'path' in read ? read.path : `${read.collection}/${'key' in read ? read.key : '*'}`;
     return { kind: 'conflict', error: conflict(what) };
   }
-  for (const [path, revision] of proposal.planReads) {
-    if (rowOf(view, path, folding)?.revision !== revision) return { kind: 'outdated' };
+  for (const { key, value } of proposal.planReads) {
+    if (!sameBytes(view.get('files', key), value)) return { kind: 'outdated' };
   }
   return undefined;
+}
+
+function sameBytes(one: Uint8Array | undefined, other: Uint8Array | undefined): boolean {
+  if (one === undefined || other === undefined) return one === other;
+  return Buffer.compare(one, other) === 0;
 }
 
 export function conflict(what: string): StoreError {

@@ -79,6 +79,8 @@ export class CommitterLoop implements Committer {
   #recovering: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
   #poisonReported = false;
+  /** Spare files may be missing: made in idle turns. */
+  #spareWanted = false;
 
   private constructor(
     options: LoopOptions,
@@ -92,6 +94,7 @@ export class CommitterLoop implements Committer {
     this.#witness = witness;
     this.counters = options.counters ?? new Counters();
     this.engine = new Engine(context, owner);
+    context.spares.begin(owner.id, () => new Set(context.log.view(readOwners).map(({ id }) => id)));
     this.state = { ownerNumber: owner.number, ownerId: owner.id, recovery };
   }
 
@@ -190,6 +193,7 @@ export class CommitterLoop implements Committer {
 
   #runGroup(jobs: Job[]): void {
     const started = this.context.clock.monotonicMs();
+    this.#spareWanted = true;
     const result = this.engine.runGroup(jobs);
     this.counters.add('groups');
     const nowMs = this.context.clock.monotonicMs();
@@ -218,7 +222,7 @@ export class CommitterLoop implements Committer {
       if (this.engine.pendingMarks > 0) this.#markTimer ??= unrefed(() => this.#flushMarks(), markDelayMs);
       if (uncheckpointed.transactions > 0) this.#planCheckpoint(uncheckpointed);
     }
-    if (this.#checkpoint !== undefined) this.#stepWhenIdle();
+    if (this.#checkpoint !== undefined || this.#spareWanted) this.#stepWhenIdle();
     if (this.#waiting.length > 0) this.#watch();
     else this.#stopWatching();
   }
@@ -260,7 +264,9 @@ export class CommitterLoop implements Committer {
   #stepWhenIdle(): void {
     this.#idleStep ??= setImmediate(() => {
       this.#idleStep = undefined;
-      if (!this.#running) this.#stepCheckpoint();
+      if (this.#running || this.#closing !== undefined) return;
+      this.#spareWanted = this.#spareWanted && this.context.spares.refill();
+      if (!this.#spareWanted) this.#stepCheckpoint();
       this.#afterRun();
     });
   }
@@ -344,6 +350,7 @@ export class CommitterLoop implements Committer {
 
   async #close(): Promise<void> {
     this.#stopTimers();
+    this.context.spares.end();
     this.context.failpoints.hit('close.before');
     this.engine.commitTimeoutMs = closeCommitTimeoutMs;
     if (this.#queue.length > 0) this.#run();

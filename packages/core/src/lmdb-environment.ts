@@ -107,7 +107,7 @@ export class LmdbEnvironment {
   /** Runs `body` on the newest committed state. */
   read<T>(body: () => T): T {
     this.#root.resetReadTxn();
-    this.#root.ensureReadTxn();
+    convertErrors('read', () => this.#root.ensureReadTxn());
     try {
       return body();
     } finally {

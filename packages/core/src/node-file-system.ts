@@ -188,6 +188,15 @@ export class NodeFileSystem implements FileSystem {
     spawnSync('chattr', ['+C', path], { stdio: 'ignore', timeout: chattrTimeoutMs });
   }
 
+  mayChange(directory: string): boolean {
+    try {
+      fs.accessSync(directory, fs.constants.W_OK | fs.constants.X_OK);
+      return true;
+    } catch (error) {
+      return systemCode(error) === 'ENOENT';
+    }
+  }
+
   mountId(path: string): string | undefined {
     const stats = this.#platform === 'linux' ? this.lstat(path) : undefined;
     return stats === undefined ? undefined : mountIdentity(mountProbe, path, stats.dev);

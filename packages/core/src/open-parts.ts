@@ -1,12 +1,14 @@
 /** From a root directory to the parts that a store is opened from: real paths, directories, the log. */
 
 import { randomBytes } from 'node:crypto';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fromSystemError, InvalidArgumentError, StoreError, systemCode } from './errors.js';
 import type { FileSystem } from './file-system.js';
 import { normalizationMarker, probeFolding } from './key.js';
 import { loadChecksum } from './checksum.js';
+import { openLogToInspect } from './lmdb-inspection.js';
 import { openLmdbLog } from './lmdb-log.js';
 import type { Log } from './log.js';
 import { NodeFileSystem, realPath } from './node-file-system.js';
@@ -128,6 +130,35 @@ export async function openParts(
     folding: probeFolding(fileSystem, layout.directory),
     options,
     newStoreId: randomBytes(16).toString('hex'),
+    umask,
+    privileged,
+  };
+}
+
+/** The parts of a store that is only looked at: nothing is made, nothing written. */
+export async function openReadOnlyParts(
+  { roots, fileSystem }: OpenedRoot,
+  options: StoreOptions,
+  { umask, privileged }: PartsOptions,
+): Promise<ContextParts> {
+  await loadChecksum();
+  const layout = storeLayout(roots.root);
+  const log =
+    options.log ??
+    openLogToInspect({
+      directory: layout.log,
+      fileSystem: new NodeFileSystem(),
+      scratchDirectory: path.join(tmpdir(), `forewrit-${randomBytes(8).toString('hex')}`),
+    });
+  return {
+    roots,
+    layout,
+    fileSystem,
+    log,
+    processTable: options.processTable ?? systemProcessTable(),
+    folding: probeFolding(fileSystem, layout.directory),
+    options,
+    newStoreId: '',
     umask,
     privileged,
   };

@@ -10,13 +10,13 @@ import { unpackEntryValue } from './frame.js';
 import { entryKey } from './key.js';
 import type { Log } from './log.js';
 import { NodeAsyncFileSystem } from './node-file-system.js';
-import { openParts, openRoot, type OpenedRoot } from './open-parts.js';
+import { openParts, openReadOnlyParts, openRoot } from './open-parts.js';
 import { defaults, type StoreOptions } from './options.js';
 import { parentPath } from './path.js';
 import { parsePath } from './path-parser.js';
 import { PathResolver } from './path-resolver.js';
 import { Reader } from './reader.js';
-import type { Recoverer } from './recoverer.js';
+import { emptyRecoveryReport, type Recoverer } from './recoverer.js';
 import { entryRow } from './rows.js';
 import type { StoreAccess } from './store-access.js';
 import { type ContextParts, readFormat } from './store-context.js';
@@ -30,8 +30,6 @@ export interface StoreServices {
   /** The entry module of the committer's thread. */
   readonly committerEntry: URL | undefined;
   readonly verify: StoreParts['verify'];
-  /** Opens the log for a store that is only read. */
-  readonly readOnlyParts?: (opened: OpenedRoot, options: StoreOptions) => Promise<ContextParts>;
 }
 
 const injectable = ['clock', 'fileSystem', 'log', 'processTable', 'probeWitness'] as const;
@@ -52,9 +50,11 @@ export async function openStoreWith(
   const umask = process.umask();
   const privileged = process.getuid?.() === 0;
   const inline = options.committer === 'inline' || services.committerEntry === undefined;
-  let committer: Committer;
+  let committer: Committer | undefined;
   let parts: ContextParts;
-  if (inline) {
+  if (options.readOnly === true) {
+    parts = await openReadOnlyParts(opened, options, { umask, privileged });
+  } else if (inline) {
     parts = await openParts(opened, options, { umask, privileged });
     committer = await CommitterLoop.start({
       parts,
@@ -82,7 +82,7 @@ export async function openStoreWith(
   store = new Store({
     access: openAccess(parts, options, committer),
     committer,
-    recovery: committer.state.recovery,
+    recovery: committer?.state.recovery ?? emptyRecoveryReport,
     options,
     verify: services.verify,
     closeLog: () => parts.log.close(),
@@ -114,6 +114,7 @@ export function openAccess(
       if (committer !== undefined) await committer.recoverDead();
     },
     isOwn: (owner) => owner === committer?.state.ownerNumber,
+    readOnly: committer === undefined,
   });
   return {
     roots,

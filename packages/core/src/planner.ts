@@ -5,11 +5,12 @@
  * batch then proves that nobody of us changed the file in between.
  */
 
-import { conflict, lockedBy, type EntryOperation, type Proposal, rowOf } from './commit.js';
+import { conflict, lockedBy, type EntryOperation, type PlanRead, type Proposal } from './commit.js';
 import { checksumOfFile } from './content.js';
 import { StoreError } from './errors.js';
 import type { FileStat } from './file-system.js';
 import { fingerprintOf, sameFingerprint } from './image.js';
+import { pathKey } from './key.js';
 import type { LogView } from './log.js';
 import { defaults } from './options.js';
 import type { Operation, TrackedRead } from './operation.js';
@@ -25,7 +26,7 @@ import {
 import { netEffect, type PlannedTarget } from './plan.js';
 import { type Target, transactionId } from './record.js';
 import type { CommitRequest } from './request.js';
-import type { FileRow, LockRow } from './rows.js';
+import { type FileRow, fileRow, type LockRow } from './rows.js';
 import { partSize, type StagedTransaction } from './staging-area.js';
 import { registerVolume, type StoreContext } from './store-context.js';
 import type { Volume } from './volume.js';
@@ -83,10 +84,11 @@ export class Planner {
     const context = this.#context;
     const operations = request.operations.filter(isFileOperation);
     const entries = request.operations.filter(isEntryOperation);
-    const tree = new WorkingTree(baseTree(context));
+    const looked = new Map<StorePath, FileStat | undefined>();
+    const tree = new WorkingTree(baseTree(context, looked));
     const requiredRevisions: { path: StorePath; revision: number }[] = [];
     for (const operation of operations) {
-      const resolved = resolveOperation(context, operation);
+      const resolved = resolveOperation(context, operation, looked);
       if (resolved.type === 'write' && resolved.options.ifRevision !== undefined) {
         requiredRevisions.push({ path: resolved.path, revision: resolved.options.ifRevision });
       }
@@ -94,6 +96,7 @@ export class Planner {
     }
     const { targets, vacated } = netEffect(tree, { maxTargets: targetsMax });
     checkSizes(context, targets);
+    checkPermissions(context, targets);
     if (this.#overlaps(targets)) return { kind: 'overlaps' };
 
     const rows = context.log.view((view) => this.#readRows(view, targets, entries));
@@ -118,7 +121,7 @@ export class Planner {
         targets: plain,
         entries,
         reads: request.reads,
-        planReads: rows.revisions,
+        planReads: [...rows.values.values()],
         requiredRevisions,
         vacated,
       },
@@ -131,17 +134,18 @@ export class Planner {
     view: LogView,
     targets: readonly PlannedTarget[],
     entries: readonly EntryOperation[],
-  ): { found: Map<StorePath, FileRow>; revisions: Map<StorePath, number | undefined> } | { lock: LockRow } {
+  ): { found: Map<StorePath, FileRow>; values: Map<StorePath, PlanRead> } | { lock: LockRow } {
     const { folding } = this.#context;
     const lock = lockedBy(view, { targets, entries }, folding);
     if (lock !== undefined) return { lock: lock.lock };
     const found = new Map<StorePath, FileRow>();
-    const revisions = new Map<StorePath, number | undefined>();
+    const values = new Map<StorePath, PlanRead>();
     const read = (path: StorePath): void => {
-      if (revisions.has(path)) return;
-      const row = rowOf(view, path, folding);
-      revisions.set(path, row?.revision);
-      if (row !== undefined) found.set(path, row);
+      if (values.has(path)) return;
+      const key = pathKey(path, folding);
+      const value = view.get('files', key);
+      values.set(path, { key, value });
+      if (value !== undefined) found.set(path, fileRow.decode(key, value));
     };
     for (const target of targets) {
       for (const path of pathsOf(target)) {
@@ -149,7 +153,7 @@ export class Planner {
         for (const ancestor of ancestors(path)) read(ancestor);
       }
     }
-    return { found, revisions };
+    return { found, values };
   }
 
   /** Edits by programs that know nothing of us, since the transaction read. */
@@ -246,8 +250,10 @@ function pathsOf(target: PlannedTarget): StorePath[] {
 }
 
 /** The tree as it is, for the reducer. */
-export function baseTree(context: Pick<StoreContext, 'fileSystem' | 'roots'>): BaseTree {
-  const stats = new Map<StorePath, FileStat | undefined>();
+export function baseTree(
+  context: Pick<StoreContext, 'fileSystem' | 'roots'>,
+  stats = new Map<StorePath, FileStat | undefined>(),
+): BaseTree {
   return {
     stat(path) {
       if (stats.has(path)) return stats.get(path);
@@ -267,14 +273,18 @@ export function directoryDigest(tree: BaseTree, path: StorePath): string {
   return tree.stat(path)?.type === 'directory' ? tree.children(path).join('\0') : '';
 }
 
-/** The same operation on resolved paths. */
+/** The same operation on resolved paths. What was seen on the way is kept in `looked`. */
 export function resolveOperation(
   context: Pick<StoreContext, 'resolver'>,
   operation: FileOperation,
+  looked?: Map<StorePath, FileStat | undefined>,
 ): FileOperation {
   const { resolver } = context;
-  const real = (path: StorePath, followLast: boolean): StorePath =>
-    resolver.resolve(path, { followLast, op: operation.type }).path;
+  const real = (path: StorePath, followLast: boolean): StorePath => {
+    const resolved = resolver.resolve(path, { followLast, op: operation.type });
+    looked?.set(resolved.path, resolved.stat);
+    return resolved.path;
+  };
   switch (operation.type) {
     case 'write': {
       const path = real(operation.path, true);
@@ -322,6 +332,25 @@ function checkSizes(context: StoreContext, targets: readonly PlannedTarget[]): v
     op: 'commit',
     hint: `Free some space; ${reserve} bytes are kept in reserve. Nothing was changed.`,
   });
+}
+
+/** A directory that we may not change is found out here, before anything is staged. */
+function checkPermissions({ fileSystem, roots }: StoreContext, targets: readonly PlannedTarget[]): void {
+  if (fileSystem.mayChange === undefined) return;
+  const asked = new Set<StorePath>();
+  for (const target of targets) {
+    for (const path of target.from === undefined ? [target.path] : [target.path, target.from]) {
+      const parent = parentPath(path);
+      if (parent === undefined || asked.has(parent)) continue;
+      asked.add(parent);
+      if (fileSystem.mayChange(absolutePath(parent, roots))) continue;
+      throw new StoreError('ERR_PERMISSION', `The directory '${parent === '' ? '.' : parent}' may not be changed`, {
+        op: 'commit',
+        path,
+        hint: 'Check its owner and mode, and whether its file system is mounted read-only. Nothing was changed.',
+      });
+    }
+  }
 }
 
 const spaceCheckBytes = 1 << 20;

@@ -43,6 +43,8 @@ export interface ReaderContext {
   readonly onForeignLock: (lock: LockRow) => Promise<void>;
   /** Numbers of owners that are this process. */
   readonly isOwn: (owner: number) => boolean;
+  /** Nothing can be recovered here: what a lock covers is read as recovery would decide. */
+  readonly readOnly: boolean;
 }
 
 export interface ReadFile {
@@ -157,7 +159,11 @@ export class Reader {
     }
     if (lock !== undefined && !this.#context.isOwn(lock.transaction.owner)) {
       const served = this.#fromLog(wanted, now, options);
-      return served ?? 'foreign';
+      if (served !== undefined) return served;
+      if (!this.#context.readOnly) return 'foreign';
+      // Neither the before- nor the after-image: recovery would keep what somebody has put there.
+      const kept = await this.#contentAt(wanted, now, options);
+      return kept === undefined ? 'again' : { path, row: undefined, revision: row.revision, ...kept };
     }
     if (lock !== undefined || wanted.logged !== undefined) {
       const served = this.#fromLog(wanted, now, options);

@@ -19,6 +19,7 @@ import { absent, type Image, imageOf } from './image.js';
 import type { Content } from './operation.js';
 import { absolutePath, parentPath, type Roots, type StorePath } from './path.js';
 import type { PlannedTarget } from './plan.js';
+import type { SpareFiles } from './spare-files.js';
 import type { Action, Target, TransactionId } from './record.js';
 import { type Volume, volumeDirectory } from './volume.js';
 import type { FileNode } from './working-tree.js';
@@ -61,6 +62,7 @@ export interface StagingOptions {
   readonly umask: number;
   /** Whether owner and group of a replaced file can be given to the new one. */
   readonly privileged: boolean;
+  readonly spares?: SpareFiles | undefined;
 }
 
 const linkRefusals = new Set(['EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'ENOSYS', 'EINVAL']);
@@ -352,29 +354,55 @@ class StagingJob {
     return file?.like ?? (stat?.type === 'file' ? stat : undefined);
   }
 
-  #setOwnerAndMode(descriptor: Descriptor): void {
+  /** Gives the file the owner and mode that it is to have; returns what it then is. */
+  #setOwnerAndMode(descriptor: Descriptor): FileStat {
+    const stat = this.#fileSystem.stat(descriptor);
     const like = this.#like();
-    if (like !== undefined && this.#options.privileged) {
-      const own = this.#fileSystem.stat(descriptor);
-      if (own.uid !== like.uid || own.gid !== like.gid) this.#fileSystem.chown(descriptor, like);
-    }
+    const foreign =
+      like !== undefined && this.#options.privileged && (stat.uid !== like.uid || stat.gid !== like.gid);
+    if (foreign) this.#fileSystem.chown(descriptor, like);
+    const mode = this.#mode();
     // After the owner: changing it may clear set-id bits.
-    this.#fileSystem.chmod(descriptor, this.#mode());
+    if (foreign || stat.mode !== mode) this.#fileSystem.chmod(descriptor, mode);
+    return { ...stat, mode, ...(foreign ? { uid: like.uid, gid: like.gid } : {}) };
   }
 
   #stageInline(draft: Draft): { image: Image; descriptor: Descriptor } {
     const content = this.#wholeContent();
-    draft.applyName = `${this.#name}.apply`;
     draft.content = content;
-    const descriptor = this.#create(stagedPath(this.volume, draft.applyName), 0o600);
+    const descriptor = this.#takeSpare(draft) ?? this.#createApplyFile(draft);
     try {
       writeFully(this.#fileSystem, descriptor, content, 0);
-      this.#setOwnerAndMode(descriptor);
-      return { image: this.#checkedImage(descriptor, content.byteLength, hash64(content)), descriptor };
+      const stat = this.#setOwnerAndMode(descriptor);
+      return { image: this.#checkedImage(stat, content.byteLength, hash64(content)), descriptor };
     } catch (error) {
       attempt(() => this.#fileSystem.close(descriptor));
       throw error;
     }
+  }
+
+  /** A file that was made ahead of need: creating one is the slow part of staging. */
+  #takeSpare(draft: Draft): Descriptor | undefined {
+    const spare = this.volume.path === '' ? this.#options.spares?.take() : undefined;
+    if (spare === undefined) return undefined;
+    const name = `${this.#name}.apply`;
+    const path = stagedPath(this.volume, name);
+    try {
+      this.#fileSystem.rename(spare.path, path);
+    } catch (error) {
+      attempt(() => this.#fileSystem.close(spare.descriptor));
+      // Somebody has removed the spare: make a file as if there had been none.
+      if (systemCode(error) === 'ENOENT') return undefined;
+      throw error;
+    }
+    this.#made.push(() => this.#fileSystem.unlink(path));
+    draft.applyName = name;
+    return spare.descriptor;
+  }
+
+  #createApplyFile(draft: Draft): Descriptor {
+    draft.applyName = `${this.#name}.apply`;
+    return this.#create(stagedPath(this.volume, draft.applyName), 0o600);
   }
 
   #wholeContent(): Uint8Array {
@@ -396,8 +424,7 @@ class StagingJob {
   }
 
   /** Sizes are compared after every write: a file system may take fewer bytes than it said. */
-  #checkedImage(descriptor: Descriptor, size: number, checksum: bigint): Image {
-    const stat = this.#fileSystem.stat(descriptor);
+  #checkedImage(stat: FileStat, size: number, checksum: bigint): Image {
     if (stat.size !== size) {
       throw new StoreError('ERR_IO', `Staged ${stat.size} bytes of ${size} for '${this.#planned.path}'`, {
         op: 'stage',
@@ -424,9 +451,9 @@ class StagingJob {
       const checksum = new RunningChecksum();
       let size = file.copyOf === undefined ? 0 : this.#copyFrom(file.copyOf, descriptor, checksum, 0);
       for (const part of file.parts) size += this.#writePart(part, descriptor, checksum, size);
-      this.#setOwnerAndMode(descriptor);
+      const stat = this.#setOwnerAndMode(descriptor);
       this.#fileSystem.sync(descriptor);
-      const image = this.#checkedImage(descriptor, size, checksum.digest());
+      const image = this.#checkedImage(stat, size, checksum.digest());
       this.#linkApplyName(draft, this.#name);
       return { image };
     } finally {
@@ -442,9 +469,9 @@ class StagingJob {
   #adopt(part: Extract<Content, { kind: 'staged' }>): Image {
     const descriptor = this.#fileSystem.openRead(stagedPath(this.volume, part.name));
     try {
-      this.#setOwnerAndMode(descriptor);
+      const stat = this.#setOwnerAndMode(descriptor);
       this.#fileSystem.sync(descriptor);
-      return this.#checkedImage(descriptor, part.size, part.checksum);
+      return this.#checkedImage(stat, part.size, part.checksum);
     } finally {
       this.#fileSystem.close(descriptor);
     }

@@ -16,6 +16,7 @@ import type { Roots, StorePath } from './path.js';
 import { PathResolver } from './path-resolver.js';
 import type { ProcessTable } from './process-identity.js';
 import { formatRow, type FormatRow, metaKeys, numberRow, ownerRow, textRow } from './rows.js';
+import { SpareFiles } from './spare-files.js';
 import { StagingArea } from './staging-area.js';
 import { type StoreLayout, Volumes } from './volume.js';
 
@@ -27,6 +28,7 @@ export interface StoreContext {
   readonly volumes: Volumes;
   readonly resolver: PathResolver;
   readonly stagingArea: StagingArea;
+  readonly spares: SpareFiles;
   readonly format: FormatRow;
   readonly folding: Folding;
   readonly clock: Clock;
@@ -37,6 +39,9 @@ export interface StoreContext {
   /** Changes when the file system of the root is mounted again. */
   readonly mount: string;
 }
+
+/** Files made ahead of need: two saves of four files. */
+const spareFilesMax = 8;
 
 export interface ContextParts {
   readonly roots: Roots;
@@ -69,12 +74,19 @@ export async function openContext(parts: ContextParts): Promise<StoreContext> {
   registerRoots(log, roots, options.readOnly === true);
   const volumes = new Volumes(fileSystem, roots);
   for (const place of log.view(readVolumes)) volumes.add(place);
+  const spares = new SpareFiles({
+    fileSystem,
+    directory: layout.spare,
+    mode: 0o666 & ~parts.umask,
+    countMax: spareFilesMax,
+  });
   return {
     roots,
     layout,
     fileSystem,
     log,
     volumes,
+    spares,
     resolver: new PathResolver(fileSystem, roots, { symlinks: options.symlinks ?? 'follow' }),
     stagingArea: new StagingArea({
       fileSystem,
@@ -82,6 +94,7 @@ export async function openContext(parts: ContextParts): Promise<StoreContext> {
       inlineLimitBytes: options.inlineLimitBytes ?? defaults.inlineLimitBytes,
       umask: parts.umask,
       privileged: parts.privileged,
+      spares,
     }),
     format,
     folding,

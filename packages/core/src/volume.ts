@@ -21,6 +21,8 @@ export interface StoreLayout {
   readonly directory: string;
   readonly log: string;
   readonly tasks: string;
+  /** Empty files made ahead of need. */
+  readonly spare: string;
   readonly gitignore: string;
 }
 
@@ -30,6 +32,7 @@ export function storeLayout(root: string): StoreLayout {
     directory,
     log: `${directory}/log`,
     tasks: `${directory}/tasks`,
+    spare: `${directory}/spare`,
     gitignore: `${directory}/.gitignore`,
   };
 }

@@ -210,6 +210,19 @@ export class WriterQueue {
   }
 }
 
+/**
+ * Releases the place of a handle whose thread has ended in the middle of a commit: its process lives on, so nobody
+ * else can find it dead. Does nothing if it does not have the place.
+ */
+export function releasePlaceOf(handle: Pick<WriterQueueOptions, 'directory' | 'fileSystem' | 'token'>): void {
+  const { directory, fileSystem, token } = handle;
+  try {
+    fileSystem.rename(`${directory}/queue/${heldPrefix}${token}`, `${directory}/queue/${freeName}`);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw fromSystemError(error, { op: 'commit', path: directory });
+  }
+}
+
 /** Removes a queue that was being made. */
 export function removeNewQueue(fileSystem: FileSystem, path: string): void {
   if (fileSystem.lstat(`${path}/${freeName}`) !== undefined) fileSystem.unlink(`${path}/${freeName}`);

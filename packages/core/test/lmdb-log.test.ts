@@ -15,8 +15,10 @@ import { Worker } from 'node:worker_threads';
 import { isStoreError, StoreError } from '#src/errors.js';
 import { FlushError } from '#src/log.js';
 import { NodeFileSystem } from '#src/node-file-system.js';
+import { releasePlaceOf } from '#src/writer-queue.js';
 import { assert, suite, temporaryDirectory, type TemporaryDirectory } from '@forewrit/testkit';
-import { Child, openLog } from './lmdb-world.js';
+import type { WorkerTask } from './lmdb-worker.js';
+import { Child, newQueueToken, openLog } from './lmdb-world.js';
 import { bytes, catchFrom, patterned, pause, read, text } from './log-values.js';
 
 const test = suite('log in LMDB');
@@ -239,10 +241,7 @@ test('a damaged file is refused with a code, not with a signal', () => {
 test('a view in one thread sees what another thread has committed', async () => {
   const log = openLog(directory);
   log.commit((batch) => batch.put('meta', bytes('n'), bytes('0')));
-  const turn = new Int32Array(new SharedArrayBuffer(8));
-  const worker = new Worker(new URL('./lmdb-worker.js', import.meta.url), { workerData: { directory, turn } });
-  const failed = new Promise((_, reject) => worker.once('error', reject));
-  await Promise.race([failed, new Promise((resolve) => worker.once('message', resolve))]);
+  const { turn, worker } = await startWorker('follow');
   for (let round = 1; round <= 500; round += 1) {
     read(log, 'meta', 'n');
     Atomics.store(turn, 0, round);
@@ -256,6 +255,38 @@ test('a view in one thread sees what another thread has committed', async () => 
   log.commit((batch) => batch.put('meta', bytes('n'), bytes('last')));
   log.close();
 });
+
+test('when a thread ends in the middle of a commit, its process must reopen the log, and others go on', async () => {
+  const log = openLog(directory);
+  log.commit((batch) => batch.put('meta', bytes('count'), bytes('1')));
+  const { worker, queueToken } = await startWorker('hang');
+  await worker.terminate();
+  assert.ok(isStoreError(catchFrom(() => log.commit(() => 0, { timeoutMs: 100 })), 'ERR_STORE_LOCKED'));
+  releasePlaceOf({ directory, fileSystem: new NodeFileSystem(), token: queueToken });
+  assert.ok(isStoreError(catchFrom(() => log.commit(() => 0)), 'ERR_STORE_POISONED'));
+
+  const child = new Child({ directory, action: 'increment', count: 10 });
+  await child.report('ready');
+  await child.report('done');
+  assert.is(await child.exit(), 0);
+  log.close();
+  const again = openLog(directory);
+  assert.is(read(again, 'meta', 'count'), '11');
+  assert.is(read(again, 'meta', 'hung'), undefined);
+  again.commit((batch) => batch.put('meta', bytes('count'), bytes('12')));
+  again.close();
+});
+
+async function startWorker(
+  action: WorkerTask['action'],
+): Promise<Pick<WorkerTask, 'turn' | 'queueToken'> & { worker: Worker }> {
+  const turn = new Int32Array(new SharedArrayBuffer(8));
+  const queueToken = newQueueToken();
+  const workerData: WorkerTask = { action, directory, queueToken, turn };
+  const worker = new Worker(new URL('./lmdb-worker.js', import.meta.url), { workerData });
+  await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
+  return { turn, queueToken, worker };
+}
 
 test('a log that is full takes essential commits only, and ordinary ones again when there is room', () => {
   const log = openLog(directory, { mapSizeBytes: 4 * 1024 * 1024 });

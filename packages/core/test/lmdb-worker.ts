@@ -1,10 +1,25 @@
-/** Commits a number whenever another thread asks for it. */
+/** Another thread that uses a log: commits a number whenever it is asked for it, or hangs in the middle of a commit. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { bytes, read } from './log-values.js';
 import { openLog } from './lmdb-world.js';
+import { bytes, read } from './log-values.js';
 
-const { directory, turn } = workerData as { readonly directory: string; readonly turn: Int32Array };
-const log = openLog(directory);
+export interface WorkerTask {
+  readonly action: 'follow' | 'hang';
+  readonly directory: string;
+  readonly queueToken: string;
+  /** What is asked for, and what was done. */
+  readonly turn: Int32Array;
+}
+
+const { action, directory, queueToken, turn } = workerData as WorkerTask;
+const log = openLog(directory, { queueToken });
+if (action === 'hang') {
+  log.commit((batch) => {
+    batch.put('meta', bytes('hung'), bytes('1'));
+    parentPort?.postMessage('ready');
+    Atomics.wait(turn, 0, 0);
+  });
+}
 parentPort?.postMessage('ready');
 for (let done = 0; ; ) {
   Atomics.wait(turn, 0, done);

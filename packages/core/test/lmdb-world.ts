@@ -8,15 +8,15 @@ import { NodeFileSystem } from '#src/node-file-system.js';
 import { systemProcessTable } from '#src/process-identity.js';
 import { identityOfToken, queueToken } from '#src/queue-token.js';
 
-let handles = 0;
+export function newQueueToken(): string {
+  return queueToken(systemProcessTable().identity(), Math.random().toString(36).slice(2));
+}
 
 export function openLog(directory: string, options: Partial<LmdbLogOptions> = {}): LmdbLog {
-  handles += 1;
-  const nonce = `${handles}-${Math.random().toString(36).slice(2)}`;
   return openLmdbLog({
     directory,
     fileSystem: new NodeFileSystem(),
-    queueToken: queueToken(systemProcessTable().identity(), nonce),
+    queueToken: newQueueToken(),
     isTokenAlive,
     ...options,
   });

@@ -4,9 +4,9 @@
  */
 
 import {
+  ancestors,
   decodeTransaction,
   type Folding,
-  isBelow,
   isLocking,
   type LoggedTransaction,
   type LogView,
@@ -109,18 +109,12 @@ export function appliedHere(
 /** The positions of those targets on whose paths a newer transaction has committed. */
 export function supersededTargets(view: LogView, transaction: LoggedTransaction, folding: Folding): Set<number> {
   const revision = revisionOf(transaction);
+  const isNewer = (path: StorePath): boolean => (rowOf(view, path, folding)?.revision ?? 0) > revision;
   const superseded = new Set<number>();
-  for (const target of transaction.targets) {
-    if (!isLocking(target)) continue;
-    if ((rowOf(view, target.path, folding)?.revision ?? 0) > revision) superseded.add(target.index);
-  }
-  // A parent is made for what comes below it alone.
-  for (const target of transaction.targets) {
-    if (target.action !== 'make-parent') continue;
-    const needed = transaction.targets.some(
-      (other) => isLocking(other) && !superseded.has(other.index) && isBelow(other.path, target.path),
-    );
-    if (!needed) superseded.add(target.index);
+  for (const { index, action, path } of transaction.targets) {
+    // A parent has no row of its own; but one that was removed or moved since, or stood on such a one, has left one.
+    const paths = action === 'make-parent' ? [path, ...ancestors(path)] : [path];
+    if (paths.some(isNewer)) superseded.add(index);
   }
   return superseded;
 }

@@ -45,7 +45,7 @@ export interface ObservedTarget extends Observation {
   readonly target: Target;
   readonly volume: Volume;
   /** Where it is looked for: below a directory that is yet to move, that is another place than the path. */
-  readonly location: StorePath;
+  readonly location: StorePath | undefined;
   /** What is there now. */
   readonly stat: FileStat | undefined;
   /** Where the directory is that is to be moved or removed, if it is anywhere. */
@@ -91,11 +91,12 @@ export class TransactionObserver {
     if (target.after.type === 'directory') this.#pendingDirectories.add(target.path);
   }
 
-  /** Where it is now what will be at `path` when all that was decided so far is done. */
-  #locate(path: StorePath): StorePath {
+  /** Where it is now what will be at `path` when all that was decided so far is done; `undefined`: nothing will be. */
+  #locate(path: StorePath): StorePath | undefined {
     let at = path;
     for (const move of this.#pendingMoves.toReversed()) {
       if (at === move.path || isBelow(at, move.path)) at = rebase(at, move.path, move.from);
+      else if (at === move.from || isBelow(at, move.from)) return undefined;
     }
     return at;
   }
@@ -108,7 +109,7 @@ interface Parts {
   readonly movedInodes: ReadonlySet<bigint>;
   readonly target: Target;
   readonly volume: Volume;
-  readonly locate: (path: StorePath) => StorePath;
+  readonly locate: (path: StorePath) => StorePath | undefined;
   readonly willBeDirectory: (path: StorePath) => boolean;
 }
 
@@ -207,6 +208,8 @@ class TargetObservation implements ObservedTarget {
 
   get escapes(): boolean {
     return this.#once('escapes', () => {
+      // Below a directory that is yet to go elsewhere there is nothing to look through.
+      if (this.location === undefined) return false;
       try {
         this.#parts.context.resolver.verifyParent(this.location, 'recover');
         return false;
@@ -227,7 +230,7 @@ class TargetObservation implements ObservedTarget {
     return revisionOf(this.#parts.subject.transaction);
   }
 
-  get location(): StorePath {
+  get location(): StorePath | undefined {
     return this.#once('location', () => this.#parts.locate(this.target.path));
   }
 
@@ -297,7 +300,7 @@ class TargetObservation implements ObservedTarget {
   /** Of what is there; `undefined` if it is no regular file, or may not be read. */
   get #checksum(): bigint | undefined {
     return this.#once('checksum', () => {
-      if (this.stat?.type !== 'file') return undefined;
+      if (this.stat?.type !== 'file' || this.location === undefined) return undefined;
       return readableChecksum(this.#parts.context, absolutePath(this.location, this.#parts.context.roots));
     });
   }
@@ -371,7 +374,8 @@ class TargetObservation implements ObservedTarget {
     return stat !== undefined && stat.ino === ino;
   }
 
-  #lstat(path: StorePath): FileStat | undefined {
+  #lstat(path: StorePath | undefined): FileStat | undefined {
+    if (path === undefined) return undefined;
     const { fileSystem, roots } = this.#parts.context;
     return fileSystem.lstat(absolutePath(path, roots));
   }

@@ -14,6 +14,7 @@ import {
   imageOf,
   inodeOf,
   isStoreError,
+  sameFingerprint,
   syncFile,
   systemCode,
 } from '@forewrit/core';
@@ -77,9 +78,9 @@ export class TransactionRedo {
       if (saved !== undefined) this.#hooks.saved(saved);
       return;
     }
-    const { stat } = observed;
-    if (stat?.type !== 'file') return;
-    this.#surprised(() => this.#hooks.saved(saveTheirs(this.#context, subject, { location: observed.location, stat })));
+    const { stat, location } = observed;
+    if (stat?.type !== 'file' || location === undefined) return;
+    this.#surprised(() => this.#hooks.saved(saveTheirs(this.#context, subject, { location, stat })));
   }
 
   #lookAgain({ target, observed }: PlannedPath): void {
@@ -119,7 +120,9 @@ export class TransactionRedo {
     if (decision.verdict === 'keep') this.#settleKept(path, observed);
     if (target.action !== 'write' || target.after.type !== 'file') return;
     const image = imageOf(this.#lstat(target.path), target.after.checksum);
-    if (image.type === 'file') this.#images.set(target.index, image);
+    if (image.type !== 'file') return;
+    const { fingerprint, mode } = target.after;
+    if (mode !== image.mode || !sameFingerprint(fingerprint, image.fingerprint)) this.#images.set(target.index, image);
   }
 
   #settleKept(path: PlannedPath, observed: ObservedTarget): void {

@@ -5,6 +5,17 @@ export type { CodedError } from './assert.js';
 export { type Hook, type Suite, type SuiteOptions, suite, type TestOptions } from './suite.js';
 export { type TemporaryDirectory, temporaryDirectory } from './temp-directory.js';
 export {
+  monotonicMs,
+  onCommand,
+  type ProcessEnd,
+  processTimeoutMsDefault,
+  requestOf,
+  say,
+  TestProcess,
+  type TestProcessOptions,
+  untilStopped,
+} from './child-process.js';
+export {
   type ChoiceBudget,
   type CrashChoice,
   choicesWithin,

@@ -1,7 +1,6 @@
 /** The simulated file system answers as the real one does: same results, same codes, same tree. */
 import { isDeepStrictEqual } from 'node:util';
-import type { FileSystem } from '@forewrit/core';
-import { NodeFileSystem } from '../../core/dist/node-file-system.js';
+import { type FileSystem, NodeFileSystem } from '@forewrit/core';
 import * as assert from '#src/assert.js';
 import { announceSeed, Random } from '#src/random.js';
 import { SimulatedDisk } from '#src/simulated-disk.js';

@@ -1,6 +1,5 @@
 import { readdirSync } from 'node:fs';
-import type { FileSystem } from '@forewrit/core';
-import { NodeFileSystem } from '../../core/dist/node-file-system.js';
+import { type FileSystem, NodeFileSystem } from '@forewrit/core';
 import * as assert from '#src/assert.js';
 import { CrashSignal, isCrashSignal } from '#src/crash-signal.js';
 import {

@@ -34,7 +34,8 @@ export class Machine {
     } catch (error) {
       const code = error instanceof Error && 'code' in error ? error.code : undefined;
       if (typeof code !== 'string') throw error;
-      return { code };
+      // POSIX leaves the choice where a rename meets a directory that is not empty, and xfs says EEXIST.
+      return { code: code === 'EEXIST' && step.name.startsWith('rename ') ? 'ENOTEMPTY' : code };
     }
   }
 

@@ -1,6 +1,5 @@
 /** What the simulated file system does beyond what random programs compare: limits, volumes, handles, time. */
-import type { FileSystem } from '@forewrit/core';
-import { NodeFileSystem } from '../../core/dist/node-file-system.js';
+import { type FileSystem, NodeFileSystem } from '@forewrit/core';
 import * as assert from '#src/assert.js';
 import { isCrashSignal } from '#src/crash-signal.js';
 import { SimulatedClock } from '#src/simulated-clock.js';

@@ -1,0 +1,213 @@
+/**
+ * One pass of recovery, synchronous from beginning to end, under the recovery lock:
+ *
+ *     analyse → claim locks → redo winners, the oldest first → flush directories → save edited before-images
+ *             → complete, the newest first → sweep → deregister the dead
+ *
+ * It may end anywhere, and be repeated any number of times: until its completion is flushed a transaction is decided
+ * anew, from what is on the disk; after that nobody asks for it.
+ */
+
+import {
+  absolutePath,
+  beforePath,
+  buryTombstones,
+  decodeTransaction,
+  type FileSystem,
+  type LoggedTransaction,
+  metaKeys,
+  type Owner,
+  ownerRange,
+  saveEditedBefore,
+  type StoreContext,
+  syncDirectoryIfThere,
+  type Target,
+  u32Key,
+  type Volume,
+} from '@forewrit/core';
+import { type Analysis, analyse, bootOf, livingOwners, readTransactionRows } from './analysis.js';
+import { claim, type Completion, lockAgain, unmarkedLocks, writeBlocked, writeCompletion } from './completion.js';
+import { type RecoveryContext, recoveryContext } from './recovery-context.js';
+import { heldBy } from './recovery-lock.js';
+import type { ReportWriter } from './report.js';
+import { planTransaction, type TransactionPlan } from './transaction-plan.js';
+import { type NewImages, Surprise, TransactionRedo } from './transaction-redo.js';
+import { isOfUnapplied, leftoversAmong, listStagingNames, sweepName } from './undo.js';
+
+/** How often a transaction is decided anew because somebody changes its files meanwhile. */
+const decisionsMax = 10;
+/** Transactions that are completed in one batch. */
+const completionBatchMax = 500;
+const noImages: NewImages = new Map();
+
+export class RecoveryPass {
+  readonly #store: StoreContext;
+  readonly #context: RecoveryContext;
+  readonly #fileSystem: FileSystem;
+  readonly #dead: readonly Owner[];
+  readonly #deadNumbers: ReadonlySet<number>;
+  readonly #report: ReportWriter;
+  readonly #touched = new Set<string>();
+  readonly #completions: Completion[] = [];
+  readonly #blocked: Completion[] = [];
+
+  constructor(store: StoreContext, dead: readonly Owner[], report: ReportWriter) {
+    this.#store = store;
+    this.#context = recoveryContext(store);
+    this.#fileSystem = store.fileSystem;
+    this.#dead = dead;
+    this.#deadNumbers = new Set(dead.map(({ number }) => number));
+    this.#report = report;
+  }
+
+  /** Returns the owners that are gone for good: nothing of theirs is left. */
+  run(self: Owner): Owner[] {
+    const { log, folding, failpoints } = this.#store;
+    const analysis = log.view((view) => analyse(view, this.#deadNumbers, folding));
+    failpoints.hit('recover.before');
+    this.#redoWinners(analysis);
+    for (const transaction of [...analysis.aborted, ...analysis.losers]) {
+      if (transaction.commit === undefined) this.#report.undone(transaction.id);
+      this.#completions.push({ transaction, superseded: new Set(), images: noImages });
+    }
+    for (const directory of this.#touched) syncDirectoryIfThere(this.#fileSystem, directory);
+    for (const completion of this.#completions) this.#saveEdited(completion.transaction);
+    this.#complete();
+    failpoints.hit('recover.sweep');
+    this.#sweep();
+    return this.#finish(self);
+  }
+
+  #redoWinners({ winners, history }: Analysis): void {
+    const { log } = this.#store;
+    const superseded = claim(log, this.#context, winners);
+    for (const transaction of winners) {
+      const subject = { transaction, superseded: superseded.get(transaction.id) ?? new Set<number>() };
+      const images = this.#redo(() => planTransaction(this.#context, subject, history));
+      const completion: Completion = { ...subject, images: images ?? noImages };
+      if (images !== undefined) this.#completions.push(completion);
+      else {
+        this.#report.blocked(transaction.id);
+        this.#blocked.push(completion);
+      }
+    }
+  }
+
+  /** `undefined` if the transaction is blocked. */
+  #redo(plan: () => TransactionPlan): NewImages | undefined {
+    for (let attempt = 0; attempt < decisionsMax; attempt += 1) {
+      const planned = plan();
+      if (planned.blocked) {
+        this.#logBlocked(planned);
+        return undefined;
+      }
+      try {
+        const images = this.#carryOut(planned);
+        this.#report.carriedOut(planned);
+        return images;
+      } catch (error) {
+        if (!(error instanceof Surprise)) throw error;
+      }
+    }
+    return undefined;
+  }
+
+  #carryOut(plan: TransactionPlan): NewImages {
+    const { failpoints, log, folding } = this.#store;
+    const redo = new TransactionRedo(this.#context, plan, {
+      touched: (directory) => this.#touched.add(directory),
+      saved: (conflict) => this.#report.saved(conflict),
+      beforeTarget: () => failpoints.hit('recover.target'),
+      lockAgain: ({ target }) => lockAgain(log, plan.transaction, target, folding),
+    });
+    return redo.run();
+  }
+
+  #logBlocked({ transaction, paths }: TransactionPlan): void {
+    const reasons = paths
+      .filter(({ decision }) => decision.verdict === 'block')
+      .map(({ target, decision, observed }) => ({
+        path: target.path,
+        reason: decision.reason,
+        source: observed?.source,
+        escapes: observed?.escapes,
+      }));
+    this.#store.logger.error({ transaction: transaction.id, reasons }, 'a transaction is blocked');
+  }
+
+  /** The last look at what is let go: content that somebody wrote into a before-image is not ours to drop. */
+  #saveEdited(transaction: LoggedTransaction): void {
+    for (const target of transaction.targets) {
+      const volume = this.#context.volume(target.volume);
+      if (volume === undefined || this.#isTornBefore(transaction, target, volume)) continue;
+      const absolute = absolutePath(target.path, this.#context.roots);
+      const saved = saveEditedBefore(this.#fileSystem, { target, volume, absolute }, transaction.id);
+      for (const conflict of saved) this.#report.saved(conflict);
+    }
+  }
+
+  /** After a power cut a before-image may have lost its last writes. Only a newer mtime is a sign of somebody. */
+  #isTornBefore(transaction: LoggedTransaction, target: Target, volume: Volume): boolean {
+    const { before, beforeName } = target;
+    if (before.type !== 'file' || beforeName === undefined) return false;
+    if (bootOf(this.#context, transaction, target) === 'same') return false;
+    const stat = this.#fileSystem.lstat(beforePath(volume, beforeName));
+    return stat?.type === 'file' && stat.mtimeNs <= before.fingerprint.mtimeNs;
+  }
+
+  #complete(): void {
+    const { log, folding, failpoints } = this.#store;
+    const marked = (): boolean =>
+      log.view((view) => this.#blocked.every((each) => unmarkedLocks(view, each, folding).length === 0));
+    const newestFirst = this.#completions.toReversed();
+    if (newestFirst.length === 0 && marked()) return;
+    failpoints.hit('recover.complete');
+    for (let start = 0; start === 0 || start < newestFirst.length; start += completionBatchMax) {
+      const chunk = newestFirst.slice(start, start + completionBatchMax);
+      log.commit(
+        (batch) => {
+          if (start === 0) for (const blocked of this.#blocked) writeBlocked(batch, blocked, folding);
+          for (const completion of chunk) writeCompletion(batch, completion, folding);
+        },
+        { essential: true },
+      );
+    }
+  }
+
+  #sweep(): void {
+    const { log, volumes } = this.#store;
+    const names = listStagingNames(this.#fileSystem, volumes.known);
+    const leftovers = log.view((view) =>
+      leftoversAmong(names, {
+        living: livingOwners(view, this.#deadNumbers),
+        transactions: readTransactionRows(view).map(({ number, rows }) => decodeTransaction(number, rows)),
+        hasHistory: view.range('history', { start: new Uint8Array(0), limit: 1 }).length > 0,
+      }),
+    );
+    const completed = new Set(this.#completions.map(({ transaction }) => transaction.id));
+    for (const name of leftovers) {
+      const files = sweepName(this.#fileSystem, name);
+      // Those of a transaction that was just completed have served their time, and are no news.
+      if (completed.has(name.transaction)) continue;
+      this.#report.swept(files);
+      if (isOfUnapplied(name)) this.#report.undone(name.transaction);
+    }
+  }
+
+  /** Deregisters the dead of whom nothing is left, and lets go of the recovery lock. */
+  #finish(self: Owner): Owner[] {
+    const { log, folding } = this.#store;
+    return log.commit(
+      (batch) => {
+        const gone = this.#dead.filter(
+          ({ number }) => batch.range('log', { ...ownerRange(number), limit: 1 }).length === 0,
+        );
+        for (const { number } of gone) batch.delete('owners', u32Key(number));
+        buryTombstones(batch, folding);
+        if (heldBy(batch) === self.number) batch.delete('meta', metaKeys.recovery);
+        return gone;
+      },
+      { essential: true },
+    );
+  }
+}

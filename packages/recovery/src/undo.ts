@@ -1,0 +1,81 @@
+/**
+ * Undo: sweeps what belongs to nobody. A transaction that did not commit has changed no file; all it left are names in
+ * the staging areas. So have those whose records were trimmed a moment before a crash.
+ *
+ * A name is swept if the owner in it is not living, and no record in the log has it. The directories are listed *before*
+ * the log is read: an owner registers before it makes its first name, so every name that is found is of an owner that
+ * the log knows, or knew.
+ */
+
+import {
+  type FileSystem,
+  type LoggedTransaction,
+  parseTransactionId,
+  removeTree,
+  type StorePath,
+  transactionId,
+  type TransactionId,
+  type Volume,
+} from '@forewrit/core';
+
+export interface StagingName {
+  readonly volume: Volume;
+  readonly place: 'staged' | 'before';
+  readonly name: string;
+  readonly owner: number;
+  readonly transaction: TransactionId;
+}
+
+/** Names as this store makes them: `<owner>-<counter>-…`. Others are not ours, and stay. */
+export function listStagingNames(fileSystem: FileSystem, volumes: readonly Volume[]): StagingName[] {
+  const found: StagingName[] = [];
+  for (const volume of volumes) {
+    for (const place of ['staged', 'before'] as const) {
+      if (fileSystem.lstat(volume[place])?.type !== 'directory') continue;
+      for (const name of fileSystem.list(volume[place])) {
+        const number = parseTransactionId(/^([0-9a-z]+-[0-9a-z]+)-./.exec(name)?.[1] ?? '');
+        if (number === undefined) continue;
+        found.push({ volume, place, name, owner: number.owner, transaction: transactionId(number) });
+      }
+    }
+  }
+  return found;
+}
+
+export interface Belongings {
+  readonly living: ReadonlySet<number>;
+  readonly transactions: readonly LoggedTransaction[];
+  /** Before-images are kept for undo: which, only the history knows. */
+  readonly hasHistory: boolean;
+}
+
+export function leftoversAmong(names: readonly StagingName[], { living, transactions, hasHistory }: Belongings): StagingName[] {
+  const recorded = new Set(transactions.flatMap(recordedNames));
+  return names.filter(({ volume, place, name, owner }) => {
+    if (living.has(owner)) return false;
+    if (place === 'before' && hasHistory) return false;
+    return !recorded.has(nameKey(volume.path, place, name));
+  });
+}
+
+/** Removes a name; says how many files went with it. */
+export function sweepName(fileSystem: FileSystem, { volume, place, name }: StagingName): number {
+  return removeTree(fileSystem, `${volume[place]}/${name}`);
+}
+
+/** Only what was never applied still has the name that its apply would have consumed. */
+export function isOfUnapplied({ place, name }: StagingName): boolean {
+  return place === 'staged' && name.endsWith('.apply');
+}
+
+function recordedNames({ targets }: LoggedTransaction): string[] {
+  return targets.flatMap(({ volume, staged, applyName, beforeName }) => [
+    ...(staged === undefined ? [] : [nameKey(volume, 'staged', staged)]),
+    ...(applyName === undefined ? [] : [nameKey(volume, 'staged', applyName)]),
+    ...(beforeName === undefined ? [] : [nameKey(volume, 'before', beforeName)]),
+  ]);
+}
+
+function nameKey(volume: StorePath, place: string, name: string): string {
+  return `${place}/${name} ${volume}`;
+}

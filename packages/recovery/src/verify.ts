@@ -1,0 +1,70 @@
+/** Compares the files with what the log says of them. Reads only. */
+
+import {
+  absolutePath,
+  checksumOfFile,
+  type FileRow,
+  fileRow,
+  fingerprintOf,
+  parsePath,
+  pathKey,
+  sameFingerprint,
+  type StoreAccess,
+  systemCode,
+  type VerifyReport,
+} from '@forewrit/core';
+
+type Finding = VerifyReport['findings'][number];
+
+/**
+ * `damaged`: the content is not what was written, though nobody has touched the file's time: bytes have rotted. `changed`:
+ * another program has written it since, which is allowed.
+ */
+export function verify(access: StoreAccess, options: { readonly paths?: readonly string[] }): VerifyReport {
+  const findings: Finding[] = [];
+  const rows = rowsToCheck(access, options.paths);
+  for (const row of rows) {
+    const finding = check(access, row);
+    if (finding !== undefined) findings.push(finding);
+  }
+  return { checked: rows.length, findings };
+}
+
+function rowsToCheck(access: StoreAccess, paths: readonly string[] | undefined): FileRow[] {
+  return access.log.view((view) => {
+    if (paths === undefined) {
+      return view
+        .range('files', { start: new Uint8Array(0) })
+        .map(([key, value]) => fileRow.decode(key, value))
+        .filter((row) => row.image.type === 'file');
+    }
+    const found: FileRow[] = [];
+    for (const path of paths) {
+      const key = pathKey(parsePath(path, access.roots, 'verify'), access.folding);
+      const value = view.get('files', key);
+      if (value !== undefined) found.push(fileRow.decode(key, value));
+    }
+    return found;
+  });
+}
+
+function check(access: StoreAccess, row: FileRow): Finding | undefined {
+  const { path, image } = row;
+  if (image.type !== 'file') return undefined;
+  const absolute = absolutePath(path, access.roots);
+  try {
+    const stat = access.fileSystem.lstat(absolute);
+    if (stat === undefined) return { path, problem: 'missing', detail: 'there is no such file any more' };
+    if (stat.type !== 'file') return { path, problem: 'changed', detail: `it is a ${stat.type} now` };
+    const touched = !sameFingerprint(image.fingerprint, fingerprintOf(stat));
+    if (image.checksum === undefined) {
+      return touched ? { path, problem: 'changed', detail: 'written by another program' } : undefined;
+    }
+    if (checksumOfFile(access.fileSystem, absolute) === image.checksum) return undefined;
+    return touched
+      ? { path, problem: 'changed', detail: 'written by another program' }
+      : { path, problem: 'damaged', detail: 'the content is not what was written' };
+  } catch (error) {
+    return { path, problem: 'unreadable', detail: systemCode(error) ?? String(error) };
+  }
+}

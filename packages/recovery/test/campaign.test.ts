@@ -1,0 +1,24 @@
+import { suite } from '@forewrit/testkit';
+import { runCampaign } from './campaign.js';
+
+const test = suite('campaign');
+const first = Number(process.env['SEED'] ?? 1);
+const count = Number(process.env['COUNT'] ?? 200);
+
+for (const directories of [false, true]) {
+  for (const powerCuts of [0, 0.5]) {
+    test(`deaths${powerCuts > 0 ? ' and power cuts' : ''}, ${directories ? 'directories too' : 'files'}`, async () => {
+      const failures: string[] = [];
+      for (let seed = first; seed < first + count; seed += 1) {
+        try {
+          await runCampaign(seed, { model: 'weakest', directories, powerCuts });
+        } catch (error) {
+          failures.push(error instanceof Error ? error.message : String(error));
+        }
+      }
+      if (failures.length > 0) throw new Error(`${failures.length} of ${count} failed; the first: ${failures[0]}`);
+    }, { timeoutMs: 600_000 });
+  }
+}
+
+test.run();

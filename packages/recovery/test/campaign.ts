@@ -1,0 +1,281 @@
+/**
+ * Random programs of transactions on a simulated disk, with deaths and power cuts anywhere, in recovery too. Whatever
+ * happens: after recovery the files are as the last acknowledged transaction left them, or as the one after it, which
+ * was under way; nothing is left in the staging areas; and recovering again finds nothing to do.
+ */
+
+import { isStoreError, type Operation, type RecoveryReport } from '@forewrit/core';
+import { Random, type SimulatedDisk, sampleChoice, type PersistenceModel } from '@forewrit/testkit';
+import {
+  mkdir,
+  move,
+  remove,
+  stagingNames,
+  tree,
+  World,
+  write,
+} from './world.js';
+
+export interface CampaignOptions {
+  readonly model: PersistenceModel;
+  readonly directories: boolean;
+  /** Of a power cut, as against a death alone. */
+  readonly powerCuts: number;
+}
+
+const inlineLimitBytes = 24;
+const transactionsMax = 8;
+
+type Tree = Record<string, string>;
+
+export async function runCampaign(seed: number, options: CampaignOptions): Promise<void> {
+  const random = new Random(seed);
+  let world = new World();
+  let expected: Tree = {};
+  let serial = 0;
+  const rounds = 1 + random.below(3);
+  const trace: string[] = [];
+  try {
+    for (let round = 0; round < rounds; round += 1) {
+      const dies = { in: 1 + random.below(random.chance(0.2) ? 400 : 90) };
+      const killer = { kill: (): void => undefined };
+      const process = await world.start({
+        inlineLimitBytes,
+        beforeCall: () => {
+          if (dies.in-- === 0) killer.kill();
+        },
+      });
+      killer.kill = () => process.kill();
+      let candidates: Tree[] = [expected];
+      try {
+        await process.recover();
+        const count = random.below(transactionsMax);
+        for (let index = 0; index < count; index += 1) {
+          const before = treeOf(world);
+          const operations = program(random, before, options, () => `${(serial += 1)}`);
+          trace.push(`round ${round}: ${operations.map(show).join('; ')}`);
+          const after = applied(before, operations);
+          candidates = [before, after];
+          const outcome = process.attempt(...operations);
+          if (dies.in < 0) throw outcome;
+          // Directory moves in a circle, and the like.
+          if (isStoreError(outcome)) {
+            candidates = [before];
+            continue;
+          }
+          if (outcome instanceof Error) throw outcome;
+          candidates = [after];
+          if (random.chance(0.3)) process.flushMarks();
+          if (random.chance(0.15)) process.checkpoint();
+        }
+      } catch (error) {
+        if (dies.in >= 0) throw error;
+        trace.push(`round ${round}: died`);
+      }
+      process.kill();
+      world = await crashAndRecover(world, random, options, trace);
+      expected = check(world, candidates);
+    }
+  } catch (error) {
+    const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    throw new Error(`campaign ${seed} (${options.model}): ${message}\n${trace.join('\n')}`, { cause: error });
+  }
+}
+
+/** The power may go now, and while recovery runs; at last it runs to its end, and once more. */
+async function crashAndRecover(
+  begun: World,
+  random: Random,
+  options: CampaignOptions,
+  trace: string[],
+): Promise<World> {
+  let world = begun;
+  for (let attempt = 0; attempt < 4; attempt += 1) {
+    if (random.chance(options.powerCuts)) {
+      trace.push('power cut');
+      world = powerCut(world, random, options.model);
+    }
+    const dies = { in: random.below(60) };
+    const killer = { kill: (): void => undefined };
+    const process = await world.start({
+      inlineLimitBytes,
+      beforeCall: () => {
+        if (attempt < 3 && dies.in-- === 0) killer.kill();
+      },
+    });
+    killer.kill = () => process.kill();
+    try {
+      const report = await process.recover();
+      trace.push(`recovered: ${show(report)}`);
+      await recoverAgain(world);
+      process.kill();
+      return world;
+    } catch (error) {
+      if (dies.in >= 0 || attempt === 3) throw error;
+      trace.push('died in recovery');
+      process.kill();
+    }
+  }
+  throw new Error('unreachable');
+}
+
+async function recoverAgain(world: World): Promise<void> {
+  const before = listingOf(world.disk);
+  const second = await world.start();
+  const report = await second.recover();
+  second.kill();
+  const { redone, undone, kept, blocked, conflicts, sweptFiles } = report;
+  if ([...redone, ...undone, ...kept, ...blocked, ...conflicts].length + sweptFiles > 0) {
+    throw new Error(`a second recovery found work: ${show(report)}`);
+  }
+  if (listingOf(world.disk) !== before) throw new Error('a second recovery changed something');
+}
+
+function listingOf(disk: SimulatedDisk): string {
+  return disk.listing().join('\n');
+}
+
+function powerCut(world: World, random: Random, model: PersistenceModel): World {
+  const effects = world.disk.pendingEffects(model);
+  return world.powerCut(sampleChoice(effects, random), model);
+}
+
+function check(world: World, candidates: readonly Tree[]): Tree {
+  const found = treeOf(world);
+  const left = stagingNames(world.outside);
+  if (left.length > 0) throw new Error(`left in the staging areas: ${left.join(', ')}`);
+  const same = candidates.some((candidate) => show(sorted(candidate)) === show(sorted(found)));
+  if (!same) {
+    throw new Error(`found ${show(sorted(found))}, expected ${candidates.map((each) => show(sorted(each))).join(' or ')}`);
+  }
+  return found;
+}
+
+function treeOf(world: World): Tree {
+  return tree(world.outside);
+}
+
+function sorted(unsorted: Tree): Tree {
+  return Object.fromEntries(Object.entries(unsorted).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+const names = ['a', 'b', 'c', 'd/a', 'd/b', 'e/a'];
+const directoryNames = ['d', 'e', 'f', 'd/g', 'e/g'];
+
+/** Operations that are possible one after the other on what is there. */
+function program(random: Random, before: Tree, { directories }: CampaignOptions, next: () => string): Operation[] {
+  const operations: Operation[] = [];
+  let now = before;
+  const count = 1 + random.below(4);
+  for (let tries = 0; operations.length < count && tries < 40; tries += 1) {
+    const operation = directories && random.chance(0.4) ? directoryOperation(random, now) : fileOperation(random, now, next);
+    if (operation === undefined) continue;
+    try {
+      now = applied(now, [operation]);
+    } catch {
+      continue;
+    }
+    operations.push(operation);
+  }
+  return operations;
+}
+
+function fileOperation(random: Random, now: Tree, next: () => string): Operation | undefined {
+  const path = random.pick(names);
+  const files = Object.keys(now).filter((each) => !each.endsWith('/'));
+  const content = `${next()} `.repeat(random.chance(0.6) ? 2 : 12);
+  switch (random.below(files.length > 0 ? 4 : 1)) {
+    case 2:
+      return remove(random.pick(files));
+    case 3:
+      return move(random.pick(files), path);
+    default:
+      return write(path, content);
+  }
+}
+
+function directoryOperation(random: Random, now: Tree): Operation | undefined {
+  const found = Object.keys(now).filter((each) => each.endsWith('/')).map((each) => each.slice(0, -1));
+  const path = random.pick(directoryNames);
+  switch (random.below(found.length > 0 ? 3 : 1)) {
+    case 1:
+      return remove(random.pick(found));
+    case 2:
+      return move(random.pick(found), path);
+    default:
+      return mkdir(path);
+  }
+}
+
+/** What the tree is to be after these operations; throws where one of them is impossible. */
+function applied(before: Tree, operations: readonly Operation[]): Tree {
+  const now: Tree = { ...before };
+  for (const operation of operations) {
+    switch (operation.type) {
+      case 'write':
+        if (`${operation.path}/` in now) throw new Error('is a directory');
+        addParents(now, operation.path);
+        now[operation.path] = operation.content.kind === 'bytes' ? Buffer.from(operation.content.bytes).toString() : '';
+        break;
+      case 'make-directory':
+        if (operation.path in now || `${operation.path}/` in now) throw new Error('exists');
+        requireParent(now, operation.path);
+        now[`${operation.path}/`] = '';
+        break;
+      case 'remove':
+        for (const path of below(now, operation.path)) delete now[path];
+        break;
+      case 'rename':
+        renamed(now, operation.from, operation.path);
+        break;
+      default:
+        throw new Error('not in this model');
+    }
+  }
+  return now;
+}
+
+function renamed(now: Tree, from: string, to: string): void {
+  if (from === to || to.startsWith(`${from}/`) || from.startsWith(`${to}/`)) throw new Error('into itself');
+  const isDirectory = `${from}/` in now;
+  if (`${to}/` in now || (isDirectory && to in now)) throw new Error('exists');
+  addParents(now, to);
+  for (const path of below(now, from)) {
+    const content = now[path] ?? '';
+    delete now[path];
+    now[`${to}${path.slice(from.length)}`] = content;
+  }
+}
+
+function below(now: Tree, path: string): string[] {
+  const found = Object.keys(now).filter((each) => each === path || each.startsWith(`${path}/`));
+  if (found.length === 0) throw new Error('nothing there');
+  return found;
+}
+
+function addParents(now: Tree, path: string): void {
+  const parts = path.split('/').slice(0, -1);
+  for (const [index] of parts.entries()) {
+    const parent = parts.slice(0, index + 1).join('/');
+    if (parent in now) throw new Error('not a directory');
+    now[`${parent}/`] = '';
+  }
+}
+
+function requireParent(now: Tree, path: string): void {
+  const parent = path.split('/').slice(0, -1).join('/');
+  if (parent !== '' && !(`${parent}/` in now)) throw new Error('no parent');
+}
+
+function show(value: RecoveryReport | Tree | Operation): string {
+  if ('type' in value) {
+    const operation = value as Operation;
+    if (operation.type === 'write') {
+      return `write ${operation.path} ${operation.content.kind === 'bytes' ? operation.content.bytes.byteLength : ''}`;
+    }
+    if (operation.type === 'rename') return `move ${operation.from} ${operation.path}`;
+    return `${operation.type} ${'path' in operation ? operation.path : ''}`;
+  }
+  return JSON.stringify(value);
+}
+

@@ -1,0 +1,302 @@
+/**
+ * A store on a simulated disk, used by simulated processes: each has an engine of its own, and all share one log. A
+ * process can be killed at any call to its file system, the power can be cut, and recovery run by whoever comes next.
+ */
+
+import {
+  type Commit,
+  Engine,
+  type Failpoint,
+  type FileSystem,
+  type Job,
+  MemoryLog,
+  MemoryLogState,
+  openContext,
+  type Operation,
+  type Owner,
+  type ProcessTable,
+  readOwners,
+  type RecoveryReport,
+  registerOwner,
+  type StoreContext,
+  storeLayout,
+  type StoreOptions,
+  type StorePath,
+} from '@forewrit/core';
+import { createRecoverer } from '@forewrit/recovery';
+import {
+  type CrashChoice,
+  CrashSignal,
+  FaultyFileSystem,
+  type Fault,
+  type FileSystemCall,
+  type PersistenceModel,
+  SimulatedDisk,
+  type SimulatedFileSystem,
+} from '@forewrit/testkit';
+
+export const root = '/store';
+
+export interface ProcessOptions extends Pick<StoreOptions, 'inlineLimitBytes'> {
+  readonly failpoint?: Failpoint;
+  readonly faults?: readonly Fault[];
+  readonly beforeCall?: (call: FileSystemCall) => void;
+  readonly roots?: Readonly<Record<string, string>>;
+}
+
+export class World {
+  disk: SimulatedDisk;
+  log: MemoryLogState;
+  readonly #alive: Set<number>;
+  #nextPid: number;
+
+  constructor(disk = new SimulatedDisk(), log = new MemoryLogState(), pids = { alive: new Set<number>(), next: 100 }) {
+    this.disk = disk;
+    this.log = log;
+    this.#alive = pids.alive;
+    this.#nextPid = pids.next;
+    const fileSystem = disk.mount();
+    for (const directory of [root, `${root}/.forewrit`, `${root}/.forewrit/log`]) {
+      if (fileSystem.lstat(directory) !== undefined) continue;
+      fileSystem.makeDirectory(directory, 0o755);
+      fileSystem.syncDirectory('/');
+      fileSystem.syncDirectory(directory);
+      fileSystem.syncDirectory(root);
+    }
+  }
+
+  /** A look and a hand from outside: a program that knows nothing of the store. */
+  get outside(): SimulatedFileSystem {
+    return this.disk.mount();
+  }
+
+  /** The same moment once more; its processes are dead. */
+  fork(): World {
+    return new World(this.disk.fork(), this.log.clone(), { alive: new Set(), next: this.#nextPid });
+  }
+
+  /** The world after a power cut now. */
+  powerCut(choice: CrashChoice = () => true, model: PersistenceModel = 'weakest'): World {
+    const disk = this.disk.crash(choice, { model });
+    return new World(disk, this.log.clone(), { alive: new Set(), next: this.#nextPid });
+  }
+
+  async open(options: ProcessOptions = {}): Promise<SimulatedProcess> {
+    const process = await this.start(options);
+    process.recovery = await process.recover();
+    return process;
+  }
+
+  /** Opens without recovering. */
+  async start(options: ProcessOptions = {}): Promise<SimulatedProcess> {
+    const pid = this.#nextPid++;
+    this.#alive.add(pid);
+    const inner = this.disk.mount();
+    const fileSystem = new FaultyFileSystem(inner, {
+      ...(options.faults === undefined ? {} : { faults: options.faults }),
+      ...(options.beforeCall === undefined ? {} : { beforeCall: options.beforeCall }),
+      records: false,
+    });
+    const life = { alive: true };
+    const check = (): void => {
+      if (!life.alive) throw new CrashSignal('the simulated process is dead');
+    };
+    const log = new MemoryLog(this.log, { onReserve: check, notify: () => undefined });
+    const processTable = this.#processTable(pid);
+    const roots = { root, named: new Map(Object.entries(options.roots ?? {})) };
+    const { inlineLimitBytes, failpoint } = options;
+    const context = await openContext({
+      roots,
+      layout: storeLayout(root),
+      fileSystem,
+      log,
+      processTable,
+      folding: { caseInsensitive: false, normalizing: false },
+      options: {
+        clock: this.disk.clock,
+        ...(inlineLimitBytes === undefined ? {} : { inlineLimitBytes }),
+        ...(failpoint === undefined ? {} : { failpoint }),
+      },
+      newStoreId: 'simulated',
+      umask: 0o022,
+      privileged: false,
+    });
+    const owner = registerOwner(context, { nonce: `${pid}`, witness: undefined });
+    return new SimulatedProcess({
+      context,
+      owner,
+      isDead: (each) => this.#isDead(each),
+      kill: () => {
+        if (!life.alive) return;
+        life.alive = false;
+        this.#alive.delete(pid);
+        inner.kill();
+      },
+    });
+  }
+
+  #processTable(pid: number): ProcessTable {
+    const identity = { pid, startTime: `${pid}`, bootId: this.disk.bootId, pidNamespace: 'pid:[1]' };
+    return {
+      identity: () => identity,
+      look: (other) =>
+        this.#alive.has(other)
+          ? { exists: true, zombie: false, startTime: `${other}` }
+          : { exists: false, zombie: false },
+    };
+  }
+
+  #isDead({ identity }: Owner): boolean {
+    return identity.bootId !== this.disk.bootId || !this.#alive.has(identity.pid);
+  }
+}
+
+interface Parts {
+  readonly context: StoreContext;
+  readonly owner: Owner;
+  readonly isDead: (owner: Owner) => boolean;
+  readonly kill: () => void;
+}
+
+export class SimulatedProcess {
+  readonly context: StoreContext;
+  readonly owner: Owner;
+  readonly engine: Engine;
+  recovery: RecoveryReport | undefined;
+  readonly #parts: Parts;
+  #counter = 0;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.context = parts.context;
+    this.owner = parts.owner;
+    this.engine = new Engine(parts.context, parts.owner);
+  }
+
+  get fileSystem(): FileSystem {
+    return this.context.fileSystem;
+  }
+
+  /** SIGKILL: descriptors close, and nothing more comes of it. */
+  kill(): void {
+    this.#parts.kill();
+  }
+
+  recover(): Promise<RecoveryReport> {
+    const dead = this.context.log.view(readOwners).filter((owner) => this.#parts.isDead(owner));
+    return createRecoverer().recover(this.context, dead, this.owner);
+  }
+
+  /** Commits and applies; what fails is thrown. A simulated death kills the process. */
+  commit(...operations: readonly Operation[]): Commit {
+    const outcome = this.attempt(...operations);
+    if (outcome instanceof Error) throw outcome;
+    return outcome;
+  }
+
+  attempt(...operations: readonly Operation[]): Commit | Error {
+    this.#counter += 1;
+    let outcome: Commit | Error | undefined;
+    const job: Job = {
+      request: { counter: this.#counter, operations, reads: [], relaxed: false },
+      deadlineMs: Number.POSITIVE_INFINITY,
+      attempts: 0,
+      forcedAttempts: 0,
+      nextProbeMs: 0,
+      accepted: () => undefined,
+      resolve: (commit) => {
+        outcome = commit;
+      },
+      reject: (error) => {
+        outcome = error instanceof Error ? error : new Error(String(error));
+      },
+    };
+    try {
+      let jobs = [job];
+      while (jobs.length > 0) {
+        const { deferred, waiting } = this.engine.runGroup(jobs);
+        if (waiting.length > 0) return new Error(`locked: ${waiting[0]?.lock.what}`);
+        jobs = deferred;
+      }
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      outcome = error;
+    }
+    if (outcome === undefined) throw new Error('the engine did not answer');
+    return outcome;
+  }
+
+  checkpoint(): void {
+    this.engine.checkpointNow();
+  }
+
+  /** What is applied is recorded as such, and unlocked. */
+  flushMarks(): void {
+    this.engine.flushMarks();
+  }
+}
+
+export function write(path: StorePath, content: string | Uint8Array, mode?: number): Operation {
+  const bytes = typeof content === 'string' ? Buffer.from(content) : content;
+  return { type: 'write', path, content: { kind: 'bytes', bytes }, options: mode === undefined ? {} : { mode } };
+}
+
+export function remove(path: StorePath): Operation {
+  return { type: 'remove', path, options: { recursive: true } };
+}
+
+export function move(from: StorePath, path: StorePath): Operation {
+  return { type: 'rename', from, path, options: {} };
+}
+
+export function mkdir(path: StorePath): Operation {
+  return { type: 'make-directory', path, options: {} };
+}
+
+/** What a file holds; `undefined` if there is none. */
+export function contentOf(fileSystem: FileSystem, path: string): string | undefined {
+  const absolute = path.startsWith('/') ? path : `${root}/${path}`;
+  const stat = fileSystem.lstat(absolute);
+  if (stat === undefined) return undefined;
+  if (stat.type !== 'file') return `<${stat.type}>`;
+  const descriptor = fileSystem.openRead(absolute);
+  const bytes = Buffer.alloc(stat.size);
+  fileSystem.read(descriptor, bytes, 0);
+  fileSystem.close(descriptor);
+  return bytes.toString();
+}
+
+/** Writes a file as an ordinary program does: in place, or as a new file that replaces the old one. */
+export function edit(fileSystem: FileSystem, path: string, content: string, how: 'replace' | 'new' = 'replace'): void {
+  const absolute = path.startsWith('/') ? path : `${root}/${path}`;
+  const to = how === 'new' ? absolute : `${absolute}~`;
+  const descriptor = fileSystem.create(to, 0o644);
+  fileSystem.write(descriptor, Buffer.from(content), 0);
+  fileSystem.close(descriptor);
+  if (how === 'replace') fileSystem.rename(to, absolute);
+}
+
+/** All files and directories below the root, but for the store's own. */
+export function tree(fileSystem: FileSystem, path = root): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const name of fileSystem.list(path)) {
+    if (path === root && name === '.forewrit') continue;
+    const absolute = `${path}/${name}`;
+    const relative = absolute.slice(root.length + 1);
+    if (fileSystem.lstat(absolute)?.type === 'directory') {
+      found[`${relative}/`] = '';
+      Object.assign(found, tree(fileSystem, absolute));
+    } else found[relative] = contentOf(fileSystem, absolute) ?? '';
+  }
+  return found;
+}
+
+/** What is left in the staging areas. */
+export function stagingNames(fileSystem: FileSystem, base = `${root}/.forewrit`): string[] {
+  return ['staged', 'before'].flatMap((place) => fileSystem.list(`${base}/${place}`).map((name) => `${place}/${name}`));
+}
+
+export function conflictContents(fileSystem: FileSystem): string[] {
+  const directory = `${root}/.forewrit/conflicts`;
+  return fileSystem.list(directory).sort().map((name) => contentOf(fileSystem, `${directory}/${name}`) ?? '');
+}
