@@ -258,7 +258,10 @@ export function freeName(fileSystem: FileSystem, stem: string, ino: bigint | und
 function forget(fileSystem: FileSystem, staged: StagedTarget): void {
   const { target, volume } = staged;
   if (target.staged !== undefined) unlinkIfThere(fileSystem, stagedPath(volume, target.staged));
-  if (target.beforeName !== undefined) removeTree(fileSystem, beforePath(volume, target.beforeName));
+  if (target.beforeName === undefined) return;
+  const before = beforePath(volume, target.beforeName);
+  if (target.action === 'remove-directory') removeTree(fileSystem, before);
+  else unlinkIfThere(fileSystem, before);
 }
 
 export function unlinkIfThere(fileSystem: FileSystem, path: string): boolean {

@@ -8,7 +8,7 @@
 import { hash64 } from './checksum.js';
 import { corrupt, decodeFrame, encodeFrame, type EncodedFrame, type Fields, frameSeed, type Packable } from './frame.js';
 import type { Fingerprint, Image } from './image.js';
-import { transactionKey } from './key.js';
+import { parseTransactionKey, transactionKey } from './key.js';
 import type { Row } from './log.js';
 import {
   type Action,
@@ -110,8 +110,10 @@ export function decodeTransaction(number: TransactionNumber, rows: readonly Row[
     const seed = frameSeed('log', key);
     let position = 0;
     let count = 0;
+    let ended = false;
     const hashes: bigint[] = [];
     while (position < value.byteLength) {
+      if (ended) throw corrupt(what, 'something follows its commit');
       const frame = decodeFrame(value, position, seed + BigInt(count), what);
       const { fields } = frame;
       position = frame.end;
@@ -143,6 +145,7 @@ export function decodeTransaction(number: TransactionNumber, rows: readonly Row[
           const chain = fields.bigint();
           if (counted !== count || chain !== chainOf(hashes)) throw corrupt(what, 'its commit batch is not whole');
           parts.commit = { kind: 'commit', revision, count, chain, entries: fields.list(readEntryChange) };
+          ended = true;
           break;
         }
         case kinds.abort:
@@ -155,6 +158,10 @@ export function decodeTransaction(number: TransactionNumber, rows: readonly Row[
           throw corrupt(what, `it has a frame of unknown kind ${frame.kind}`);
       }
       hashes.push(frame.hash);
+    }
+    // Cut off between two frames it would pass for a transaction that never committed.
+    if (!ended && parseTransactionKey(key).sequence === sequences.commitBatch) {
+      throw corrupt(what, 'its commit batch is not whole');
     }
   }
   const whole = [...targets.values()].sort((a, b) => a.index - b.index).map((target) => finish(target, what));

@@ -103,14 +103,19 @@ export function lockedBy(
     readonly entries: readonly EntryOperation[];
   },
   folding: Folding,
+  /** Locks that the next batch lets go of before it looks at any. */
+  isEnding: (transaction: TransactionNumber) => boolean = () => false,
 ): { kind: 'locked'; lock: LockRow } | undefined {
   const looked = new Set<StorePath>();
+  const decode = (key: Uint8Array, value: Uint8Array | undefined): LockRow | undefined => {
+    const lock = value === undefined ? undefined : lockRow.decode(key, value);
+    return lock === undefined || isEnding(lock.transaction) ? undefined : lock;
+  };
   const look = (path: StorePath): LockRow | undefined => {
     if (looked.has(path)) return undefined;
     looked.add(path);
     const key = pathKey(path, folding);
-    const value = view.get('locks', key);
-    return value === undefined ? undefined : lockRow.decode(key, value);
+    return decode(key, view.get('locks', key));
   };
   for (const target of proposal.targets) {
     for (const path of target.from === undefined ? [target.path] : [target.path, target.from]) {
@@ -119,14 +124,16 @@ export function lockedBy(
         if (lock !== undefined) return { kind: 'locked', lock };
       }
       if (!isDirectoryChange(target)) continue;
-      const below = view.range('locks', { ...subtreeRange(path, folding), limit: 1 })[0];
-      if (below !== undefined) return { kind: 'locked', lock: lockRow.decode(below[0], below[1]) };
+      for (const [key, value] of view.range('locks', subtreeRange(path, folding))) {
+        const lock = decode(key, value);
+        if (lock !== undefined) return { kind: 'locked', lock };
+      }
     }
   }
   for (const entry of proposal.entries) {
     const key = entryLockKey(entry.collection, entry.key);
-    const value = view.get('locks', key);
-    if (value !== undefined) return { kind: 'locked', lock: lockRow.decode(key, value) };
+    const lock = decode(key, view.get('locks', key));
+    if (lock !== undefined) return { kind: 'locked', lock };
   }
   return undefined;
 }

@@ -42,8 +42,6 @@ export interface LoopOptions {
   readonly nonce: string;
   readonly onEvent: (event: CommitterEvent) => void;
   readonly counters?: Counters;
-  /** Takes in what has arrived meanwhile, so that a long run of groups does not keep it waiting. */
-  readonly drain?: () => void;
   /** A simulated world has no sockets. */
   readonly withWitness: boolean;
 }
@@ -75,6 +73,7 @@ export class CommitterLoop implements Committer {
   #checkpointTimer: NodeJS.Timeout | undefined;
   #pollTimer: NodeJS.Timeout | undefined;
   #idleStep: NodeJS.Immediate | undefined;
+  #nextRun: NodeJS.Immediate | undefined;
   #unwatch: (() => void) | undefined;
   #recovering: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
@@ -166,7 +165,7 @@ export class CommitterLoop implements Committer {
   }
 
   #schedule(): void {
-    if (this.#scheduled || this.#running) return;
+    if (this.#scheduled || this.#running || this.#nextRun !== undefined) return;
     this.#scheduled = true;
     queueMicrotask(() => {
       this.#scheduled = false;
@@ -174,21 +173,26 @@ export class CommitterLoop implements Committer {
     });
   }
 
+  /** One group; what is left takes the next turn of the event loop, so that answers and timers are not kept waiting. */
   #run(): void {
-    if (this.#running) return;
+    if (this.#running || this.#queue.length === 0) return;
     this.#running = true;
     try {
-      while (this.#queue.length > 0) {
-        const jobs = this.#queue.splice(0, groupMax);
-        this.#runGroup(jobs);
-        if (this.engine.uncheckpointed.descriptors > openDescriptorsMax) this.#finishCheckpoint();
-        else this.#stepCheckpoint();
-        this.#options.drain?.();
-      }
+      const jobs = this.#queue.splice(0, groupMax);
+      this.#runGroup(jobs);
+      // As many steps as there were transactions: a checkpoint keeps up with any load.
+      for (let step = 0; step < jobs.length; step += 1) if (!this.#stepCheckpoint()) break;
+      if (this.engine.uncheckpointed.descriptors > openDescriptorsMax) this.#finishCheckpoint();
     } finally {
       this.#running = false;
+      if (this.#queue.length > 0) this.#nextRun ??= setImmediate(() => this.#runNext());
       this.#afterRun();
     }
+  }
+
+  #runNext(): void {
+    this.#nextRun = undefined;
+    this.#run();
   }
 
   #runGroup(jobs: Job[]): void {
@@ -264,7 +268,7 @@ export class CommitterLoop implements Committer {
   #stepWhenIdle(): void {
     this.#idleStep ??= setImmediate(() => {
       this.#idleStep = undefined;
-      if (this.#running || this.#closing !== undefined) return;
+      if (this.#running || this.#queue.length > 0 || this.#closing !== undefined) return;
       this.#spareWanted = this.#spareWanted && this.context.spares.refill();
       if (!this.#spareWanted) this.#stepCheckpoint();
       this.#afterRun();
@@ -353,7 +357,7 @@ export class CommitterLoop implements Committer {
     this.context.spares.end();
     this.context.failpoints.hit('close.before');
     this.engine.commitTimeoutMs = closeCommitTimeoutMs;
-    if (this.#queue.length > 0) this.#run();
+    while (this.#queue.length > 0) this.#run();
     for (const { job } of this.#waiting) job.reject(closed());
     this.#waiting = [];
     let clean = this.engine.poison === undefined;
@@ -381,9 +385,11 @@ export class CommitterLoop implements Committer {
     clearTimeout(this.#markTimer);
     clearTimeout(this.#checkpointTimer);
     if (this.#idleStep !== undefined) clearImmediate(this.#idleStep);
+    if (this.#nextRun !== undefined) clearImmediate(this.#nextRun);
     this.#markTimer = undefined;
     this.#checkpointTimer = undefined;
     this.#idleStep = undefined;
+    this.#nextRun = undefined;
     this.#stopWatching();
   }
 }

@@ -27,7 +27,7 @@ export async function runCommitterThread(recoverer: Recoverer): Promise<void> {
   };
   let loop: CommitterLoop;
   try {
-    loop = await startLoop(input, recoverer, onEvent, () => drain(port, loop, say));
+    loop = await startLoop(input, recoverer, onEvent);
   } catch (error) {
     say({ type: 'failed', error: toPlainError(error) });
     port.close();
@@ -44,7 +44,6 @@ async function startLoop(
   input: WorkerInput,
   recoverer: Recoverer,
   onEvent: (event: CommitterEvent) => void,
-  drainPort: () => void,
 ): Promise<CommitterLoop> {
   const options = { ...input.options, logger: eventLogger(onEvent) };
   const parts = await openParts({ roots: input.roots, fileSystem: new NodeFileSystem() }, options, {
@@ -58,12 +57,11 @@ async function startLoop(
     nonce: input.nonce,
     onEvent,
     counters: new Counters(input.counters),
-    drain: drainPort,
     withWitness: true,
   });
 }
 
-/** What came in while the thread was busy joins the group at hand. */
+/** What came in while the thread was busy joins the next group. */
 function drain(port: MessagePort, loop: CommitterLoop, say: (message: FromWorker) => void): void {
   for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
     handle(loop, next.message as ToWorker, say, port);

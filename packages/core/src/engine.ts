@@ -96,7 +96,7 @@ export class Engine {
   constructor(context: StoreContext, owner: Owner) {
     this.context = context;
     this.owner = owner;
-    this.#planner = new Planner(context, owner.number);
+    this.#planner = new Planner(context, owner.number, (transaction) => this.#isMarked(transaction));
   }
 
   get poison(): unknown {
@@ -155,6 +155,11 @@ export class Engine {
     if (!(error instanceof PlanOutdated)) job.reject(error);
     else if (job.attempts++ < planAttemptsMax) result.deferred.push(job);
     else job.reject(unsteady(error.path));
+  }
+
+  /** Applied, and let go of at the beginning of the next batch. */
+  #isMarked({ owner, counter }: TransactionNumber): boolean {
+    return owner === this.owner.number && this.#marks.some(({ number }) => number.counter === counter);
   }
 
   /** A lock of our own is either about to go with the next batch, or of a blocked transaction. */

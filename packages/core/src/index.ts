@@ -4,7 +4,7 @@
  */
 
 // The store as its users see it.
-export { Store, type StoreParts, type StoreStats, type TransactOptions, type VerifyReport } from './store.js';
+export { type SaveOptions, Store, type StoreParts, type StoreStats, type TransactOptions, type VerifyReport } from './store.js';
 export {
   type BeginOptions,
   type FileOptions,
@@ -13,6 +13,8 @@ export {
   type TransactionState,
 } from './transaction.js';
 export { Snapshot } from './snapshot.js';
+export type { ReaddirOptions } from './listing.js';
+export type { ReadOptions } from './text.js';
 export type { StoreStat } from './store-stat.js';
 export type { Collection, RangeOptions } from './collection.js';
 export type { Data } from './content-staging.js';

@@ -7,6 +7,7 @@
  * nothing; an error of the flush is a `FlushError`, and the handle is of no use any more.
  */
 import { assert } from './assert.js';
+import { newCommitGate, throughGate } from './commit-gate.js';
 import { fromSystemError } from './errors.js';
 import { dataFileName, prepareDirectory, requireDirectory } from './lmdb-directory.js';
 import { fromLmdbError, type LmdbEnvironment, openEnvironment } from './lmdb-environment.js';
@@ -42,7 +43,10 @@ export interface LmdbLogOptions {
   readonly mustExist?: boolean;
   /** How long to wait for other writers: when opening, and in commits that do not say. */
   readonly lockTimeoutMs?: number;
-  /** Something other than 0 in its first element ends every wait with `ERR_STORE_CLOSED`. */
+  /**
+   * The gate (`commit-gate.ts`) that another thread closes before it ends this one. Something other than 0 in its
+   * first element ends every wait with `ERR_STORE_CLOSED`.
+   */
   readonly cancelFlag?: Int32Array | undefined;
   /** Disk that ordinary commits leave free; of a small disk, a sixteenth. */
   readonly reserveBytes?: number;
@@ -62,7 +66,7 @@ export function openLmdbLog(options: LmdbLogOptions): LmdbLog {
     mapSizeBytes: mapSizeBytesDefault,
     clock: () => performance.now(),
     ...options,
-    cancelFlag: options.cancelFlag ?? new Int32Array(new SharedArrayBuffer(4)),
+    cancelFlag: options.cancelFlag ?? newCommitGate(),
   };
   const { directory, lockTimeoutMs, queueToken } = settings;
   try {
@@ -72,7 +76,7 @@ export function openLmdbLog(options: LmdbLogOptions): LmdbLog {
     // Opening the tables takes LMDB's writer lock.
     queue.acquire('open', lockTimeoutMs);
     try {
-      return openInTurn(settings, queue);
+      return throughGate(settings.cancelFlag, 'open', () => openInTurn(settings, queue));
     } finally {
       queue.release();
     }
@@ -136,7 +140,7 @@ export class LmdbLog implements Log {
     this.#queue.acquire('commit', options.timeoutMs ?? this.#settings.lockTimeoutMs);
     this.#state = 'committing';
     try {
-      return this.#write(build, options);
+      return throughGate(this.#settings.cancelFlag, 'commit', () => this.#write(build, options));
     } finally {
       this.#state = 'open';
       this.#queue.release();

@@ -46,12 +46,11 @@ export function netEffect(tree: WorkingTree, limits: PlanLimits): NetEffect {
   const movedFrom = new Map<StorePath, StorePath>();
   const movedInodes = new Set<StorePath>();
   for (const [path, node] of tree.changed) {
-    if (node.type === 'directory' && node.origin !== undefined && node.origin !== path) {
+    if (node.type === 'directory' && node.origin !== undefined && leaves(tree, node.origin, path)) {
       movedFrom.set(node.origin, path);
     }
-    if (node.type !== 'absent' && node.type !== 'directory' && node.inode !== undefined && node.inode !== path) {
-      movedInodes.add(node.inode);
-    }
+    if (node.type === 'absent' || node.type === 'directory' || node.inode === undefined) continue;
+    if (leaves(tree, node.inode, path)) movedInodes.add(node.inode);
   }
   const draft: Draft = { directories: [], files: [], removals: [], vacated: [...movedFrom.keys()] };
   const context: Context = { tree, limits, movedFrom, movedInodes, draft };
@@ -70,6 +69,11 @@ export function netEffect(tree: WorkingTree, limits: PlanLimits): NetEffect {
     });
   }
   return { targets, vacated: draft.vacated };
+}
+
+/** Also what is to be at its own path again, when the directory that it stood in goes elsewhere. */
+function leaves(tree: WorkingTree, origin: StorePath, path: StorePath): boolean {
+  return origin !== path || tree.basePath(path) !== path;
 }
 
 interface Draft {
@@ -146,7 +150,7 @@ function addMove({ draft }: Context, path: StorePath, inodePath: StorePath, befo
 function addDirectory(context: Context, path: StorePath, node: DirectoryNode, before: Before): void {
   const { draft, tree } = context;
   if (node.origin !== undefined) {
-    if (node.origin === path) return;
+    if (!leaves(tree, node.origin, path)) return;
     if (before !== undefined && before.basePath !== node.origin) throw typeChange(path, 'ERR_EXISTS');
     const stat = tree.base.stat(node.origin);
     if (stat === undefined) return;

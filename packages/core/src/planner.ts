@@ -24,7 +24,7 @@ import {
   type StorePath,
 } from './path.js';
 import { netEffect, type PlannedTarget } from './plan.js';
-import { type Target, transactionId } from './record.js';
+import { type Target, transactionId, type TransactionNumber } from './record.js';
 import type { CommitRequest } from './request.js';
 import { type FileRow, fileRow, type LockRow } from './rows.js';
 import { partSize, type StagedTransaction } from './staging-area.js';
@@ -55,20 +55,29 @@ type FileOperation = Exclude<Operation, EntryOperation>;
 export class Planner {
   readonly #context: StoreContext;
   readonly #owner: number;
+  readonly #isEnding: (transaction: TransactionNumber) => boolean;
   /** Paths that this group's transactions change, and directories that they move or remove. */
   readonly #taken = new Set<StorePath>();
   readonly #takenDirectories = new Set<StorePath>();
+  /** The same paths as they were asked for: most overlaps are seen without planning. */
+  readonly #asked = new Set<StorePath>();
   #oneAtATime = 0;
   #inGroup = 0;
 
-  constructor(context: StoreContext, owner: number) {
+  constructor(
+    context: StoreContext,
+    owner: number,
+    isEnding: (transaction: TransactionNumber) => boolean,
+  ) {
     this.#context = context;
     this.#owner = owner;
+    this.#isEnding = isEnding;
   }
 
   beginGroup(): void {
     this.#taken.clear();
     this.#takenDirectories.clear();
+    this.#asked.clear();
     this.#inGroup = 0;
     if (this.#oneAtATime > 0) this.#oneAtATime -= 1;
     this.#context.resolver.forget();
@@ -81,6 +90,8 @@ export class Planner {
 
   prepare(request: CommitRequest): Preparation {
     if (this.#oneAtATime > 0 && this.#inGroup > 0) return { kind: 'overlaps' };
+    const asked = askedPaths(request);
+    if (asked.some((path) => this.#asked.has(path))) return { kind: 'overlaps' };
     const context = this.#context;
     const operations = request.operations.filter(isFileOperation);
     const entries = request.operations.filter(isEntryOperation);
@@ -112,6 +123,7 @@ export class Planner {
       neverInline: request.neverInline === true,
     });
     this.#take(targets);
+    for (const path of asked) this.#asked.add(path);
     const plain = staged.targets.map(({ target }) => target);
     return {
       kind: 'ready',
@@ -136,7 +148,7 @@ export class Planner {
     entries: readonly EntryOperation[],
   ): { found: Map<StorePath, FileRow>; values: Map<StorePath, PlanRead> } | { lock: LockRow } {
     const { folding } = this.#context;
-    const lock = lockedBy(view, { targets, entries }, folding);
+    const lock = lockedBy(view, { targets, entries }, folding, this.#isEnding);
     if (lock !== undefined) return { lock: lock.lock };
     const found = new Map<StorePath, FileRow>();
     const values = new Map<StorePath, PlanRead>();
@@ -227,6 +239,10 @@ export class Planner {
     cache.set(parent, volume);
     return volume;
   }
+}
+
+function askedPaths(request: CommitRequest): StorePath[] {
+  return request.operations.flatMap((each) => ('path' in each ? [each.path] : []));
 }
 
 function isFileOperation(operation: Operation): operation is FileOperation {

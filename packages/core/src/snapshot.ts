@@ -5,13 +5,14 @@
  * cannot be had any more, and the function runs again from a newer one.
  */
 
-import { StoreError } from './errors.js';
+import { listDirectory, type ReaddirOptions } from './listing.js';
 import type { StorePath } from './path.js';
 import { baseTree } from './planner.js';
 import type { ReadFile } from './reader.js';
 import type { StoreAccess } from './store-access.js';
 import { statOfRead, type StoreStat } from './store-stat.js';
-import { asBuffer, missing } from './transaction.js';
+import { decoded, encodingOf, type ReadOptions } from './text.js';
+import { missing } from './transaction.js';
 
 export class SnapshotMoved extends Error {
   override readonly name = 'SnapshotMoved';
@@ -26,26 +27,26 @@ export class Snapshot {
   }
 
   async readFile(path: string | URL): Promise<Buffer>;
-  async readFile(path: string | URL, encoding: BufferEncoding): Promise<string>;
-  async readFile(path: string | URL, encoding?: BufferEncoding): Promise<Buffer | string> {
+  async readFile(path: string | URL, encoding: BufferEncoding | { encoding: BufferEncoding }): Promise<string>;
+  async readFile(path: string | URL, options?: ReadOptions): Promise<Buffer | string> {
+    const encoding = encodingOf('readFile', options);
     const target = this.#access.parse(path, 'readFile', false);
     const [read] = await this.#read([target], 'readFile');
     if (read!.content === undefined) throw missing('readFile', target);
-    const content = asBuffer(read!.content);
-    return encoding === undefined ? content : content.toString(encoding);
+    return decoded(read!.content, encoding);
   }
 
   async readFiles(paths: Iterable<string>): Promise<Map<string, Buffer>>;
-  async readFiles(paths: Iterable<string>, encoding: BufferEncoding): Promise<Map<string, string>>;
-  async readFiles(paths: Iterable<string>, encoding?: BufferEncoding): Promise<Map<string, Buffer | string>> {
+  async readFiles(paths: Iterable<string>, encoding: BufferEncoding | { encoding: BufferEncoding }): Promise<Map<string, string>>;
+  async readFiles(paths: Iterable<string>, options?: ReadOptions): Promise<Map<string, Buffer | string>> {
+    const encoding = encodingOf('readFiles', options);
     const asked = [...paths];
     const targets = asked.map((path) => this.#access.parse(path, 'readFiles', false));
     const reads = await this.#read(targets, 'readFiles');
     return new Map(
       reads.map((read, index) => {
         if (read.content === undefined) throw missing('readFiles', targets[index]!);
-        const content = asBuffer(read.content);
-        return [asked[index]!, encoding === undefined ? content : content.toString(encoding)];
+        return [asked[index]!, decoded(read.content, encoding)];
       }),
     );
   }
@@ -62,15 +63,14 @@ export class Snapshot {
     return read!.stat !== undefined;
   }
 
-  async readdir(path: string | URL): Promise<string[]> {
+  async readdir(path: string | URL, options: ReaddirOptions = {}): Promise<string[]> {
     const target = this.#access.resolve(this.#access.parse(path, 'readdir', true));
     const tree = baseTree(this.#access);
-    const type = tree.stat(target)?.type;
-    if (type === undefined) throw missing('readdir', target);
-    if (type !== 'directory') {
-      throw new StoreError('ERR_NOT_DIRECTORY', `'${target}' is not a directory`, { op: 'readdir', path: target });
-    }
-    const names = [...tree.children(target)];
+    const names = listDirectory(
+      { typeOf: (at) => tree.stat(at)?.type, children: (at) => tree.children(at) },
+      target,
+      options,
+    );
     await this.#read([], 'readdir');
     return names;
   }

@@ -3,6 +3,7 @@
  * (on some file systems by far); to give one that is there its staged name and write into it costs little.
  */
 
+import { unlinkIfThere } from './checkpoint.js';
 import type { Descriptor, FileSystem } from './file-system.js';
 
 export interface SpareFile {
@@ -38,7 +39,7 @@ export class SpareFiles {
     const names = fileSystem.list(directory);
     if (names.length > 0) {
       const owners = registered();
-      for (const name of names) if (!owners.has(name.split('-')[0]!)) fileSystem.unlink(`${directory}/${name}`);
+      for (const name of names) if (!owners.has(name.split('-')[0]!)) unlinkIfThere(fileSystem, `${directory}/${name}`);
     }
     this.#owner = ownerId;
   }

@@ -402,7 +402,8 @@ class StagingJob {
 
   #createApplyFile(draft: Draft): Descriptor {
     draft.applyName = `${this.#name}.apply`;
-    return this.#create(stagedPath(this.volume, draft.applyName), 0o600);
+    // Nobody else can look into the staging area, so the file may have its mode from the start.
+    return this.#create(stagedPath(this.volume, draft.applyName), this.#mode());
   }
 
   #wholeContent(): Uint8Array {

@@ -1,8 +1,12 @@
 /** What `stat` tells of a file: as `node:fs` does, and what the log knows of it. */
 
 import { formatChecksum } from './checksum.js';
+import { StoreError } from './errors.js';
 import type { FileType } from './file-system.js';
+import type { StorePath } from './path.js';
 import type { ReadFile } from './reader.js';
+import { partSize } from './staging-area.js';
+import type { WorkingNode } from './working-tree.js';
 
 export interface StoreStat {
   readonly type: FileType;
@@ -28,4 +32,22 @@ export function statOfRead({ stat, row }: ReadFile): StoreStat {
     ...(row === undefined ? {} : { revision: row.revision }),
     ...(checksum === undefined ? {} : { checksum: formatChecksum(checksum) }),
   };
+}
+
+/** Of what a transaction has written and not yet committed. */
+export function statOfNode(node: WorkingNode, path: StorePath): StoreStat {
+  switch (node.type) {
+    case 'absent':
+      throw new StoreError('ERR_NOT_FOUND', `There is nothing at '${path}'`, { op: 'stat', path });
+    case 'directory':
+      return { type: 'directory', size: 0, mode: node.mode ?? 0o777, mtimeMs: 0 };
+    case 'file': {
+      const begun = node.inode === undefined && node.copyOf === undefined ? 0 : (node.like?.size ?? 0);
+      const size = node.parts.reduce((sum, part) => sum + partSize(part), begun);
+      return { type: 'file', size, mode: node.mode ?? node.like?.mode ?? 0o666, mtimeMs: 0 };
+    }
+    case 'symlink':
+    case 'other':
+      return { type: node.type, size: 0, mode: 0o777, mtimeMs: 0 };
+  }
 }

@@ -8,17 +8,22 @@ import type { Committer, CommitterEvent } from './committer.js';
 import { aborted, type Data } from './content-staging.js';
 import type { Commit } from './engine.js';
 import { InvalidArgumentError, isStoreError, StoreError } from './errors.js';
+import { listDirectory, type ReaddirOptions } from './listing.js';
 import type { LogStats } from './log.js';
 import type { RemoveOptions } from './operation.js';
 import { type Logger, silent, defaults, type StoreOptions } from './options.js';
-import { joinPath, type StorePath } from './path.js';
+import type { StorePath } from './path.js';
 import { baseTree } from './planner.js';
 import type { RecoveryReport } from './recoverer.js';
 import type { CommitRequest } from './request.js';
 import { Snapshot, SnapshotMoved } from './snapshot.js';
 import type { StoreAccess } from './store-access.js';
 import { statOfRead, type StoreStat } from './store-stat.js';
-import { asBuffer, type BeginOptions, type FileOptions, missing, Transaction } from './transaction.js';
+import { decoded, encodingOf, type ReadOptions } from './text.js';
+import { type BeginOptions, type FileOptions, missing, Transaction } from './transaction.js';
+
+/** Of a save in one call: how the files are written, and how it is committed. */
+export type SaveOptions = FileOptions & BeginOptions;
 
 export interface TransactOptions extends BeginOptions {
   /** How often the function runs again after a conflict. Default: 20. */
@@ -88,22 +93,24 @@ export class Store implements AsyncDisposable {
   }
 
   /** Writes one file. Durable, atomic and visible when it resolves. Errors: see `Transaction.commit`. */
-  writeFile(path: string | URL, data: Data, options?: FileOptions | BufferEncoding): Promise<Commit> {
-    return this.#once((tx) => tx.writeFile(path, data, options));
+  writeFile(path: string | URL, data: Data, options?: SaveOptions | BufferEncoding): Promise<Commit> {
+    const { begin, file } = splitOptions(options);
+    return this.#once((tx) => tx.writeFile(path, data, file), begin);
   }
 
   /** Writes several files, all or nothing. Durable, atomic and visible when it resolves. */
   writeFiles(
     files: Readonly<Record<string, Data>> | Iterable<readonly [string, Data]>,
-    options?: FileOptions,
+    options?: SaveOptions,
   ): Promise<Commit> {
     if (typeof files !== 'object' || files === null) {
       return Promise.reject(new InvalidArgumentError('writeFiles', 'files must be an object or an iterable of pairs'));
     }
     const pairs = Symbol.iterator in files ? files : Object.entries(files);
+    const { begin, file } = splitOptions(options);
     return this.#once(async (tx) => {
-      for (const [path, data] of pairs) await tx.writeFile(path, data, options);
-    });
+      for (const [path, data] of pairs) await tx.writeFile(path, data, file);
+    }, begin);
   }
 
   appendFile(path: string | URL, data: Data, options?: { mode?: number }): Promise<Commit> {
@@ -179,8 +186,9 @@ export class Store implements AsyncDisposable {
     }
   }
 
-  async #once(fill: (tx: Transaction) => void | Promise<void>): Promise<Commit> {
-    const tx = this.#begin({});
+  async #once(fill: (tx: Transaction) => void | Promise<void>, options: BeginOptions = {}): Promise<Commit> {
+    if (options.signal?.aborted === true) throw aborted({ op: 'begin' }, options.signal.reason);
+    const tx = this.#begin(options);
     try {
       await fill(tx);
       return await tx.commit();
@@ -192,20 +200,21 @@ export class Store implements AsyncDisposable {
 
   /** Reads a file as the newest committed transaction left it, or as another program has edited it since. */
   async readFile(path: string | URL): Promise<Buffer>;
-  async readFile(path: string | URL, encoding: BufferEncoding): Promise<string>;
-  async readFile(path: string | URL, encoding?: BufferEncoding): Promise<Buffer | string> {
+  async readFile(path: string | URL, encoding: BufferEncoding | { encoding: BufferEncoding }): Promise<string>;
+  async readFile(path: string | URL, options?: ReadOptions): Promise<Buffer | string> {
+    const encoding = encodingOf('readFile', options);
     const target = this.#access.parse(path, 'readFile', false);
     await this.#readable('readFile');
     const [read] = await this.#access.reader.readSet([target], { op: 'readFile' });
     if (read!.content === undefined) throw missing('readFile', target);
-    const content = asBuffer(read!.content);
-    return encoding === undefined ? content : content.toString(encoding);
+    return decoded(read!.content, encoding);
   }
 
   /** Reads several files of one moment: never a mixed set. Keys are the paths as they were given. */
   async readFiles(paths: Iterable<string>): Promise<Map<string, Buffer>>;
-  async readFiles(paths: Iterable<string>, encoding: BufferEncoding): Promise<Map<string, string>>;
-  async readFiles(paths: Iterable<string>, encoding?: BufferEncoding): Promise<Map<string, Buffer | string>> {
+  async readFiles(paths: Iterable<string>, encoding: BufferEncoding | { encoding: BufferEncoding }): Promise<Map<string, string>>;
+  async readFiles(paths: Iterable<string>, options?: ReadOptions): Promise<Map<string, Buffer | string>> {
+    const encoding = encodingOf('readFiles', options);
     await this.#readable('readFiles');
     const view = new Snapshot(this.#access);
     return encoding === undefined ? await view.readFiles(paths) : await view.readFiles(paths, encoding);
@@ -246,26 +255,15 @@ export class Store implements AsyncDisposable {
   }
 
   /** Names in a directory, sorted, without the store's own; with `recursive` relative paths of everything below. */
-  async readdir(path: string | URL, options: { recursive?: boolean } = {}): Promise<string[]> {
+  async readdir(path: string | URL, options: ReaddirOptions = {}): Promise<string[]> {
     const target = this.#access.resolve(this.#access.parse(path, 'readdir', true));
     await this.#readable('readdir');
     const tree = baseTree(this.#access);
-    const type = tree.stat(target)?.type;
-    if (type === undefined) throw missing('readdir', target);
-    if (type !== 'directory') {
-      throw new StoreError('ERR_NOT_DIRECTORY', `'${target}' is not a directory`, { op: 'readdir', path: target });
-    }
-    if (options.recursive !== true) return [...tree.children(target)];
-    const found: string[] = [];
-    const pending = [''];
-    for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-      for (const name of tree.children(joinPath(target, next))) {
-        const relative = next === '' ? name : `${next}/${name}`;
-        found.push(relative);
-        if (tree.stat(joinPath(target, relative))?.type === 'directory') pending.push(relative);
-      }
-    }
-    return found.sort();
+    return listDirectory(
+      { typeOf: (at) => tree.stat(at)?.type, children: (at) => tree.children(at) },
+      target,
+      options,
+    );
   }
 
   /** Durable entries beside the files. */
@@ -394,6 +392,18 @@ export class Store implements AsyncDisposable {
     }
     return this.#parts.committer;
   }
+}
+
+function splitOptions(options: SaveOptions | BufferEncoding | undefined): {
+  begin: BeginOptions;
+  file: FileOptions | BufferEncoding | undefined;
+} {
+  if (options === undefined || typeof options === 'string') return { begin: {}, file: options };
+  const { signal, durability, ...file } = options;
+  return {
+    begin: { ...(signal === undefined ? {} : { signal }), ...(durability === undefined ? {} : { durability }) },
+    file,
+  };
 }
 
 function closed(op: string): StoreError {

@@ -13,9 +13,12 @@ import { fingerprintOf } from './image.js';
 import type { Content, Operation, RemoveOptions, TrackedRead, WriteOptions } from './operation.js';
 import type { StorePath } from './path.js';
 import { baseTree, directoryDigest, resolveOperation } from './planner.js';
+import { listDirectory, type ReaddirOptions } from './listing.js';
 import { checksumOfRead, type ReadFile } from './reader.js';
 import { type TransactionId, transactionId } from './record.js';
 import type { StoreAccess } from './store-access.js';
+import { statOfNode, statOfRead, type StoreStat } from './store-stat.js';
+import { asBuffer, checkEncoding, decoded, encodingOf, type ReadOptions } from './text.js';
 import { type FileNode, WorkingTree } from './working-tree.js';
 
 export type TransactionState = 'active' | 'committing' | 'committed' | 'applied' | 'aborted' | 'blocked';
@@ -174,19 +177,21 @@ export class Transaction implements AsyncDisposable {
 
   /** Reads a file as this transaction sees it. The read is tracked: if it changes before the commit, that conflicts. */
   async readFile(path: string | URL): Promise<Buffer>;
-  async readFile(path: string | URL, encoding: BufferEncoding): Promise<string>;
-  async readFile(path: string | URL, encoding?: BufferEncoding): Promise<Buffer | string>;
-  async readFile(path: string | URL, encoding?: BufferEncoding): Promise<Buffer | string> {
+  async readFile(path: string | URL, encoding: BufferEncoding | { encoding: BufferEncoding }): Promise<string>;
+  async readFile(path: string | URL, options?: ReadOptions): Promise<Buffer | string>;
+  async readFile(path: string | URL, options?: ReadOptions): Promise<Buffer | string> {
+    const encoding = encodingOf('readFile', options);
     const target = this.#path(path, 'readFile');
     const content = (await this.#readAll([target], 'readFile')).get(target);
     if (content === undefined) throw missing('readFile', target);
-    return encoding === undefined ? content : content.toString(encoding);
+    return decoded(content, encoding);
   }
 
   /** Reads several files of one moment. Keys are the paths as they were given. */
   async readFiles(paths: Iterable<string>): Promise<Map<string, Buffer>>;
-  async readFiles(paths: Iterable<string>, encoding: BufferEncoding): Promise<Map<string, string>>;
-  async readFiles(paths: Iterable<string>, encoding?: BufferEncoding): Promise<Map<string, Buffer | string>> {
+  async readFiles(paths: Iterable<string>, encoding: BufferEncoding | { encoding: BufferEncoding }): Promise<Map<string, string>>;
+  async readFiles(paths: Iterable<string>, options?: ReadOptions): Promise<Map<string, Buffer | string>> {
+    const encoding = encodingOf('readFiles', options);
     const asked = [...paths].map((path) => [path, this.#path(path, 'readFiles')] as const);
     const contents = await this.#readAll(
       asked.map(([, target]) => target),
@@ -196,7 +201,7 @@ export class Transaction implements AsyncDisposable {
     for (const [path, target] of asked) {
       const content = contents.get(target);
       if (content === undefined) throw missing('readFiles', target);
-      result.set(path, encoding === undefined ? content : content.toString(encoding));
+      result.set(path, decoded(content, encoding));
     }
     return result;
   }
@@ -213,20 +218,38 @@ export class Transaction implements AsyncDisposable {
     return read!.stat !== undefined;
   }
 
+  /** As `store.stat`, of what this transaction sees; what it has written itself has no revision yet. */
+  async stat(path: string | URL): Promise<StoreStat> {
+    const target = this.#path(path, 'stat', true);
+    await this.#settled();
+    const at = this.#access.resolve(target);
+    const tree = this.#tree();
+    const seen = tree !== undefined && isChanged(tree, at) ? tree.look(at) : undefined;
+    if (seen?.node !== undefined) return statOfNode(seen.node, at);
+    const [read] = await this.#access.reader.readSet([seen?.base ?? target], { op: 'stat', only: 'stat' });
+    this.#track(read!);
+    if (read!.stat === undefined) throw missing('stat', target);
+    return statOfRead(read!);
+  }
+
   /** Names in a directory, sorted, as this transaction sees it. The listing is tracked. */
-  async readdir(path: string | URL): Promise<string[]> {
+  async readdir(path: string | URL, options: ReaddirOptions = {}): Promise<string[]> {
     const target = this.#access.resolve(this.#path(path, 'readdir', true));
-    this.#assertActive('readdir');
     await this.#settled();
     const tree = this.#tree() ?? new WorkingTree(baseTree(this.#access));
-    if (tree.typeAt(target) === 'absent') throw missing('readdir', target);
-    if (tree.typeAt(target) !== 'directory') {
-      throw new StoreError('ERR_NOT_DIRECTORY', `'${target}' is not a directory`, { op: 'readdir', path: target });
-    }
-    if (!isChanged(tree, target)) {
-      this.#reads.push({ kind: 'directory', path: target, names: directoryDigest(baseTree(this.#access), target) });
-    }
-    return tree.children(target);
+    return listDirectory(
+      {
+        typeOf: (at) => tree.typeAt(at),
+        children: (at) => {
+          if (!isChanged(tree, at)) {
+            this.#reads.push({ kind: 'directory', path: at, names: directoryDigest(baseTree(this.#access), at) });
+          }
+          return tree.children(at);
+        },
+      },
+      target,
+      options,
+    );
   }
 
   savepoint(): Savepoint {
@@ -322,6 +345,7 @@ export class Transaction implements AsyncDisposable {
     make: (content: HeldContent) => HeldOperation,
   ): void | Promise<void> {
     this.#assertActive(op);
+    checkEncoding(op, encoding);
     if (typeof data === 'string') {
       if (data.length * 3 <= handedOverBytesMax || Buffer.byteLength(data, encoding) <= handedOverBytesMax) {
         this.#checkSize(op, path, Buffer.byteLength(data, encoding));
@@ -531,10 +555,6 @@ function heldSize(content: HeldContent): number {
     case 'staged':
       return 0;
   }
-}
-
-export function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 export function missing(op: string, path: StorePath): StoreError {

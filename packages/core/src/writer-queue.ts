@@ -15,6 +15,7 @@
  * Nothing is flushed: after a power cut the baton is free, or held by a token of another boot.
  */
 import { assert } from './assert.js';
+import { isEnded } from './commit-gate.js';
 import { fromSystemError, StoreError, systemCode } from './errors.js';
 import type { FileSystem } from './file-system.js';
 import { logClosed } from './log-limits.js';
@@ -43,7 +44,7 @@ export interface WriterQueueOptions {
   readonly isTokenAlive: (token: string) => boolean;
   /** Milliseconds that only go forward. */
   readonly clock: () => number;
-  /** Something other than 0 in its first element ends every wait; `Atomics.notify` ends it at once. */
+  /** The gate (`commit-gate.ts`) that ends every wait when it is closed. */
   readonly cancelFlag: Int32Array;
 }
 
@@ -75,7 +76,7 @@ export class WriterQueue {
   /** Returns with the place; `ERR_STORE_LOCKED` after that time, `ERR_STORE_CLOSED` when cancelled. */
   acquire(op: string, timeoutMs: number): void {
     assert(!this.#holding, 'a handle takes the place in the queue twice');
-    if (this.#isCancelled()) throw logClosed(op);
+    if (isEnded(this.#options.cancelFlag)) throw logClosed(op);
     const wanted = this.#options.fileSystem.lstat(this.#wanted) !== undefined;
     if (wanted || !this.#take()) this.#wait({ op, timeoutMs, standBack: wanted });
     this.#holding = true;
@@ -103,7 +104,7 @@ export class WriterQueue {
     let leftMs = timeoutMs;
     if (standBack) this.#sleep(Math.min(sliceMs, leftMs));
     while (!this.#take()) {
-      if (this.#isCancelled()) throw logClosed(op);
+      if (isEnded(this.#options.cancelFlag)) throw logClosed(op);
       const now = clock();
       leftMs = started + timeoutMs - now;
       if (now >= lookAt || leftMs <= 0) {
@@ -191,10 +192,6 @@ export class WriterQueue {
       path: this.#queue,
       hint: 'If that process hangs or is stopped, end it or let it go on. Then try again: nothing was changed.',
     });
-  }
-
-  #isCancelled(): boolean {
-    return Atomics.load(this.#options.cancelFlag, 0) !== 0;
   }
 
   #sleep(ms: number): void {

@@ -6,7 +6,9 @@
 import {
   ancestors,
   decodeTransaction,
+  type FileRow,
   type Folding,
+  isBelow,
   isLocking,
   type LoggedTransaction,
   type LogView,
@@ -16,6 +18,7 @@ import {
   pathKey,
   type Row,
   rowOf,
+  rowsBelow,
   type StorePath,
   type Target,
 } from '@forewrit/core';
@@ -106,17 +109,32 @@ export function appliedHere(
   return bootOf(context, transaction, target) === 'same';
 }
 
-/** The positions of those targets on whose paths a newer transaction has committed. */
-export function supersededTargets(view: LogView, transaction: LoggedTransaction, folding: Folding): Set<number> {
+/** By position of the target, the number of the owner whose newer transaction has committed to its path. */
+export function supersededTargets(
+  view: LogView,
+  transaction: LoggedTransaction,
+  folding: Folding,
+): Map<number, number> {
   const revision = revisionOf(transaction);
-  const isNewer = (path: StorePath): boolean => (rowOf(view, path, folding)?.revision ?? 0) > revision;
-  const superseded = new Set<number>();
-  for (const { index, action, path } of transaction.targets) {
-    // A parent has no row of its own; but one that was removed or moved since, or stood on such a one, has left one.
-    const paths = action === 'make-parent' ? [path, ...ancestors(path)] : [path];
-    if (paths.some(isNewer)) superseded.add(index);
+  const superseded = new Map<number, number>();
+  for (const target of transaction.targets) {
+    const newer = deciders(view, target, folding).find((row) => row.revision > revision);
+    if (newer !== undefined) superseded.set(target.index, newer.transaction.owner);
   }
   return superseded;
+}
+
+/** Rows that tell who decides what is at the path of a target. */
+function deciders(view: LogView, { action, path, after }: Target, folding: Folding): FileRow[] {
+  const rowsAt = (at: StorePath): FileRow[] => {
+    const row = rowOf(view, at, folding);
+    return row === undefined ? [] : [row];
+  };
+  // A parent has no row of its own. But if it was removed or moved since, or what it stood on, that has left one; and
+  // where something was removed, a row below it says that somebody has made it a parent since.
+  if (action === 'make-parent') return [path, ...ancestors(path)].flatMap(rowsAt);
+  if (after.type !== 'absent') return rowsAt(path);
+  return [...rowsAt(path), ...rowsBelow(view, path, folding).filter((row) => isBelow(row.path, path))];
 }
 
 /** The keys under which a target is locked. */

@@ -30,17 +30,16 @@ import {
   sequences,
   trimRecords,
 } from '@forewrit/core';
-import { appliedHere, lockKeysOf, revisionOf, supersededTargets } from './analysis.js';
+import { type Analysis, appliedHere, lockKeysOf, revisionOf, supersededTargets } from './analysis.js';
+import type { Subject } from './observe.js';
 import type { RecoveryContext } from './recovery-context.js';
-
-export type Superseded = ReadonlyMap<string, ReadonlySet<number>>;
 
 /** Locks what may be written, and says what newer transactions have superseded. */
 export function claim(
   log: Log,
   context: RecoveryContext,
-  winners: readonly LoggedTransaction[],
-): Superseded {
+  { winners, living }: Pick<Analysis, 'winners' | 'living'>,
+): Subject[] {
   const { folding } = context;
   const missing = (view: LogView): { lock: LockRow; key: Uint8Array }[] =>
     winners.flatMap((transaction) => {
@@ -48,6 +47,7 @@ export function claim(
       return transaction.targets
         .filter((target) => !superseded.has(target.index) && !appliedHere(context, transaction, target))
         .flatMap((target) => lockKeysOf(target, folding))
+        .filter(({ path }) => (rowOf(view, path, folding)?.revision ?? 0) <= revisionOf(transaction))
         .filter(({ key }) => view.get('locks', key) === undefined)
         .map(({ key, path }) => ({ key, lock: { what: path, transaction: transaction.number, blocked: false } }));
     });
@@ -59,9 +59,20 @@ export function claim(
       { essential: true },
     );
   }
-  return log.view(
-    (view) => new Map(winners.map((each) => [each.id, supersededTargets(view, each, folding)])),
-  );
+  return log.view((view) => winners.map((transaction) => subjectOf(view, { transaction, living, folding })));
+}
+
+export function subjectOf(
+  view: LogView,
+  { transaction, living, folding }: {
+    readonly transaction: LoggedTransaction;
+    readonly living: ReadonlySet<number>;
+    readonly folding: Folding;
+  },
+): Subject {
+  const superseded = supersededTargets(view, transaction, folding);
+  const held = [...superseded].filter(([, owner]) => living.has(owner)).map(([index]) => index);
+  return { transaction, superseded: new Set(superseded.keys()), heldByLiving: new Set(held) };
 }
 
 /** Locks one path of a transaction that was applied, unless somebody has committed to it since. */

@@ -37,7 +37,10 @@ import type { RecoveryContext } from './recovery-context.js';
 
 export interface Subject {
   readonly transaction: LoggedTransaction;
+  /** Positions of targets on whose paths newer transactions have committed. */
   readonly superseded: ReadonlySet<number>;
+  /** Those of them where the newer one belongs to an owner that lives. */
+  readonly heldByLiving: ReadonlySet<number>;
 }
 
 /** A target whose file system and root are there. */
@@ -135,8 +138,13 @@ class TargetObservation implements ObservedTarget {
   }
 
   get superseded(): boolean {
-    if (!this.#parts.subject.superseded.has(this.target.index)) return false;
-    return !(this.target.action === 'remove-directory' && this.#isStranded);
+    const { superseded, heldByLiving } = this.#parts.subject;
+    const { action, index } = this.target;
+    if (!superseded.has(index)) return false;
+    // What came to this path since is another directory, or a file. The one that was removed has no second copy to be
+    // mistaken for: wherever it came back, nobody but this transaction takes it away.
+    const cameBack = action === 'remove-directory' && this.boot === 'other' && this.directory !== undefined;
+    return !cameBack || heldByLiving.has(index);
   }
 
   get applied(): boolean {

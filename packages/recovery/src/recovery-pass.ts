@@ -78,16 +78,13 @@ export class RecoveryPass {
     return this.#finish(self);
   }
 
-  #redoWinners({ winners, history }: Analysis): void {
-    const { log } = this.#store;
-    const superseded = claim(log, this.#context, winners);
-    for (const transaction of winners) {
-      const subject = { transaction, superseded: superseded.get(transaction.id) ?? new Set<number>() };
-      const images = this.#redo(() => planTransaction(this.#context, subject, history));
+  #redoWinners(analysis: Analysis): void {
+    for (const subject of claim(this.#store.log, this.#context, analysis)) {
+      const images = this.#redo(() => planTransaction(this.#context, subject, analysis.history));
       const completion: Completion = { ...subject, images: images ?? noImages };
       if (images !== undefined) this.#completions.push(completion);
       else {
-        this.#report.blocked(transaction.id);
+        this.#report.blocked(subject.transaction.id);
         this.#blocked.push(completion);
       }
     }

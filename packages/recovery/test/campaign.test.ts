@@ -1,5 +1,5 @@
 import { suite } from '@forewrit/testkit';
-import { runCampaign } from './campaign.js';
+import { runCampaign, runCampaignOfTwo, stats } from './campaign.js';
 
 const test = suite('campaign');
 const first = Number(process.env['SEED'] ?? 1);
@@ -16,9 +16,24 @@ for (const directories of [false, true]) {
           failures.push(error instanceof Error ? error.message : String(error));
         }
       }
+      console.log(JSON.stringify(stats));
       if (failures.length > 0) throw new Error(`${failures.length} of ${count} failed; the first: ${failures[0]}`);
     }, { timeoutMs: 600_000 });
   }
+}
+
+for (const directories of [false, true]) {
+  test(`two processes, ${directories ? 'directories too' : 'files'}`, async () => {
+    const failures: string[] = [];
+    for (let seed = first; seed < first + count; seed += 1) {
+      try {
+        await runCampaignOfTwo(seed, { model: 'weakest', directories, powerCuts: 0.5 });
+      } catch (error) {
+        failures.push(error instanceof Error ? error.message : String(error));
+      }
+    }
+    if (failures.length > 0) throw new Error(`${failures.length} of ${count} failed; the first: ${failures[0]}`);
+  }, { timeoutMs: 600_000 });
 }
 
 test.run();

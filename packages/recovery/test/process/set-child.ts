@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Commit, RecoveryReport, Store, StoreOptions } from '@forewrit/core';
 import { openStore } from '@forewrit/recovery';
-import { onCommand, requestOf, say } from '@forewrit/testkit';
+import { onCommand, requestOf, say } from '@forewrit/testkit/child-process';
 import { contentOf, labelOf } from './labelled-content.js';
 import { setFiles, SetHistory } from './set-history.js';
 

@@ -4,7 +4,7 @@
  *
  * Every version writes the four files of the set; some make, move, copy, extend and remove others, and directories.
  */
-import { Random } from '@forewrit/testkit';
+import { Random } from '@forewrit/testkit/random';
 import { contentOf, type LabelledContent } from './labelled-content.js';
 
 export const setFiles = ['set/messages.json', 'set/metadata.json', 'set/state.json', 'set/global.json'] as const;

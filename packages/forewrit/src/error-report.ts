@@ -1,0 +1,41 @@
+/** An error as the command shows it: what happened, and what to do about it. The stack only when it is asked for. */
+
+import { isStoreError, systemCode } from '@forewrit/core';
+import type { Json } from './command.js';
+import { type Colors, printable } from './terminal.js';
+
+export function errorAsText(error: unknown, { colors, debug }: { colors: Colors; debug: boolean }): string {
+  const lines = [`${colors.red('error:')} ${printable(messageOf(error))}`];
+  const code = systemCode(error);
+  if (code !== undefined) lines[0] += ` ${colors.dim(`(${code})`)}`;
+  const hint = isStoreError(error) ? error.hint : undefined;
+  if (hint !== undefined) lines.push(`${colors.cyan('hint:')}  ${printable(hint)}`);
+  if (debug) lines.push(stackOf(error));
+  return `${lines.join('\n')}\n`;
+}
+
+export function errorAsJson(error: unknown, { debug }: { debug: boolean }): Json {
+  const store = isStoreError(error) ? error : undefined;
+  return {
+    error: {
+      code: systemCode(error) ?? 'ERR_INTERNAL',
+      message: messageOf(error),
+      ...(store === undefined ? {} : { op: store.op }),
+      ...(store?.path === undefined ? {} : { path: store.path }),
+      ...(store?.transaction === undefined ? {} : { transaction: store.transaction }),
+      ...(store?.hint === undefined ? {} : { hint: store.hint }),
+      ...(debug ? { stack: stackOf(error) } : {}),
+    },
+  };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** With the causes, down to what the system answered. */
+function stackOf(error: unknown): string {
+  const stacks: string[] = [];
+  for (let at: unknown = error; at instanceof Error; at = at.cause) stacks.push(at.stack ?? at.message);
+  return stacks.join('\ncaused by ');
+}

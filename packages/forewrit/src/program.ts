@@ -1,0 +1,208 @@
+/** The `forewrit` command: its verbs and options, and what is printed where. `cli.ts` gives it a process. */
+
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import type { CommandContext, CommandResult, Json } from './command.js';
+import { demo } from './commands/demo.js';
+import { dump } from './commands/dump.js';
+import { recover } from './commands/recover.js';
+import { type Direction, repair } from './commands/repair.js';
+import { status } from './commands/status.js';
+import { errorAsJson, errorAsText } from './error-report.js';
+import { type ExitCode, exitCodeOf, exitCodes } from './exit-code.js';
+import type { Terminal } from './terminal.js';
+import { version } from './version.js';
+
+export interface Run {
+  /** Without the program and the script. */
+  readonly args: readonly string[];
+  readonly terminal: Terminal;
+  readonly signal: AbortSignal;
+}
+
+interface GlobalOptions {
+  readonly root: string;
+  readonly json: boolean;
+  readonly debug: boolean;
+}
+
+type Verb<Options> = (
+  context: CommandContext,
+  options: Options,
+  command: Command,
+) => Promise<CommandResult>;
+
+/** Never throws: what goes wrong is printed, and told by the exit code. */
+export async function runProgram(run: Run): Promise<ExitCode> {
+  const program = new Program(run);
+  return await program.run();
+}
+
+class Program {
+  readonly #run: Run;
+  readonly #command: Command;
+  /** What commander has to say about a wrong call. */
+  #complaint = '';
+  #exitCode: ExitCode = exitCodes.clean;
+
+  constructor(run: Run) {
+    this.#run = run;
+    this.#command = new Command('forewrit')
+      .description('Looks after a Forewrit store: a directory whose files are saved several at once, or not at all.')
+      .version(version)
+      .option('--root <dir>', 'directory of the store', '.')
+      .option('--json', 'print the result, or the error, as one JSON document', false)
+      .option('--debug', 'print the stack of an error', false)
+      .exitOverride()
+      .configureHelp({ showGlobalOptions: true })
+      .configureOutput({
+        writeOut: (text) => run.terminal.write(text),
+        writeErr: (text) => {
+          this.#complaint += text;
+        },
+        getOutHasColors: () => run.terminal.colors.isColorSupported,
+        getErrHasColors: () => run.terminal.colors.isColorSupported,
+      })
+      .addHelpText(
+        'after',
+        '\nExit codes: 0 clean, 1 findings or failure, 2 wrong usage, 10 no store, 11 locked, 130 interrupted.',
+      );
+    this.#addVerbs();
+  }
+
+  async run(): Promise<ExitCode> {
+    try {
+      await this.#command.parseAsync([...this.#run.args], { from: 'user' });
+      return this.#exitCode;
+    } catch (error) {
+      return this.#failed(error);
+    } finally {
+      this.#run.terminal.progress('');
+    }
+  }
+
+  #addVerbs(): void {
+    this.#verb('status', status)
+      .summary('who has the store open, and what is under way in it')
+      .description(
+        'Shows who has the store open, the transactions that the log still holds, and sizes. Changes nothing.\n' +
+          'Exits with 1 if something needs recovery or a person.',
+      );
+    this.#verb('recover', recover)
+      .summary('finish or sweep what a dead process left')
+      .description(
+        'Finishes committed transactions of processes that died, sweeps what was not committed, and prints what it\n' +
+          'did. Run it at boot, before other programs read the files. Exits with 1 if a person should look at something:\n' +
+          'content that was kept aside, or a transaction that is blocked.',
+      )
+      .option('--dry-run', 'only show what it would do; change nothing', false)
+      .addOption(
+        new Option('--owner-dead <id>', 'take this owner for dead: you know that its process is gone').argParser(
+          parseOwner,
+        ),
+      );
+    this.#verb('dump', dump)
+      .summary('the records of the log, one line each')
+      .description('Shows the records that the log holds, in the order of their transactions. Changes nothing.')
+      .option('--limit <n>', 'only the newest n records', parseLimit)
+      .option('--stats', 'counts and sizes in place of the records', false);
+    this.#addRepair();
+    this.#verb('demo', demo)
+      .summary('kill a saving process again and again, and look at its files')
+      .description(
+        'Saves four files that belong together from a process that is killed with SIGKILL again and again, recovers\n' +
+          'after each kill, and looks whether the set is whole; does the same with plain writes. Works in a temporary\n' +
+          'directory. Exits with 1 if Forewrit ever mixed a set or lost an acknowledged save.',
+      )
+      .option('--kills <n>', 'kills for each method', parseKills, 40)
+      .option('--seconds <n>', 'stop after so many seconds, however many kills it were', parseSeconds, 24);
+  }
+
+  #addRepair(): void {
+    const directions: readonly (readonly [Direction, string])[] = [
+      ['forward', 'carry it out, whatever is in the way; that is kept in .forewrit/conflicts first'],
+      ['back', 'put back what was there before, from the before-images'],
+      ['quarantine', 'leave the files as they are, keep its content in .forewrit/conflicts, and forget it'],
+    ];
+    const verb: Verb<Partial<Record<Direction, boolean>>> = async (context, options, self) => {
+      const direction = directions.map(([name]) => name).find((name) => options[name] === true);
+      if (direction === undefined) return self.error('error: choose one of --forward, --back and --quarantine');
+      return await repair(context, { transaction: self.args[0]!, direction });
+    };
+    const command = this.#verb('repair', verb)
+      .summary('settle a blocked transaction by hand')
+      .description('Settles a transaction that recovery could neither finish nor leave alone. `status` names it.')
+      .argument('<transaction>', 'its id, as `status` shows it', parseTransaction);
+    for (const [name, description] of directions) {
+      const others = directions.map(([other]) => other).filter((other) => other !== name);
+      command.addOption(new Option(`--${name}`, description).conflicts(others));
+    }
+  }
+
+  #verb<Options>(name: string, verb: Verb<Options>): Command {
+    const command = this.#command.command(name);
+    return command.action(async () => {
+      const options = command.optsWithGlobals<GlobalOptions & Options>();
+      const { terminal, signal } = this.#run;
+      const result = await verb({ root: options.root, terminal, signal }, options, command);
+      terminal.progress('');
+      this.#exitCode = result.exitCode;
+      if (options.json) this.#print(result.json);
+      else terminal.write(result.text());
+    });
+  }
+
+  #failed(error: unknown): ExitCode {
+    const { terminal, signal, args } = this.#run;
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return exitCodes.clean;
+      // Commander has not come to know the options when it fails on one of them.
+      if (args.includes('--json')) this.#print(usageAsJson(error, this.#complaint));
+      else terminal.writeError(this.#complaint);
+      return exitCodes.usage;
+    }
+    terminal.progress('');
+    const { json, debug } = this.#command.opts<GlobalOptions>();
+    if (signal.aborted) return exitCodes.interrupted;
+    if (json) this.#print(errorAsJson(error, { debug }));
+    else terminal.writeError(errorAsText(error, { colors: terminal.colors, debug }));
+    return exitCodeOf(error);
+  }
+
+  #print(json: Json): void {
+    this.#run.terminal.write(`${JSON.stringify(json, undefined, 2)}\n`);
+  }
+}
+
+function usageAsJson(error: CommanderError, complaint: string): Json {
+  // Called without a verb, commander complains by printing its help.
+  const message = error.code === 'commander.help' ? 'a verb is missing' : complaint.split('\n')[0]!;
+  return {
+    error: {
+      code: 'ERR_INVALID_ARGUMENT',
+      message: message.replace(/^error: /, ''),
+      hint: 'forewrit --help lists the verbs, forewrit <verb> --help its options.',
+    },
+  };
+}
+
+function parseTransaction(text: string): string {
+  if (/^[0-9a-z]{1,7}-[0-9a-z]{1,7}$/.test(text)) return text;
+  throw new InvalidArgumentError('The id of a transaction looks like 1f-2a.');
+}
+
+function parseOwner(text: string): string {
+  if (/^[0-9a-z]{1,7}$/.test(text)) return text;
+  throw new InvalidArgumentError('The id of an owner looks like 1f.');
+}
+
+const parseLimit = wholeNumber({ min: 1, max: 1_000_000_000 });
+const parseKills = wholeNumber({ min: 1, max: 10_000 });
+const parseSeconds = wholeNumber({ min: 1, max: 3600 });
+
+function wholeNumber({ min, max }: { readonly min: number; readonly max: number }): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+  };
+}

@@ -1,0 +1,92 @@
+/**
+ * Where the command writes. Results go to the standard output, everything else to the standard error; colour and
+ * progress only where a person is looking. NO_COLOR is honoured (https://no-color.org).
+ */
+
+import Table from 'cli-table3';
+import picocolors from 'picocolors';
+
+export type Colors = ReturnType<typeof picocolors.createColors>;
+
+export interface Terminal {
+  readonly colors: Colors;
+  /** Text for the standard output; ends its own lines. */
+  write(text: string): void;
+  writeError(text: string): void;
+  /** Replaces the line that is being shown, on a terminal; nothing anywhere else. '' takes it away. */
+  progress(text: string): void;
+}
+
+export interface TerminalStreams {
+  readonly stdout: Pick<NodeJS.WriteStream, 'write' | 'isTTY'>;
+  readonly stderr: Pick<NodeJS.WriteStream, 'write' | 'isTTY'>;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+export function openTerminal({ stdout, stderr, env }: TerminalStreams): Terminal {
+  const eraseLine = '\r\u001B[2K';
+  return {
+    colors: picocolors.createColors(usesColor(stdout.isTTY, env)),
+    write: (text) => void stdout.write(text),
+    writeError: (text) => void stderr.write(text),
+    progress: (text) => {
+      if (stderr.isTTY && env['TERM'] !== 'dumb') stderr.write(eraseLine + text);
+    },
+  };
+}
+
+/** Not picocolors' own answer: that one colours pipes in CI. */
+export function usesColor(isTerminal: boolean, env: Readonly<Record<string, string | undefined>>): boolean {
+  if ((env['NO_COLOR'] ?? '') !== '') return false;
+  const forced = env['FORCE_COLOR'];
+  if (forced !== undefined) return forced !== '0' && forced !== 'false';
+  return isTerminal && env['TERM'] !== 'dumb';
+}
+
+export interface TableOptions {
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+  /** Positions of the columns that hold numbers. */
+  readonly right?: readonly number[];
+}
+
+const noLines = {
+  top: '',
+  'top-mid': '',
+  'top-left': '',
+  'top-right': '',
+  bottom: '',
+  'bottom-mid': '',
+  'bottom-left': '',
+  'bottom-right': '',
+  left: '',
+  'left-mid': '',
+  mid: '',
+  'mid-mid': '',
+  right: '',
+  'right-mid': '',
+  middle: '  ',
+};
+
+/** Columns and blanks, no lines: what is easy to read is easy to cut, too. */
+export function table(colors: Colors, { head, rows, right = [] }: TableOptions): string {
+  const printed = new Table({
+    head: head.map((title) => colors.bold(title)),
+    chars: noLines,
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
+    colAligns: head.map((_, index) => (right.includes(index) ? 'right' : 'left')),
+  });
+  printed.push(...rows.map((row) => row.map(printable)));
+  const lines = printed.toString().split('\n');
+  return `${lines.map((line) => line.trimEnd()).join('\n')}\n`;
+}
+
+/** A name may hold anything but a slash: nothing in one may steer the terminal or break a line. */
+export function printable(text: string): string {
+  // oxlint-disable-next-line no-control-regex -- control characters are what is looked for; colours pass
+  return text.replaceAll(/(?!\u001B\[\d+m)[\u0000-\u001F\u007F-\u009F\u202A-\u202E\u2066-\u2069]/g, (character) =>
+    JSON.stringify(character).startsWith('"\\')
+      ? JSON.stringify(character).slice(1, -1)
+      : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
