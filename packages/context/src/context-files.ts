@@ -51,7 +51,7 @@ export class ContextFiles {
     readonly op: string;
   }) {
     const { directory, globalContextPath: global, op } = places;
-    const parent = withoutSlash(textOf(directory, 'directory', op));
+    const parent = asParent(textOf(directory, 'directory', op));
     const within = mapParts((part) => joinPath(parent, contextFileNames[part]));
     const globalContext =
       global === undefined ? within.globalContext : textOf(global, 'globalContextPath', op);
@@ -81,6 +81,8 @@ function textOf(path: unknown, name: string, op: string): string {
   return path;
 }
 
-function withoutSlash(directory: string): string {
-  return directory.length > 1 && directory.endsWith('/') ? withoutSlash(directory.slice(0, -1)) : directory;
+/** As `joinPath` takes it. */
+function asParent(directory: string): string {
+  if (directory === '.') return '';
+  return directory.length > 1 && directory.endsWith('/') ? asParent(directory.slice(0, -1)) : directory;
 }

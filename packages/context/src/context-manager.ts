@@ -20,7 +20,7 @@ import {
 } from '@forewrit/core';
 import { ContextFiles, contextParts, type ContextPath, mapParts, type PartsOf } from './context-files.js';
 import { type ContextStamp, damaged, decodePart, encodePart, isRecord } from './context-json.js';
-import { readIfThere, readThere } from './context-reads.js';
+import { readThere } from './context-reads.js';
 import { Turns } from './turns.js';
 
 export interface ContextManagerOptions {
@@ -37,7 +37,7 @@ export interface ContextManagerOptions {
   readonly clock?: Pick<Clock, 'nowMs'>;
 }
 
-export interface SaveOptions extends TransactOptions {
+export interface ContextSaveOptions extends TransactOptions {
   /** Write over whatever is there, whether this manager knows it or not. Default: false. */
   readonly force?: boolean;
 }
@@ -64,10 +64,15 @@ export class ContextManager<
   State extends object = Record<string, unknown>,
   GlobalContext extends object = Record<string, unknown>,
 > {
-  // To be changed and replaced at will; empty at first. Nothing of it is on disk before `save`.
+  // All four may be changed in place and replaced at will. Nothing of that is on disk before `save`.
+
+  /** `messages.json`. Empty until loaded or filled. */
   messages: Message[] = [];
+  /** `metadata.json`. Empty until loaded or filled; `save` sets `last_updated` and `message_count` in it. */
   metadata: StampedMetadata<Metadata> = {} as StampedMetadata<Metadata>;
+  /** `state.json`. Empty until loaded or filled. */
   state: State = {} as State;
+  /** `global_context.json`, or the file that `globalContextPath` names. Empty until loaded or filled. */
   globalContext: GlobalContext = {} as GlobalContext;
 
   readonly #store: ContextManagerOptions['store'];
@@ -111,9 +116,9 @@ export class ContextManager<
    * @throws InvalidArgumentError for data that JSON cannot hold, before anything is staged.
    * @throws StoreError ERR_CONFLICT with the path that has changed; ERR_TOO_MANY beyond 1,000 calls at once;
    * and what `Transaction.commit` throws: ERR_NO_SPACE, ERR_IO, ERR_PERMISSION, ERR_STORE_LOCKED,
-   * ERR_APPLY_ROLLED_BACK, …
+   * ERR_APPLY_ROLLED_BACK, ERR_EXTERNAL_EDIT (an edit in the very moment of the save), …
    */
-  async save(options: SaveOptions = {}): Promise<Commit> {
+  async save(options: ContextSaveOptions = {}): Promise<Commit> {
     const { force = false, ...transact } = options;
     const { contents, stamp } = this.#take();
     return await this.#turns.take('save', async () => {
@@ -189,11 +194,10 @@ export class ContextManager<
 
   /** The path of a file that is not as this manager knows it. */
   async #firstChanged(tx: Transaction): Promise<string | undefined> {
-    for (const part of contextParts) {
-      const path = this.#files.paths[part];
-      if (checksumOf(await readIfThere(tx, path)) !== this.#known[part]) return path;
-    }
-    return undefined;
+    const { paths } = this.#files;
+    const found = await readThere(tx, Object.values(paths));
+    const part = contextParts.find((each) => checksumOf(found.get(paths[each])) !== this.#known[each]);
+    return part === undefined ? undefined : paths[part];
   }
 
   #isThere(contents: PartsOf<Uint8Array | undefined>): boolean {

@@ -3,7 +3,7 @@
 export {
   ContextManager,
   type ContextManagerOptions,
-  type SaveOptions,
+  type ContextSaveOptions,
   type StampedMetadata,
 } from './context-manager.js';
 export { contextFileNames, type ContextPart, type ContextPath } from './context-files.js';

@@ -1,11 +1,18 @@
-import { readFileSync } from 'node:fs';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { isStoreError } from '@forewrit/core';
 import { assert, suite, temporaryDirectory } from '@forewrit/testkit';
 import { contextFileNames, ContextManager } from '#src/index.js';
-import { bytesIn, fileNames, fill, managerOf, openTestStore, wholeVersion } from './context-world.js';
+import {
+  bytesIn,
+  fileNames,
+  fill,
+  leftovers,
+  managerOf,
+  openTestStore,
+  wholeVersion,
+} from './context-world.js';
 
 const clock = { nowMs: () => Date.UTC(2024, 1, 29, 12, 30, 15, 250) };
 
@@ -21,16 +28,10 @@ saving('writes four files of indented UTF-8 JSON that end with a newline', async
   manager.globalContext['user'] = { name: 'Ada' };
   const commit = await manager.save();
 
-  assert.equal(
-    commit.paths.toSorted(),
-    fileNames.map((name) => `agents/a/${name}`).toSorted(),
-  );
+  assert.equal(commit.paths.toSorted(), fileNames.map((name) => `agents/a/${name}`).toSorted());
   const text = (name: string): string => readFileSync(join(root.path, 'agents/a', name), 'utf8');
   assert.equal(Object.keys(bytesIn(join(root.path, 'agents/a'))), fileNames.toSorted());
-  assert.is(
-    text('messages.json'),
-    '[\n  {\n    "text": "Grüße, 世界 \u{1F600} \\ud800"\n  }\n]\n',
-  );
+  assert.is(text('messages.json'), '[\n  {\n    "text": "Grüße, 世界 \u{1F600} \\ud800"\n  }\n]\n');
   assert.is(
     text('metadata.json'),
     '{\n  "model": "x-1",\n  "last_updated": "2024-02-29T12:30:15.250Z",\n  "message_count": 1\n}\n',
@@ -127,52 +128,55 @@ saving('refuses more than 1,000 calls at once', async () => {
   await manager.save();
 });
 
-saving('refuses what JSON cannot hold, and what could not be loaded again, before anything is staged', async () => {
-  using root = temporaryDirectory();
-  await using store = await openTestStore(root.path);
-  const manager = managerOf(store);
-  fill(manager, 1);
-  await manager.save();
-  const before = bytesIn(join(root.path, 'context'));
-  const { commits } = store.stats();
+saving(
+  'refuses what JSON cannot hold, and what could not be loaded again, before anything is staged',
+  async () => {
+    using root = temporaryDirectory();
+    await using store = await openTestStore(root.path);
+    const manager = managerOf(store);
+    fill(manager, 1);
+    await manager.save();
+    const before = bytesIn(join(root.path, 'context'));
+    const { commits } = store.stats();
 
-  const cycle: Record<string, unknown> = {};
-  cycle['self'] = cycle;
-  const throwing = {
-    toJSON() {
-      throw new RangeError('no');
-    },
-  };
-  const bad: readonly (readonly [string, unknown])[] = [
-    ['messages', [cycle]],
-    ['messages', [1n]],
-    ['messages', undefined],
-    ['messages', { length: 1 }],
-    ['metadata', { cycle }],
-    ['metadata', null],
-    ['metadata', [1]],
-    ['state', cycle],
-    ['state', 'text'],
-    ['state', new Date()],
-    ['state', () => undefined],
-    ['globalContext', { big: 2n ** 64n }],
-    ['globalContext', throwing],
-    ['globalContext', 7],
-  ];
-  for (const [part, value] of bad) {
-    const changed = managerOf(store);
-    await changed.load();
-    fill(changed, 2);
-    Object.assign(changed, { [part]: value });
-    const error = await assert.rejectsWithCode(changed.save(), 'ERR_INVALID_ARGUMENT');
-    assert.instance(error, TypeError);
-    assert.match(error.message, part);
-    if (value === throwing) assert.instance(error.cause, RangeError);
-    if (part !== 'metadata') assert.is(changed.metadata.last_updated, manager.metadata.last_updated);
-  }
-  assert.equal(bytesIn(join(root.path, 'context')), before);
-  assert.is(store.stats().commits, commits);
-});
+    const cycle: Record<string, unknown> = {};
+    cycle['self'] = cycle;
+    const throwing = {
+      toJSON() {
+        throw new RangeError('no');
+      },
+    };
+    const bad: readonly (readonly [string, unknown])[] = [
+      ['messages', [cycle]],
+      ['messages', [1n]],
+      ['messages', undefined],
+      ['messages', { length: 1 }],
+      ['metadata', { cycle }],
+      ['metadata', null],
+      ['metadata', [1]],
+      ['state', cycle],
+      ['state', 'text'],
+      ['state', new Date()],
+      ['state', () => undefined],
+      ['globalContext', { big: 2n ** 64n }],
+      ['globalContext', throwing],
+      ['globalContext', 7],
+    ];
+    for (const [part, value] of bad) {
+      const changed = managerOf(store);
+      await changed.load();
+      fill(changed, 2);
+      Object.assign(changed, { [part]: value });
+      const error = await assert.rejectsWithCode(changed.save(), 'ERR_INVALID_ARGUMENT');
+      assert.instance(error, TypeError);
+      assert.match(error.message, part);
+      if (value === throwing) assert.instance(error.cause, RangeError);
+      if (part !== 'metadata') assert.is(changed.metadata.last_updated, manager.metadata.last_updated);
+    }
+    assert.equal(bytesIn(join(root.path, 'context')), before);
+    assert.is(store.stats().commits, commits);
+  },
+);
 
 saving('keeps a key called __proto__', async () => {
   using root = temporaryDirectory();
@@ -217,7 +221,7 @@ saving('with relaxed durability, one save after another is no conflict', async (
   assert.is(wholeVersion(other), 50);
 });
 
-saving('in a closed or read-only store fails with its code', async () => {
+saving('in a closed store fails with its code', async () => {
   using root = temporaryDirectory();
   const store = await openTestStore(root.path);
   const manager = managerOf(store);
@@ -353,6 +357,36 @@ places('the global context lies in another root', async () => {
   const other = managerOf(store, options);
   await other.load();
   assert.is(wholeVersion(other), 2);
+});
+
+const memoryDirectory = '/dev/shm';
+const noMemoryDirectory = existsSync(memoryDirectory) ? undefined : `there is no ${memoryDirectory}`;
+
+places.skipIf(noMemoryDirectory, 'the global context lies on another file system', async () => {
+  using root = temporaryDirectory();
+  const elsewhere = mkdtempSync(join(memoryDirectory, 'forewrit-context-'));
+  try {
+    await using store = await openTestStore(root.path, { roots: { memory: elsewhere } });
+    const options = { globalContextPath: 'memory:global_context.json' };
+    const manager = managerOf(store, options);
+    for (const [version, messageCount] of [
+      [1, 3],
+      [2, 3],
+      [3, 400],
+      [4, 400],
+    ] as const) {
+      fill(manager, version, messageCount);
+      await manager.save();
+      const other = managerOf(store, options);
+      assert.is(await other.load(), true);
+      assert.is(wholeVersion(other), version);
+    }
+    await store.checkpoint();
+    assert.equal(leftovers(root.path), []);
+    assert.equal(leftovers(elsewhere, '.forewrit-staged'), []);
+  } finally {
+    rmSync(elsewhere, { recursive: true });
+  }
 });
 
 places('a global context elsewhere may be missing, and may be there alone', async () => {

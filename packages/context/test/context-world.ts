@@ -68,10 +68,10 @@ export function bytesIn(directory: string): Record<string, string> {
   );
 }
 
-/** Names that a save has left in the store's own directories. */
-export function leftovers(root: string): string[] {
+/** Names that a save has left in the store's own directories below a root. */
+export function leftovers(root: string, own = '.forewrit'): string[] {
   return ['staged', 'before', 'conflicts'].flatMap((area) => {
-    const directory = join(root, '.forewrit', area);
+    const directory = join(root, own, area);
     return existsSync(directory) ? readdirSync(directory).map((name) => `${area}/${name}`) : [];
   });
 }

@@ -7,11 +7,12 @@
  */
 
 import { assert } from './assert.js';
+import { freeName } from './checkpoint.js';
 import { syncFile } from './content.js';
 import { StoreError, systemCode } from './errors.js';
 import type { FileStat, FileSystem } from './file-system.js';
-import { fingerprintOf, type Image, inodeOf, sameFingerprint, showsImage } from './image.js';
-import { absolutePath, type Roots } from './path.js';
+import { fingerprintOf, type Image, imageOf, inodeOf, sameFingerprint, showsImage } from './image.js';
+import { absolutePath, type Roots, type StorePath } from './path.js';
 import type { PathResolver } from './path-resolver.js';
 import type { Listed } from './record.js';
 import { beforePath, type StagedTarget, type StagedTransaction, stagedPath } from './staging-area.js';
@@ -26,11 +27,11 @@ export interface ApplyContext {
 
 export class ApplyFailed extends Error {
   override readonly name = 'ApplyFailed';
-  /** Targets that were changed before the failure, in order. */
-  readonly changed: readonly StagedTarget[];
-  constructor(changed: readonly StagedTarget[], cause: unknown) {
+  /** Targets that were tried before the failure, in order. The last one may have been changed, or not. */
+  readonly tried: readonly StagedTarget[];
+  constructor(tried: readonly StagedTarget[], cause: unknown) {
     super('applying failed', { cause });
-    this.changed = changed;
+    this.tried = tried;
   }
 }
 
@@ -44,19 +45,20 @@ export function externalEdit(path: string, what = 'was changed by another progra
 
 /** Carries out all targets or throws `ApplyFailed`. */
 export function applyTransaction(context: ApplyContext, transaction: StagedTransaction): void {
-  const changed: StagedTarget[] = [];
+  const tried: StagedTarget[] = [];
   try {
     for (const staged of transaction.targets) {
       context.onStep?.('apply', staged.target.index);
       context.resolver.verifyParent(staged.target.path, 'apply');
-      applyTarget(context, staged, changed);
+      tried.push(staged);
+      applyTarget(context, staged);
     }
   } catch (error) {
-    throw new ApplyFailed(changed, error);
+    throw new ApplyFailed(tried, error);
   }
 }
 
-function applyTarget(context: ApplyContext, staged: StagedTarget, changed: StagedTarget[]): void {
+function applyTarget(context: ApplyContext, staged: StagedTarget): void {
   const { fileSystem } = context;
   const { target, absolute, volume } = staged;
   const now = fileSystem.lstat(absolute);
@@ -68,24 +70,21 @@ function applyTarget(context: ApplyContext, staged: StagedTarget, changed: Stage
       // A rename between two links of one inode does nothing.
       if (now !== undefined && now.ino === inodeOf(target.after)) fileSystem.unlink(from);
       else fileSystem.rename(from, absolute);
-      changed.push(staged);
       break;
     }
     case 'remove':
       if (!showsImage(now, target.before)) throw externalEdit(target.path);
       fileSystem.rename(absolute, beforePath(volume, target.beforeName!));
-      changed.push(staged);
       break;
     case 'make-directory':
     case 'make-parent':
-      makeDirectory(fileSystem, staged, now, changed);
+      makeDirectory(fileSystem, staged, now);
       break;
     case 'move-directory': {
       const from = absolutePath(target.from!, context.roots);
       if (now !== undefined) throw externalEdit(target.path, 'appeared meanwhile');
       if (fileSystem.lstat(from)?.ino !== inodeOf(target.after)) throw externalEdit(target.from!);
       fileSystem.rename(from, absolute);
-      changed.push(staged);
       context.resolver.forget();
       break;
     }
@@ -93,7 +92,6 @@ function applyTarget(context: ApplyContext, staged: StagedTarget, changed: Stage
       if (!showsImage(now, target.before)) throw externalEdit(target.path);
       const to = beforePath(volume, target.beforeName!);
       fileSystem.rename(absolute, to);
-      changed.push(staged);
       context.resolver.forget();
       const surprise = unplannedBelow(fileSystem, to, target.listing ?? []);
       if (surprise !== undefined) throw externalEdit(`${target.path}/${surprise}`);
@@ -102,12 +100,7 @@ function applyTarget(context: ApplyContext, staged: StagedTarget, changed: Stage
   }
 }
 
-function makeDirectory(
-  fileSystem: FileSystem,
-  staged: StagedTarget,
-  now: FileStat | undefined,
-  changed: StagedTarget[],
-): void {
+function makeDirectory(fileSystem: FileSystem, staged: StagedTarget, now: FileStat | undefined): void {
   const { target, absolute, volume } = staged;
   const from = stagedPath(volume, target.applyName!);
   if (now?.type === 'directory' && target.action === 'make-parent') {
@@ -124,7 +117,6 @@ function makeDirectory(
     }
     throw error;
   }
-  changed.push(staged);
 }
 
 /** The first path below a removed directory that was not planned, or is not as it was planned. */
@@ -149,37 +141,63 @@ export function unplannedBelow(
   return undefined;
 }
 
-/** What a roll-back found that was not ours any more, and left alone. */
 export interface RollBackReport {
-  readonly left: readonly string[];
+  /** Targets that were not ours any more, and stay as somebody has made them. */
+  readonly left: readonly StorePath[];
+  /** What stood at those before, where it is now. */
+  readonly saved: readonly { readonly path: StorePath; readonly savedAs: string }[];
+  /** Before-images that were copies: what is at these paths now. */
+  readonly images: ReadonlyMap<StorePath, Image>;
 }
 
 /**
- * Takes back those targets that this apply changed and that still are our after-image: the apply name first, then the
- * before-image, so that recovery can go forward until the abort is flushed. Then makes every target durable.
+ * Takes back those targets that this apply has changed and that still are our after-image: the apply name first, then
+ * the before-image, so that recovery can go forward until the abort is flushed. Then makes every target durable.
+ *
+ * An operation that has failed may have happened all the same, so each target that was tried is looked at: as long as
+ * its apply name is there (or its name in `before/` is not), it was not applied.
  */
 export function rollBack(
   context: ApplyContext,
   transaction: StagedTransaction,
-  changed: readonly StagedTarget[],
+  tried: readonly StagedTarget[],
 ): RollBackReport {
-  const left: string[] = [];
-  for (const staged of [...changed].reverse()) {
+  const left: StagedTarget[] = [];
+  for (const staged of [...tried].reverse()) {
     context.onStep?.('roll-back', staged.target.index);
-    if (!revertTarget(context, staged)) left.push(staged.target.path);
+    if (!revertTarget(context, staged)) left.push(staged);
   }
+  const saved = left.flatMap((staged) => keepBefore(context.fileSystem, staged, transaction.id));
+  const images = new Map<StorePath, Image>();
   const directories = new Set<string>();
   for (const staged of transaction.targets) {
     for (const path of [staged.absolute, fromOf(context, staged)]) {
       if (path === undefined) continue;
       const stat = context.fileSystem.lstat(path);
       if (stat?.type === 'file') syncFile(context.fileSystem, path);
-      const parent = path.slice(0, path.lastIndexOf('/'));
+      const parent = path.slice(0, Math.max(path.lastIndexOf('/'), 1));
       if (context.fileSystem.lstat(parent)?.type === 'directory') directories.add(parent);
     }
+    const { before, beforeCopied, path } = staged.target;
+    if (beforeCopied !== true || before.type !== 'file' || left.includes(staged)) continue;
+    images.set(path, imageOf(context.fileSystem.lstat(staged.absolute), before.checksum));
   }
   for (const directory of directories) context.fileSystem.syncDirectory(directory);
-  return { left };
+  return { left: left.map(({ target }) => target.path), saved, images };
+}
+
+/** What cannot go back to its place, as somebody has put something else there, is not dropped with the staged files. */
+function keepBefore(fileSystem: FileSystem, { target, volume }: StagedTarget, id: string): RollBackReport['saved'] {
+  if (target.beforeName === undefined) return [];
+  const from = beforePath(volume, target.beforeName);
+  const stat = fileSystem.lstat(from);
+  const stem = `${volume.conflicts}/${id}-${target.index.toString(36)}`;
+  const to = stat === undefined ? undefined : freeName(fileSystem, stem, stat.ino);
+  if (stat === undefined || to === undefined) return [];
+  if (stat.type === 'file') syncFile(fileSystem, from);
+  fileSystem.rename(from, to);
+  fileSystem.syncDirectory(volume.conflicts);
+  return [{ path: target.path, savedAs: to }];
 }
 
 function fromOf(context: ApplyContext, staged: StagedTarget): string | undefined {
@@ -187,6 +205,7 @@ function fromOf(context: ApplyContext, staged: StagedTarget): string | undefined
   return action === 'move-directory' && from !== undefined ? absolutePath(from, context.roots) : undefined;
 }
 
+/** `false` for what is not ours any more. */
 function revertTarget(context: ApplyContext, staged: StagedTarget): boolean {
   const { fileSystem } = context;
   const { target, absolute, volume } = staged;
@@ -196,21 +215,29 @@ function revertTarget(context: ApplyContext, staged: StagedTarget): boolean {
     case 'move':
       return revertFile(fileSystem, staged, now);
     case 'remove':
-    case 'remove-directory':
+    case 'remove-directory': {
+      const before = beforePath(volume, target.beforeName!);
+      if (fileSystem.lstat(before) === undefined) return true;
       if (now !== undefined) return false;
-      fileSystem.rename(beforePath(volume, target.beforeName!), absolute);
+      fileSystem.rename(before, absolute);
       context.resolver.forget();
       return true;
+    }
     case 'make-parent':
-      // Others may have come to rely on it. Its apply name goes with the other staged names.
+      // Others may have come to rely on it.
       return true;
-    case 'make-directory':
-      if (now?.type !== 'directory' || fileSystem.list(absolute).length > 0) return false;
-      fileSystem.rename(absolute, stagedPath(volume, target.applyName!));
+    case 'make-directory': {
+      const apply = stagedPath(volume, target.applyName!);
+      if (now === undefined || fileSystem.lstat(apply) !== undefined) return true;
+      if (now.type !== 'directory' || fileSystem.list(absolute).length > 0) return false;
+      fileSystem.rename(absolute, apply);
       return true;
+    }
     case 'move-directory': {
       const from = absolutePath(target.from!, context.roots);
-      if (now?.ino !== inodeOf(target.after) || fileSystem.lstat(from) !== undefined) return false;
+      const there = fileSystem.lstat(from);
+      if (there?.ino === inodeOf(target.after)) return true;
+      if (now?.ino !== inodeOf(target.after) || there !== undefined) return false;
       fileSystem.rename(absolute, from);
       context.resolver.forget();
       return true;
@@ -220,8 +247,9 @@ function revertTarget(context: ApplyContext, staged: StagedTarget): boolean {
 
 function revertFile(fileSystem: FileSystem, staged: StagedTarget, now: FileStat | undefined): boolean {
   const { target, absolute, volume } = staged;
-  if (!isAfterImage(now, target.after)) return false;
   const apply = stagedPath(volume, target.applyName!);
+  if (fileSystem.lstat(apply) !== undefined) return true;
+  if (!isAfterImage(now, target.after)) return showsImage(now, target.before);
   if (target.before.type === 'absent') {
     fileSystem.rename(absolute, apply);
     return true;

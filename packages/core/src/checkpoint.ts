@@ -18,11 +18,15 @@ import { systemCode } from './errors.js';
 import type { FileStat, FileSystem } from './file-system.js';
 import { fingerprintOf, type Image, sameFingerprint } from './image.js';
 import type { CommitOptions, Log, LogBatch, LogView } from './log.js';
-import { absolutePath, type Roots } from './path.js';
+import type { Logger } from './options.js';
+import { absolutePath, ancestors, type Roots } from './path.js';
 import type { Listed, TransactionNumber } from './record.js';
 import { fileRow, metaKeys, textRow, tombstoneRevision } from './rows.js';
 import { beforePath, type StagedTarget, type StagedTransaction, stagedPath } from './staging-area.js';
 import { type Folding, pathKey } from './key.js';
+
+/** Transactions whose records one batch trims: three changes each, of the 40,000 that a batch may have. */
+const trimMax = 4000;
 
 export interface AppliedTransaction {
   readonly number: TransactionNumber;
@@ -43,10 +47,13 @@ export interface CheckpointReport {
 export interface CheckpointContext {
   readonly fileSystem: FileSystem;
   readonly log: Log;
+  readonly logger: Logger;
   readonly roots: Roots;
   readonly folding: Folding;
   readonly nowMs: () => number;
   readonly commitOptions: () => CommitOptions;
+  /** Flushes marks of their own where there are too many for one batch. */
+  readonly thinOutMarks: () => void;
   /** Guards the batch and writes the marks that wait for one. */
   readonly writeMarks: (batch: LogBatch) => void;
   readonly marksWritten: () => void;
@@ -88,20 +95,23 @@ export function* checkpoint(
   }
   const conflicts = saveEdited(context, set);
   context.onStep?.('trim');
-  log.commit(
-    (batch) => {
-      context.writeMarks(batch);
-      for (const applied of set) trimRecords(batch, applied.number);
-      buryTombstones(batch, context.folding);
-    },
-    context.commitOptions(),
-  );
-  context.marksWritten();
+  context.thinOutMarks();
+  for (let start = 0; start === 0 || start < set.length; start += trimMax) {
+    log.commit(
+      (batch) => {
+        context.writeMarks(batch);
+        for (const applied of set.slice(start, start + trimMax)) trimRecords(batch, applied.number);
+        buryTombstones(batch, context.folding);
+      },
+      context.commitOptions(),
+    );
+    context.marksWritten();
+  }
   context.onStep?.('sweep');
   for (const applied of set) {
     for (const staged of applied.staged.targets) {
       context.release(staged);
-      forget(fileSystem, staged);
+      sweep(context, staged);
     }
     yield;
   }
@@ -114,12 +124,26 @@ export function* checkpoint(
   };
 }
 
-/** Directories whose entries this target changed. */
+/** What cannot be removed belongs to no record any more, and goes when the store is next opened. */
+function sweep({ fileSystem, logger }: CheckpointContext, staged: StagedTarget): void {
+  try {
+    forget(fileSystem, staged);
+  } catch (error) {
+    logger.warn({ path: staged.target.path, error }, 'a staged file or before-image could not be removed');
+  }
+}
+
+/**
+ * Directories whose entries this target changed, and all above them: one of those may have been made by a transaction of
+ * another owner that is not durable yet, and once our records are trimmed nobody else knows what we have put in there.
+ */
 function changedDirectories(context: CheckpointContext, staged: StagedTarget): string[] {
-  const { action, from } = staged.target;
-  if (action !== 'move-directory' || from === undefined) return [staged.parent];
-  const source = absolutePath(from, context.roots);
-  return [staged.parent, source.slice(0, source.lastIndexOf('/'))];
+  const { action, from, path } = staged.target;
+  const paths = action === 'move-directory' && from !== undefined ? [path, from] : [path];
+  const above = paths.flatMap((each) => ancestors(each));
+  // A new directory itself as well, for its mode.
+  if (action === 'make-directory') above.push(path);
+  return above.map((each) => absolutePath(each, context.roots));
 }
 
 /** A directory that is gone has no entries to keep. */

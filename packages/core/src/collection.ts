@@ -1,20 +1,12 @@
 /** Durable entries beside the files: small values under string keys, in the same log and the same transactions. */
 
-import { type EntriesRead, rowsInRange } from './collection-range.js';
+import { checkEntry } from './check-arguments.js';
+import { checkRange, type RangeOptions, rowsInRange } from './collection-range.js';
 import { parseEntryKey } from './key.js';
 import { entryRow } from './rows.js';
 import type { StoreAccess } from './store-access.js';
-import { checkEntry, type Transaction } from './transaction.js';
+import type { Transaction } from './transaction.js';
 import type { Commit } from './engine.js';
-
-export interface RangeOptions {
-  /** First key, included. */
-  readonly start?: string;
-  /** Last key, excluded. */
-  readonly end?: string;
-  readonly limit?: number;
-  readonly reverse?: boolean;
-}
 
 /** Values are what msgpack can hold: null, booleans, numbers, bigints, strings, Uint8Arrays, arrays, plain objects. */
 export interface Collection<V> {
@@ -24,7 +16,7 @@ export interface Collection<V> {
   /** Durable on return. */
   put(key: string, value: V): Promise<Commit>;
   delete(key: string): Promise<Commit>;
-  /** Entries in key order (by the bytes of UTF-8), as of one moment. */
+  /** Entries in key order (by the bytes of UTF-8), as of one moment. In a transaction: use `tx.range`. */
   range(options?: RangeOptions): Promise<[key: string, value: V][]>;
 }
 
@@ -48,9 +40,10 @@ export function openCollection<V>(
     put: (key, value) => store.transact((tx) => tx.put(name, key, value)),
     delete: (key) => store.transact((tx) => tx.delete(name, key)),
     async range(options = {}) {
+      const range = checkRange('range', name, options);
       await store.settled();
       return access.log
-        .view((view) => rowsInRange(view, toRead(name, options)))
+        .view((view) => rowsInRange(view, range))
         .map(([key, value]) => [
           parseEntryKey(key).key,
           access.unpack(entryRow.decode(key, value).value) as V,
@@ -58,14 +51,3 @@ export function openCollection<V>(
     },
   };
 }
-
-function toRead(collection: string, options: RangeOptions): EntriesRead {
-  return {
-    collection,
-    start: options.start,
-    end: options.end,
-    limit: options.limit,
-    reverse: options.reverse ?? false,
-  };
-}
-

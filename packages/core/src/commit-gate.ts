@@ -5,7 +5,7 @@
  * Two numbers in shared memory:
  *
  *     0   not 0: nobody may begin a write any more, and whoever waits for his turn gives up
- *     1   how many are in the middle of a write
+ *     1   how many are in the middle of a write, or wait for their turn
  *
  * The thread that writes raises its number first and looks at the other one then; the one that ends it does the
  * reverse. So either the write is not begun, or its end is waited for.
@@ -20,6 +20,8 @@ export function newCommitGate(): Int32Array {
 
 /** Runs `write`, unless writing has ended. */
 export function throughGate<T>(gate: Int32Array, op: string, write: () => T): T {
+  // A gate of one number ends waits, and protects nobody.
+  if (gate.length < 2) return write();
   Atomics.add(gate, 1, 1);
   try {
     if (isEnded(gate)) throw logClosed(op);

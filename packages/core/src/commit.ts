@@ -16,12 +16,14 @@ import {
   type Folding,
   u32Key,
   pathKey,
+  pathKeyBytesMax,
   subtreeRange,
   transactionKey,
 } from './key.js';
 import type { LogBatch, LogView } from './log.js';
+import { batchChangesMax } from './log-limits.js';
 import type { Operation, TrackedRead } from './operation.js';
-import { ancestors, rebase, type StorePath } from './path.js';
+import { ancestors, isBelow, joinPath, pathNames, type StorePath } from './path.js';
 import { type EntryChange, sequences, type Target, type TransactionNumber } from './record.js';
 import { entryRow, fileRow, type FileRow, lockRow, type LockRow, metaKeys, numberRow, textRow } from './rows.js';
 
@@ -84,6 +86,15 @@ export function assertRegistered(batch: LogView, owner: number): void {
   throw new StoreError('ERR_STORE_POISONED', 'This store was declared dead by another process', {
     op: 'commit',
     hint: 'Open the store again. Nothing of this transaction was written.',
+  });
+}
+
+/** A transaction that another process has recovered meanwhile is not ours to take back. */
+export function assertNotApplied(view: LogView, { owner, counter }: TransactionNumber): void {
+  if (view.get('log', transactionKey(owner, counter, sequences.applied)) === undefined) return;
+  throw new StoreError('ERR_STORE_POISONED', 'Another process has carried out this transaction', {
+    op: 'commit',
+    hint: 'Open the store again.',
   });
 }
 
@@ -181,9 +192,17 @@ export function conflict(what: string): StoreError {
 
 function readStands(view: LogView, read: TrackedRead, folding: Folding): boolean {
   switch (read.kind) {
-    case 'file':
+    case 'file': {
+      const row = rowOf(view, read.path, folding);
+      // What was deleted before it was read loses its row some time later.
+      if (row === undefined && read.revision !== undefined) return read.fingerprint === undefined;
+      return row?.revision === read.revision && !vacatedSince(view, ancestors(read.path), read.since, folding);
+    }
     case 'directory':
-      return read.kind === 'directory' || rowOf(view, read.path, folding)?.revision === read.revision;
+      return (
+        !vacatedSince(view, [read.path, ...ancestors(read.path)], read.since, folding) &&
+        (read.names === undefined || listingStands(view, read.path, { names: read.names, since: read.since }, folding))
+      );
     case 'entry': {
       const key = entryKey(read.collection, read.key);
       const value = view.get('entries', key);
@@ -192,6 +211,32 @@ function readStands(view: LogView, read: TrackedRead, folding: Folding): boolean
     case 'entries':
       return entriesDigest(view, read) === read.digest;
   }
+}
+
+/** Whether one of these directories was removed or moved: what was below it has a row only if the store wrote it. */
+function vacatedSince(view: LogView, directories: readonly StorePath[], since: number, folding: Folding): boolean {
+  if (newestRevision(view) <= since) return false;
+  return directories.some((directory) => {
+    const row = rowOf(view, directory, folding);
+    return row !== undefined && row.revision > since && row.image.type === 'absent';
+  });
+}
+
+/** Whether no commit since has made a name in a directory, or taken one away. */
+function listingStands(
+  view: LogView,
+  directory: StorePath,
+  read: { readonly names: string; readonly since: number },
+  folding: Folding,
+): boolean {
+  if (newestRevision(view) <= read.since) return true;
+  const names = new Set(read.names.split('\0'));
+  const depth = pathNames(directory).length;
+  return rowsBelow(view, directory, folding).every(({ path, revision, image }) => {
+    if (revision <= read.since) return true;
+    const [name = '', ...deeper] = pathNames(path).slice(depth);
+    return image.type === 'absent' ? deeper.length > 0 || !names.has(name) : names.has(name);
+  });
 }
 
 /** A directory leaves only when what was written below it needs no recovery any more. */
@@ -207,14 +252,25 @@ function untrimmed(view: LogView, proposal: Proposal, folding: Folding): Verdict
 }
 
 export function rowsBelow(view: LogView, directory: StorePath, folding: Folding): FileRow[] {
-  return view
+  const rows = view
     .range('files', subtreeRange(directory, folding))
     .map(([key, value]) => fileRow.decode(key, value));
+  // The range of a very long directory holds others as well.
+  return pathKey(directory, folding).length < pathKeyBytesMax ? rows : rows.filter(({ path }) => isBelow(path, directory));
+}
+
+/** Where a row's path is after a directory above it, however its path spells that, was moved to `to`. */
+function moved(path: StorePath, directory: StorePath, to: StorePath): StorePath {
+  return joinPath(to, pathNames(path).slice(pathNames(directory).length).join('/'));
+}
+
+export function newestRevision(view: LogView): number {
+  const value = view.get('meta', metaKeys.revision);
+  return value === undefined ? 0 : (numberRow.decode(metaKeys.revision, value) as number);
 }
 
 export function nextRevision(batch: LogBatch): number {
-  const value = batch.get('meta', metaKeys.revision);
-  const revision = (value === undefined ? 0 : (numberRow.decode(metaKeys.revision, value) as number)) + 1;
+  const revision = newestRevision(batch) + 1;
   batch.put('meta', metaKeys.revision, numberRow.encode(metaKeys.revision, revision));
   return revision;
 }
@@ -226,6 +282,10 @@ function writeIntents(
   identity: CommitterIdentity,
 ): Verdict {
   const { number, targets } = proposal;
+  // A transaction that has only read needs no revision of its own, and so no flush.
+  if (targets.length + proposal.entries.length === 0) {
+    return { kind: 'committed', revision: newestRevision(batch), lockKeys: [], entries: [], buried: [] };
+  }
   const revision = nextRevision(batch);
   const locks = new LockWriter(batch, number);
   const entries = writeEntries(batch, proposal, revision, targets.length > 0 ? locks : undefined);
@@ -246,7 +306,7 @@ function writeIntents(
         bury(row.path);
         if (target.action === 'remove-directory') buried.push(row);
         if (target.action !== 'move-directory' || row.image.type === 'absent') continue;
-        const path = rebase(row.path, left, target.path);
+        const path = moved(row.path, left, target.path);
         putFileRow(batch, { path, revision, transaction: number, image: row.image }, folding);
       }
       if (target.from !== undefined) {
@@ -316,6 +376,9 @@ function writeEntries(
   return changes;
 }
 
+/** Locks that one batch lets go of, beside what else it does. */
+export const markKeysMax = batchChangesMax / 8;
+
 /** A transaction whose targets all hold their after-images, waiting to be recorded as such. */
 export interface AppliedMark {
   readonly number: TransactionNumber;
@@ -342,26 +405,15 @@ export function writeAbort(
     readonly entries: readonly EntryChange[];
     /** Rows below removed directories, as they were. */
     readonly buried: readonly FileRow[];
+    /** What is at some paths now, where that is not the before-image itself. */
+    readonly images?: ReadonlyMap<StorePath, Image>;
   },
   folding: Folding,
 ): number {
-  const { mark, targets, entries } = rolledBack;
+  const { mark, entries } = rolledBack;
   const revision = nextRevision(batch);
-  const rows: { path: StorePath; image: Image }[] = rolledBack.buried.map(({ path, image }) => ({ path, image }));
-  for (const target of targets) {
-    if (!isLocking(target)) continue;
-    if (target.action === 'move-directory' && target.from !== undefined) {
-      for (const row of rowsBelow(batch, target.path, folding)) {
-        rows.push({ path: rebase(row.path, target.path, target.from), image: row.image });
-        rows.push({ path: row.path, image: absent });
-      }
-      rows.push({ path: target.path, image: absent }, { path: target.from, image: target.after });
-    } else {
-      rows.push({ path: target.path, image: target.before });
-    }
-  }
   let tombstones = 0;
-  for (const { path, image } of rows) {
+  for (const [path, image] of imagesBefore(batch, rolledBack, folding)) {
     putFileRow(batch, { path, revision, transaction: mark.number, image }, folding);
     if (image.type !== 'absent') continue;
     const key = metaKeys.tombstone(revision, tombstones++);
@@ -376,6 +428,38 @@ export function writeAbort(
   batch.put('log', key, value);
   for (const lock of mark.lockKeys) batch.delete('locks', lock);
   return revision;
+}
+
+/** What was at each path before the transaction. The rows that moved with a directory move back. */
+function imagesBefore(
+  view: LogView,
+  { targets, buried, images }: Pick<Parameters<typeof writeAbort>[1], 'targets' | 'buried' | 'images'>,
+  folding: Folding,
+): Map<StorePath, Image> {
+  const before = new Map<StorePath, Image>(buried.map(({ path, image }) => [path, image]));
+  const moves = targets.filter(({ action }) => action === 'move-directory');
+  const origin = (path: StorePath): StorePath => {
+    let at = path;
+    for (const { path: to, from } of moves.toReversed()) {
+      if (from !== undefined && (at === to || isBelow(at, to))) at = moved(at, to, from);
+    }
+    return at;
+  };
+  for (const move of moves) {
+    for (const { path, image } of rowsBelow(view, move.path, folding)) {
+      if (image.type !== 'absent') before.set(origin(path), image);
+      before.set(path, absent);
+    }
+    before.set(move.path, absent);
+    before.set(origin(move.path), move.after);
+  }
+  for (const target of targets) {
+    if (!isLocking(target) || target.action === 'move-directory') continue;
+    const path = origin(target.path);
+    if (path !== target.path) before.set(target.path, absent);
+    before.set(path, images?.get(target.path) ?? target.before);
+  }
+  return before;
 }
 
 export function trimRecords(batch: LogBatch, number: TransactionNumber): void {

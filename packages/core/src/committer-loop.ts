@@ -11,9 +11,11 @@
 
 import type { CheckpointReport } from './checkpoint.js';
 import { type Committer, type CommitterEvent, type CommitterState, Counters } from './committer.js';
-import { type Commit, Engine, type Job, lockTimeout, openDescriptorsMax } from './engine.js';
-import { isStoreError, StoreError } from './errors.js';
+import { descriptorBudget } from './descriptor-budget.js';
+import { type Commit, Engine, type GroupResult, type Job, lockTimeout } from './engine.js';
+import { isStoreError, StoreError, withStoreCode } from './errors.js';
 import { ownerRange, u32Key } from './key.js';
+import type { LogView } from './log.js';
 import { defaults } from './options.js';
 import { type Owner, probeOwner } from './owner.js';
 import type { ProcessIdentity } from './process-identity.js';
@@ -28,13 +30,18 @@ import {
   registerOwner,
   type StoreContext,
 } from './store-context.js';
+import { standAsideMs, TurnTaking } from './turn-taking.js';
 import { openWitness, type Witness } from './witness.js';
 
 const groupMax = 256;
+/** Descriptors of content that is not fsynced yet: more start a checkpoint at once, and hurry it. */
+const openDescriptorsMany = 512;
+const stepsWhenManyOpen = 64;
 const markDelayMs = 5;
 const lockPollMs = 20;
 const ownerProbeMs = 1000;
 const closeCommitTimeoutMs = 800;
+const untried = -1;
 
 export interface LoopOptions {
   readonly parts: ContextParts;
@@ -63,6 +70,7 @@ export class CommitterLoop implements Committer {
   readonly engine: Engine;
   readonly #options: LoopOptions;
   readonly #witness: Witness | undefined;
+  readonly #turns: TurnTaking;
   #queue: Job[] = [];
   #waiting: Waiting[] = [];
   #scheduled = false;
@@ -74,10 +82,16 @@ export class CommitterLoop implements Committer {
   #pollTimer: NodeJS.Timeout | undefined;
   #idleStep: NodeJS.Immediate | undefined;
   #nextRun: NodeJS.Immediate | undefined;
+  /** Another owner waits: the next group begins a little later. */
+  #standAside = false;
+  #asideTimer: NodeJS.Timeout | undefined;
   #unwatch: (() => void) | undefined;
   #recovering: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
   #poisonReported = false;
+  readonly #descriptorsMax = descriptorBudget() / 2;
+  /** The last one did. */
+  #checkpointFailed = false;
   /** Spare files may be missing: made in idle turns. */
   #spareWanted = false;
 
@@ -92,13 +106,20 @@ export class CommitterLoop implements Committer {
     this.context = context;
     this.#witness = witness;
     this.counters = options.counters ?? new Counters();
-    this.engine = new Engine(context, owner);
+    this.engine = new Engine(context, owner, this.counters);
+    this.#turns = new TurnTaking(context.log, owner.number);
     context.spares.begin(owner.id, () => new Set(context.log.view(readOwners).map(({ id }) => id)));
     this.state = { ownerNumber: owner.number, ownerId: owner.id, recovery };
   }
 
   static async start(options: LoopOptions): Promise<CommitterLoop> {
-    const context = await openContext(options.parts);
+    let context: StoreContext;
+    try {
+      context = await openContext(options.parts);
+    } catch (error) {
+      options.parts.log.close();
+      throw withStoreCode(error, { op: 'open', path: options.parts.roots.root });
+    }
     const witness = options.withWitness ? await openWitness(context.layout.log, options.nonce) : undefined;
     let owner: Owner | undefined;
     try {
@@ -117,11 +138,10 @@ export class CommitterLoop implements Committer {
 
   commit(request: CommitRequest, accepted?: (revision: number) => void): Promise<Commit> {
     if (this.#closing !== undefined) return Promise.reject(closed());
-    const { clock, options } = this.context;
     return new Promise((resolve, reject) => {
       this.#queue.push({
         request,
-        deadlineMs: clock.monotonicMs() + (options.lockTimeoutMs ?? defaults.lockTimeoutMs),
+        deadlineMs: untried,
         attempts: 0,
         forcedAttempts: 0,
         nextProbeMs: 0,
@@ -165,7 +185,7 @@ export class CommitterLoop implements Committer {
   }
 
   #schedule(): void {
-    if (this.#scheduled || this.#running || this.#nextRun !== undefined) return;
+    if (this.#scheduled || this.#running || this.#nextRun !== undefined || this.#asideTimer !== undefined) return;
     this.#scheduled = true;
     queueMicrotask(() => {
       this.#scheduled = false;
@@ -180,37 +200,68 @@ export class CommitterLoop implements Committer {
     try {
       const jobs = this.#queue.splice(0, groupMax);
       this.#runGroup(jobs);
+      this.#standAside = this.engine.poison === undefined && this.#turns.othersWait();
+      if (this.#standAside) this.flushQuietly();
       // As many steps as there were transactions: a checkpoint keeps up with any load.
-      for (let step = 0; step < jobs.length; step += 1) if (!this.#stepCheckpoint()) break;
-      if (this.engine.uncheckpointed.descriptors > openDescriptorsMax) this.#finishCheckpoint();
+      const steps = this.#haveManyOpen() ? Math.max(jobs.length, stepsWhenManyOpen) : jobs.length;
+      for (let step = 0; step < steps; step += 1) if (!this.#stepCheckpoint()) break;
+      if (this.engine.uncheckpointed.descriptors > this.#descriptorsMax) this.#finishCheckpoint();
     } finally {
       this.#running = false;
-      if (this.#queue.length > 0) this.#nextRun ??= setImmediate(() => this.#runNext());
       this.#afterRun();
+      this.#planNextRun();
     }
   }
 
-  #runNext(): void {
-    this.#nextRun = undefined;
-    this.#run();
+  #haveManyOpen(): boolean {
+    return this.engine.uncheckpointed.descriptors > openDescriptorsMany;
+  }
+
+  #planNextRun(): void {
+    if (this.#nextRun !== undefined || this.#asideTimer !== undefined) return;
+    if (this.#standAside) {
+      this.#asideTimer = setTimeout(() => {
+        this.#asideTimer = undefined;
+        this.#standAside = false;
+        this.#run();
+      }, standAsideMs);
+    } else if (this.#queue.length > 0) {
+      this.#nextRun = setImmediate(() => {
+        this.#nextRun = undefined;
+        this.#run();
+      });
+    }
   }
 
   #runGroup(jobs: Job[]): void {
-    const started = this.context.clock.monotonicMs();
     this.#spareWanted = true;
-    const result = this.engine.runGroup(jobs);
-    this.counters.add('groups');
-    const nowMs = this.context.clock.monotonicMs();
-    const handled = jobs.length - result.deferred.length - result.waiting.length;
-    if (handled > 0) {
-      this.counters.add('commits', handled);
-      this.#options.onEvent({ type: 'commit', transactions: handled, durationMs: nowMs - started });
+    this.#startWaiting(jobs);
+    let result: GroupResult;
+    try {
+      result = this.engine.runGroup(jobs);
+    } catch (error) {
+      // Nobody knows how far it has come.
+      this.engine.poisonWith(error);
+      this.engine.runGroup(jobs);
+      return;
     }
+    const nowMs = this.context.clock.monotonicMs();
+    const again: Job[] = [];
     for (const job of result.deferred) {
       if (nowMs > job.deadlineMs) job.reject(lockTimeout('other transactions on the same files'));
-      else this.#queue.push(job);
+      else again.push(job);
     }
+    // First come, first served.
+    this.#queue.unshift(...again);
     this.#waiting.push(...result.waiting);
+    if (result.checkpointWanted === true && this.#finishCheckpoint()) this.#finishCheckpoint();
+  }
+
+  /** How long a transaction may wait counts from when it was first tried, not from when it had to queue for that. */
+  #startWaiting(jobs: readonly Job[]): void {
+    const { clock, options } = this.context;
+    const deadlineMs = clock.monotonicMs() + (options.lockTimeoutMs ?? defaults.lockTimeoutMs);
+    for (const job of jobs) if (job.deadlineMs === untried) job.deadlineMs = deadlineMs;
   }
 
   #afterRun(): void {
@@ -228,15 +279,30 @@ export class CommitterLoop implements Committer {
     }
     if (this.#checkpoint !== undefined || this.#spareWanted) this.#stepWhenIdle();
     if (this.#waiting.length > 0) this.#watch();
-    else this.#stopWatching();
+    else if (this.#queue.length === 0) this.#stopWatching();
   }
 
   #reportPoison(): void {
     if (this.engine.poison === undefined || this.#poisonReported) return;
     this.#poisonReported = true;
     // Whoever asks must see that this owner is gone: its locks are for recovery now.
+    this.#deregister();
     void this.#witness?.close();
     this.#options.onEvent({ type: 'poisoned', cause: this.engine.poison });
+  }
+
+  /** `false` if the log cannot be written: then only the witness tells that this owner is gone. */
+  #deregister(): boolean {
+    try {
+      this.context.log.commit((batch) => batch.delete('owners', u32Key(this.engine.owner.number)), {
+        essential: true,
+        timeoutMs: closeCommitTimeoutMs,
+      });
+      return true;
+    } catch (error) {
+      this.context.logger.warn({ error }, 'this owner could not be deregistered');
+      return false;
+    }
   }
 
   #flushMarks(): void {
@@ -251,7 +317,9 @@ export class CommitterLoop implements Committer {
 
   #planCheckpoint(uncheckpointed: Engine['uncheckpointed']): void {
     const { checkpointIntervalMs, checkpointBytes } = this.context.options;
-    if (uncheckpointed.bytes >= (checkpointBytes ?? defaults.checkpointBytes)) this.#startCheckpoint();
+    const many = uncheckpointed.bytes >= (checkpointBytes ?? defaults.checkpointBytes) || this.#haveManyOpen();
+    // One that has failed is not tried again at once.
+    if (many && !this.#checkpointFailed) this.#startCheckpoint();
     else {
       this.#checkpointTimer ??= unrefed(() => {
         this.#checkpointTimer = undefined;
@@ -280,12 +348,15 @@ export class CommitterLoop implements Committer {
     if (this.#checkpoint === undefined) return false;
     let step: IteratorResult<void, CheckpointReport>;
     try {
+      this.engine.assertUsable();
       step = this.#checkpoint.next();
     } catch (error) {
+      this.#checkpointFailed = true;
       this.#endCheckpoint((waiter) => waiter.reject(error));
       return false;
     }
     if (step.done !== true) return true;
+    this.#checkpointFailed = false;
     this.counters.add('checkpoints');
     const report = step.value;
     this.#options.onEvent({ type: 'checkpoint', ...report });
@@ -300,13 +371,16 @@ export class CommitterLoop implements Committer {
     for (const waiter of waiters) settle(waiter);
   }
 
-  #finishCheckpoint(): void {
+  /** `false` if it failed. */
+  #finishCheckpoint(): boolean {
     this.#checkpoint ??= this.engine.checkpoint();
     while (this.#stepCheckpoint());
+    return !this.#checkpointFailed;
   }
 
   /** Looks at the log again whenever it changes, and at the locks' owners. */
   #watch(): void {
+    tolerate(() => this.#turns.announce());
     this.#unwatch ??= this.context.log.watch(() => this.#lookAtWaiting());
     this.#pollTimer ??= setInterval(() => this.#lookAtWaiting(), lockPollMs);
     if (this.#waiting.some(({ job }) => job.nextProbeMs === 0)) this.#lookAtWaiting();
@@ -341,6 +415,8 @@ export class CommitterLoop implements Committer {
   }
 
   #stopWatching(): void {
+    // Once this owner is gone its row means nothing.
+    if (this.#closing === undefined) tolerate(() => this.#turns.withdraw());
     clearInterval(this.#pollTimer);
     this.#pollTimer = undefined;
     this.#unwatch?.();
@@ -360,25 +436,23 @@ export class CommitterLoop implements Committer {
     while (this.#queue.length > 0) this.#run();
     for (const { job } of this.#waiting) job.reject(closed());
     this.#waiting = [];
-    let clean = this.engine.poison === undefined;
-    if (clean) {
-      try {
-        while (this.engine.uncheckpointed.transactions > 0 || this.#checkpoint !== undefined) this.#finishCheckpoint();
-        this.engine.flushMarks();
-        this.context.log.commit((batch) => batch.delete('owners', u32Key(this.engine.owner.number)), {
-          essential: true,
-          timeoutMs: closeCommitTimeoutMs,
-        });
-      } catch (error) {
-        clean = false;
-        this.context.logger.warn({ error }, 'the store could not be closed cleanly; the next open recovers');
-      }
+    try {
+      while (this.#isUnfinished() && this.#finishCheckpoint());
+      this.engine.flushMarks();
+    } catch (error) {
+      this.context.logger.warn({ error }, 'the store could not be closed cleanly; the next open recovers');
     }
+    this.#endCheckpoint((waiter) => waiter.reject(closed()));
     this.#stopTimers();
     // The file of a witness that no longer listens is what proves that this owner is gone.
-    if (clean) await this.#witness?.remove();
+    if (this.#deregister()) await this.#witness?.remove();
     else await this.#witness?.close();
     this.context.log.close();
+  }
+
+  #isUnfinished(): boolean {
+    if (this.engine.poison !== undefined) return false;
+    return this.engine.uncheckpointed.transactions > 0 || this.#checkpoint !== undefined;
   }
 
   #stopTimers(): void {
@@ -386,6 +460,8 @@ export class CommitterLoop implements Committer {
     clearTimeout(this.#checkpointTimer);
     if (this.#idleStep !== undefined) clearImmediate(this.#idleStep);
     if (this.#nextRun !== undefined) clearImmediate(this.#nextRun);
+    clearTimeout(this.#asideTimer);
+    this.#asideTimer = undefined;
     this.#markTimer = undefined;
     this.#checkpointTimer = undefined;
     this.#idleStep = undefined;
@@ -406,7 +482,8 @@ async function findDead(context: StoreContext, self?: Owner): Promise<Owner[]> {
       selfNumbers,
       ...(probeWitness === undefined ? {} : { probeWitness }),
     });
-    if (!liveness.alive) dead.push(owner);
+    const declaredDead = owner.number !== self?.number && context.options.ownersDead?.includes(owner.id) === true;
+    if (!liveness.alive || declaredDead) dead.push(owner);
     else if (isElsewhere(owner, context.processTable.identity())) throw otherNamespace(owner);
   }
   return dead;
@@ -431,11 +508,13 @@ async function recoverOrRefuse(
   self: Owner,
 ): Promise<RecoveryReport> {
   if (recoverer !== undefined) return await recoverer.recover(context, dead, self);
-  const left = context.log.view((view) =>
-    dead.some((owner) => view.range('log', { ...ownerRange(owner.number), limit: 1 }).length > 0),
-  );
+  const gone = new Set(dead.map(({ number }) => number));
+  const left = context.log.view((view) => {
+    const living = readOwners(view).filter(({ number }) => !gone.has(number) && number !== self.number);
+    return belongsToOthers(view, living);
+  });
   if (left) {
-    throw new StoreError('ERR_RECOVERY_REQUIRED', 'The log holds transactions of a process that died', {
+    throw new StoreError('ERR_RECOVERY_REQUIRED', 'The log holds transactions that nobody will finish', {
       op: 'open',
       path: context.roots.root,
       hint: 'Open the store with openStore of @forewrit/recovery (or forewrit), which recovers first.',
@@ -443,6 +522,17 @@ async function recoverOrRefuse(
   }
   for (const owner of dead) deregisterOwner(context, owner.number);
   return emptyRecoveryReport;
+}
+
+/** Whether the log has transactions of owners that are not among these. */
+function belongsToOthers(view: LogView, owners: readonly Owner[]): boolean {
+  let start: Uint8Array = new Uint8Array(0);
+  for (const { number } of owners.toSorted((a, b) => a.number - b.number)) {
+    const range = ownerRange(number);
+    if (view.range('log', { start, end: range.start, limit: 1 }).length > 0) return true;
+    start = range.end;
+  }
+  return view.range('log', { start, limit: 1 }).length > 0;
 }
 
 function closed(): StoreError {

@@ -22,8 +22,7 @@ export async function runCommitterThread(recoverer: Recoverer): Promise<void> {
   const say = (message: FromWorker): void => port.postMessage(message);
   const onEvent = (event: CommitterEvent): void => {
     if (event.type === 'poisoned') say({ type: 'poisoned', error: toPlainError(event.cause) });
-    // The caller's thread knows of every commit by its answer.
-    else if (event.type !== 'commit') say({ type: 'event', event });
+    else say({ type: 'event', event });
   };
   let loop: CommitterLoop;
   try {

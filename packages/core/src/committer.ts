@@ -12,7 +12,6 @@ export interface CommitterState {
 }
 
 export type CommitterEvent =
-  | { readonly type: 'commit'; readonly transactions: number; readonly durationMs: number }
   | ({ readonly type: 'checkpoint' } & CheckpointReport)
   | { readonly type: 'recover'; readonly report: RecoveryReport }
   | { readonly type: 'poisoned'; readonly cause: unknown }

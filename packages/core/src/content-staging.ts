@@ -41,7 +41,9 @@ export async function stageContent(data: Exclude<Data, string>, target: ContentT
   try {
     if (data instanceof Uint8Array) {
       for (let start = 0; start < data.byteLength; start += writePieceBytes) {
-        await writer.write(data.subarray(start, start + writePieceBytes));
+        target.signal?.throwIfAborted();
+        // A copy: the caller may change its buffer between the write and the checksum.
+        await writer.write(Uint8Array.prototype.slice.call(data, start, start + writePieceBytes));
       }
     } else {
       for await (const piece of data) {

@@ -6,7 +6,7 @@
  * the next group.
  */
 
-import { applyTransaction, ApplyFailed, rollBack } from './apply.js';
+import { applyTransaction, ApplyFailed, rollBack, type RollBackReport } from './apply.js';
 import {
   type AppliedTransaction,
   checkpoint,
@@ -16,22 +16,26 @@ import {
 } from './checkpoint.js';
 import {
   type AppliedMark,
+  assertNotApplied,
   assertRegistered,
   commitProposal,
   isLocking,
+  markKeysMax,
   trimRecords,
   type Verdict,
   writeAbort,
   writeApplied,
 } from './commit.js';
-import { isStoreError, StoreError } from './errors.js';
+import { Counters } from './committer.js';
+import { isStoreError, StoreError, systemCode, withStoreCode } from './errors.js';
 import { FlushError, type LogBatch } from './log.js';
 import type { Owner } from './owner.js';
+import { showsImage } from './image.js';
 import type { StorePath } from './path.js';
 import { Planner, type Prepared } from './planner.js';
 import { type TransactionId, type TransactionNumber, transactionId } from './record.js';
 import { lockRow, type LockRow } from './rows.js';
-import { PlanOutdated, type StagedTarget, stagedPath } from './staging-area.js';
+import { PlanOutdated, type StagedTarget, type StagedTransaction, stagedPath } from './staging-area.js';
 import type { StoreContext } from './store-context.js';
 import type { CommitRequest } from './request.js';
 
@@ -48,7 +52,7 @@ export interface Commit {
 export interface Job {
   readonly request: CommitRequest;
   /** On the committer's monotonic clock. */
-  readonly deadlineMs: number;
+  deadlineMs: number;
   attempts: number;
   forcedAttempts: number;
   /** When the owner of the lock that it waits for is next asked whether it lives. */
@@ -63,12 +67,12 @@ export interface GroupResult {
   readonly deferred: Job[];
   /** To be run again when another owner has moved on. */
   readonly waiting: { readonly job: Job; readonly lock: LockRow }[];
+  /** What is deferred needs the checkpoint that is under way, and one more. */
+  checkpointWanted?: boolean;
 }
 
 const planAttemptsMax = 50;
 const forcedAttemptsMax = 5;
-/** Open descriptors of content that is not fsynced yet; more start a checkpoint at once. */
-export const openDescriptorsMax = 512;
 
 interface Live {
   readonly job: Job;
@@ -92,15 +96,23 @@ export class Engine {
   #appliedBytes = 0;
   #poison: unknown;
   #internalCounter = 0xc000_0000;
+  /** A checkpoint is under way. */
+  #checkpointing = false;
+  readonly #counters: Counters;
 
-  constructor(context: StoreContext, owner: Owner) {
+  constructor(context: StoreContext, owner: Owner, counters = new Counters()) {
     this.context = context;
     this.owner = owner;
+    this.#counters = counters;
     this.#planner = new Planner(context, owner.number, (transaction) => this.#isMarked(transaction));
   }
 
   get poison(): unknown {
     return this.#poison;
+  }
+
+  assertUsable(): void {
+    if (this.#poison !== undefined) throw this.#poisoned();
   }
 
   get pendingMarks(): number {
@@ -126,13 +138,15 @@ export class Engine {
     this.context.failpoints.hit('stage.after');
     if (live.length > 0 && this.#commit(live, result)) {
       this.context.failpoints.hit('log.after');
-      for (const each of live) this.#finish(each, result);
+      for (const each of live) this.#finishSafely(each, result);
     }
     return result;
   }
 
   #prepare(jobs: readonly Job[], result: GroupResult): Live[] {
     const live: Live[] = [];
+    const { clock } = this.context;
+    const startedMs = clock.monotonicMs();
     this.#planner.beginGroup();
     for (const job of jobs) {
       if (isCancelled(job)) {
@@ -148,13 +162,25 @@ export class Engine {
         this.#refusePlan(job, error, result);
       }
     }
+    // Our own work is no waiting.
+    const workedMs = clock.monotonicMs() - startedMs;
+    for (const job of jobs) job.deadlineMs += workedMs;
     return live;
   }
 
   #refusePlan(job: Job, error: unknown, result: GroupResult): void {
-    if (!(error instanceof PlanOutdated)) job.reject(error);
+    if (isOutOfDescriptors(error) && this.#openDescriptors > 0 && job.attempts++ === 0) {
+      // A checkpoint closes those that wait for it.
+      result.checkpointWanted = true;
+      result.deferred.push(job);
+    } else if (!(error instanceof PlanOutdated)) this.#reject(job, withStoreCode(error, { op: 'commit' }));
     else if (job.attempts++ < planAttemptsMax) result.deferred.push(job);
     else job.reject(unsteady(error.path));
+  }
+
+  #reject(job: Job, error: unknown): void {
+    if (isStoreError(error, 'ERR_CONFLICT')) this.#counters.add('conflicts');
+    job.reject(error);
   }
 
   /** Applied, and let go of at the beginning of the next batch. */
@@ -184,6 +210,7 @@ export class Engine {
     };
     const sizeBytes = live.reduce((sum, { prepared }) => sum + prepared.logBytes, 0);
     try {
+      this.#thinOutMarks();
       log.commit(
         (batch) => {
           failpoints.hit('log.inside');
@@ -201,6 +228,7 @@ export class Engine {
         { sizeBytes, ...this.#timeout() },
       );
       this.#forgetMarks();
+      this.#counters.add('groups');
       return true;
     } catch (error) {
       this.#commitFailed(live, error, result);
@@ -217,12 +245,22 @@ export class Engine {
     }
     for (const { prepared } of live) this.context.stagingArea.discard(prepared.staged);
     if (error.code === 'ERR_STORE_POISONED') this.poisonWith(error);
-    const alone = live.length === 1 || (error.code !== 'ERR_TOO_LARGE' && error.code !== 'ERR_LOG_FULL');
+    const together = live.length > 1 && tooMuchAtOnce.has(error.code);
     for (const { job } of live) {
-      if (alone) job.reject(error);
-      else result.deferred.push(job);
+      if (together) result.deferred.push(job);
+      else this.#reject(job, error);
     }
-    if (!alone) this.#planner.oneAtATime();
+    if (together) this.#planner.oneAtATime();
+  }
+
+  /** Whatever goes wrong with one transaction, the others of its group get their answers. */
+  #finishSafely(each: Live, result: GroupResult): void {
+    try {
+      this.#finish(each, result);
+    } catch (error) {
+      this.poisonWith(error);
+      each.job.reject(this.#poisoned());
+    }
   }
 
   #finish(each: Live, result: GroupResult): void {
@@ -234,7 +272,7 @@ export class Engine {
         job.reject(new StoreError('ERR_IO', 'The commit was not decided', { op: 'commit' }));
         break;
       case 'conflict':
-        job.reject(verdict.error);
+        this.#reject(job, verdict.error);
         break;
       case 'outdated':
         this.#refusePlan(job, new PlanOutdated(prepared.proposal.targets[0]?.path ?? ''), result);
@@ -244,8 +282,10 @@ export class Engine {
         break;
       case 'untrimmed':
         if (verdict.transaction.owner === this.owner.number) {
-          this.checkpointNow();
-          result.deferred.push(job);
+          if (this.#checkpointing) result.checkpointWanted = true;
+          else this.checkpointNow();
+          if (job.attempts++ < planAttemptsMax) result.deferred.push(job);
+          else job.reject(unsteady(verdict.path));
         } else {
           result.waiting.push({
             job,
@@ -254,7 +294,9 @@ export class Engine {
         }
         break;
       case 'committed':
-        this.#apply(job, prepared, verdict, result);
+        // Somebody may be recovering our transactions by now.
+        if (this.#poison === undefined) this.#apply(job, prepared, verdict, result);
+        else job.reject(this.#poisoned());
         break;
     }
   }
@@ -280,6 +322,8 @@ export class Engine {
       this.#keepForCheckpoint(prepared, verdict);
     }
     this.#dropUnusedParts(job, prepared);
+    this.#counters.add('commits');
+    this.#counters.add('bytesWritten', staged.contentBytes);
     job.resolve({
       transaction: staged.id,
       revision: verdict.revision,
@@ -295,9 +339,9 @@ export class Engine {
       if (!('content' in operation) || operation.content.kind !== 'staged') continue;
       const { name, volume } = operation.content;
       const place = this.context.volumes.get(volume);
-      if (!used.has(name) && place !== undefined) {
-        unlinkIfThere(this.context.fileSystem, stagedPath(place, name));
-      }
+      if (used.has(name) || place === undefined) continue;
+      // What cannot be removed is swept when the store is next opened.
+      tolerate(() => unlinkIfThere(this.context.fileSystem, stagedPath(place, name)));
     }
   }
 
@@ -341,9 +385,13 @@ export class Engine {
     const { staged, proposal } = prepared;
     const mark: AppliedMark = { number: proposal.number, lockKeys: verdict.lockKeys };
     const cause = failure instanceof ApplyFailed ? failure.cause : failure;
-    let left: readonly string[];
+    const tried = failure instanceof ApplyFailed ? failure.tried : [];
+    let report: RollBackReport;
     try {
-      log.view((view) => assertRegistered(view, this.owner.number));
+      log.view((view) => {
+        assertRegistered(view, this.owner.number);
+        assertNotApplied(view, proposal.number);
+      });
     } catch (error) {
       this.poisonWith(error);
       job.reject(this.#poisoned());
@@ -351,9 +399,9 @@ export class Engine {
     }
     try {
       resolver.forget();
-      left = rollBack(this.#applyContext(), staged, failure instanceof ApplyFailed ? failure.changed : []).left;
+      report = rollBack(this.#applyContext(), staged, tried);
     } catch (error) {
-      this.#block(staged.id, mark, new AggregateError([cause, error], 'applying and rolling back both failed'));
+      this.#block(staged, mark, new AggregateError([cause, error], 'applying and rolling back both failed'));
       job.reject(blocked(staged.id, error));
       return;
     }
@@ -364,7 +412,7 @@ export class Engine {
           assertRegistered(batch, this.owner.number);
           this.#writeMarks(batch);
           const { entries, buried } = verdict;
-          writeAbort(batch, { mark, targets: proposal.targets, entries, buried }, folding);
+          writeAbort(batch, { mark, targets: proposal.targets, entries, buried, images: report.images }, folding);
         },
         { essential: true, ...this.#timeout() },
       );
@@ -376,16 +424,20 @@ export class Engine {
     this.#forgetMarks();
     stagingArea.discard(staged);
     this.#trims.push(proposal.number);
+    this.#counters.add('rollBacks');
+    for (const each of report.saved) this.context.logger.warn(each, 'kept what a roll-back could not put back');
     if (prepared.forced && isStoreError(cause, 'ERR_EXTERNAL_EDIT') && job.forcedAttempts++ < forcedAttemptsMax) {
       result.deferred.push(job);
       return;
     }
-    job.reject(rolledBack(staged.id, cause, left));
+    job.reject(rolledBack(staged.id, cause, report.left));
   }
 
   /** Nothing more can be done for it here: its paths stay locked until somebody repairs it. */
-  #block(id: TransactionId, mark: AppliedMark, cause: unknown): void {
+  #block({ id, targets }: StagedTransaction, mark: AppliedMark, cause: unknown): void {
     this.context.logger.error({ transaction: id, cause }, 'a transaction is blocked');
+    // Its content is in the log or under its staged names: whoever repairs it opens what it needs.
+    for (const target of targets) this.#closeDescriptor(target);
     try {
       this.context.log.commit(
         (batch) => {
@@ -416,22 +468,38 @@ export class Engine {
     this.#trims = [];
   }
 
-  /** Records what is applied and lets go of its locks, when no commit came along to carry it. */
-  flushMarks(): void {
-    if (this.pendingMarks === 0 || this.#poison !== undefined) return;
+  /** One batch takes only so many changes: where many locks have gathered, they go before it. */
+  #thinOutMarks(): void {
+    for (let keys = keyCount(this.#marks); keys > markKeysMax; keys = keyCount(this.#marks)) {
+      let count = 1;
+      while (keyCount(this.#marks.slice(0, count + 1)) <= markKeysMax) count += 1;
+      const first = this.#marks.slice(0, count);
+      this.#commitMarks((batch) => writeApplied(batch, first, this.context.processTable.identity().bootId));
+      this.#marks = this.#marks.slice(count);
+    }
+  }
+
+  #commitMarks(write: (batch: LogBatch) => void): void {
     try {
       this.context.log.commit(
         (batch) => {
           assertRegistered(batch, this.owner.number);
-          this.#writeMarks(batch);
+          write(batch);
         },
         { essential: true, ...this.#timeout() },
       );
     } catch (error) {
-      if (isStoreError(error, 'ERR_STORE_LOCKED') || isStoreError(error, 'ERR_NO_SPACE')) throw error;
+      if (isWorthAnotherTry(error)) throw error;
       this.poisonWith(error);
-      throw error;
+      throw this.#poisoned();
     }
+  }
+
+  /** Records what is applied and lets go of its locks, when no commit came along to carry it. */
+  flushMarks(): void {
+    if (this.pendingMarks === 0 || this.#poison !== undefined) return;
+    this.#thinOutMarks();
+    this.#commitMarks((batch) => this.#writeMarks(batch));
     this.#forgetMarks();
     this.context.failpoints.hit('applied.after');
   }
@@ -439,18 +507,22 @@ export class Engine {
   /** The steps of one checkpoint over what is applied now. Only one at a time. */
   *checkpoint(): Generator<void, CheckpointReport> {
     const set = this.#applied;
+    const setBytes = this.#appliedBytes;
     this.#applied = [];
     this.#appliedBytes = 0;
-    const { fileSystem, log, roots, folding, clock, failpoints } = this.context;
+    const { fileSystem, log, roots, folding, clock, failpoints, logger } = this.context;
+    this.#checkpointing = true;
     try {
       return yield* checkpoint(
         {
           fileSystem,
           log,
+          logger,
           roots,
           folding,
           nowMs: () => clock.monotonicMs(),
           commitOptions: () => ({ essential: true, ...this.#timeout() }),
+          thinOutMarks: () => this.#thinOutMarks(),
           writeMarks: (batch) => {
             assertRegistered(batch, this.owner.number);
             this.#writeMarks(batch);
@@ -465,19 +537,33 @@ export class Engine {
         set,
       );
     } catch (error) {
+      if (this.#poison === undefined && isWorthAnotherTry(error)) {
+        // Nothing was forgotten: the next checkpoint does it all again.
+        this.#applied = [...set, ...this.#applied];
+        this.#appliedBytes += setBytes;
+        throw error;
+      }
       // What is applied stays applied, and in the log; only a reopened store knows what is durable.
       this.poisonWith(error);
-      throw error;
+      throw this.#poisoned();
+    } finally {
+      this.#checkpointing = false;
     }
   }
 
   #release(target: StagedTarget): void {
     if (this.#newest.get(target.target.path)?.staged === target) this.#newest.delete(target.target.path);
     if (target.descriptor === undefined) return;
-    const descriptor = target.descriptor;
-    target.descriptor = undefined;
     this.#openDescriptors -= 1;
-    this.context.fileSystem.close(descriptor);
+    this.#closeDescriptor(target);
+  }
+
+  /** A descriptor is gone whatever closing it answers; what it held is durable, or needed no more. */
+  #closeDescriptor(target: StagedTarget): void {
+    const { descriptor } = target;
+    if (descriptor === undefined) return;
+    target.descriptor = undefined;
+    tolerate(() => this.context.fileSystem.close(descriptor));
   }
 
   checkpointNow(): CheckpointReport {
@@ -491,10 +577,19 @@ export class Engine {
   /** An fsync failed, so nobody knows what is on the disk: the content is written anew, from memory, and committed. */
   #rewrite(target: StagedTarget, cause: unknown): void {
     const { target: { path, content, after }, absolute } = target;
-    const now = this.context.fileSystem.lstat(absolute);
-    if (after.type !== 'file' || now?.ino !== after.fingerprint.ino) return;
-    if (content === undefined) throw cause;
+    // What somebody has put there or written there since is not ours to make durable.
+    if (!showsImage(this.context.fileSystem.lstat(absolute), after)) return;
     this.context.logger.warn({ path, cause }, 'fsync failed; writing the content again');
+    try {
+      if (content === undefined) throw cause;
+      this.#writeAgain(path, content, cause);
+    } catch (error) {
+      this.poisonWith(error);
+      throw error;
+    }
+  }
+
+  #writeAgain(path: StorePath, content: Uint8Array, cause: unknown): void {
     let failure: unknown;
     const job: Job = {
       request: {
@@ -514,9 +609,12 @@ export class Engine {
         failure = error;
       },
     };
-    const { deferred, waiting } = this.runGroup([job]);
+    for (let again = true; again && failure === undefined; ) {
+      const { deferred, waiting } = this.runGroup([job]);
+      if (waiting.length > 0) throw cause;
+      again = deferred.length > 0;
+    }
     if (failure !== undefined) throw failure;
-    if (deferred.length + waiting.length > 0) throw cause;
   }
 
   /** From now on every request is refused. What is on the disk is left exactly as it is. */
@@ -532,6 +630,30 @@ export class Engine {
       hint: 'Close the store and open it again: recovery decides what was committed.',
       cause: this.#poison,
     });
+  }
+}
+
+const tooMuchAtOnce: ReadonlySet<string> = new Set(['ERR_TOO_LARGE', 'ERR_TOO_MANY', 'ERR_LOG_FULL']);
+
+/** The log was not written, and may be another time: another process is at it, or the disk is full. */
+function isWorthAnotherTry(error: unknown): boolean {
+  return isStoreError(error) && ['ERR_STORE_LOCKED', 'ERR_NO_SPACE', 'ERR_LOG_FULL'].includes(error.code);
+}
+
+function isOutOfDescriptors(error: unknown): boolean {
+  const code = isStoreError(error) ? systemCode(error.cause) : undefined;
+  return code === 'EMFILE' || code === 'ENFILE';
+}
+
+function keyCount(marks: readonly AppliedMark[]): number {
+  return marks.reduce((sum, { lockKeys }) => sum + lockKeys.length, 0);
+}
+
+function tolerate(action: () => void): void {
+  try {
+    action();
+  } catch {
+    // Each caller says why it does not matter.
   }
 }
 

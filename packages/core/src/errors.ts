@@ -113,6 +113,11 @@ export function fromSystemError(error: unknown, details: Omit<StoreErrorDetails,
   return new StoreError(code, `${details.op}${where} failed: ${message}`, { hint, ...details, cause: error });
 }
 
+/** For what may be thrown beside system errors: only these become a `StoreError`, anything else passes through. */
+export function withStoreCode(error: unknown, details: Omit<StoreErrorDetails, 'cause'>): unknown {
+  return error instanceof Error && 'syscall' in error ? fromSystemError(error, details) : error;
+}
+
 /** A store error as plain data, so that it can cross from the committer's thread to the caller's. */
 export interface PlainError {
   readonly name: string;

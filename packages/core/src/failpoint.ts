@@ -40,14 +40,17 @@ export class Failpoints {
   hit(name: FailpointName): void {
     const failpoint = this.#failpoint;
     if (failpoint === undefined || failpoint.name !== name) return;
-    if (this.#passed++ < (failpoint.skip ?? 0)) return;
+    const skip = failpoint.skip ?? 0;
+    const passed = this.#passed++;
+    if (passed < skip) return;
     switch (failpoint.action) {
       case 'kill':
         process.kill(process.pid, 'SIGKILL');
         // The signal is delivered before any further instruction of ours matters; do not go on meanwhile.
         for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000);
       case 'stop':
-        process.kill(process.pid, 'SIGSTOP');
+        // Once it goes on it is not stopped again.
+        if (passed === skip) process.kill(process.pid, 'SIGSTOP');
         break;
       case 'throw':
         throw new FailpointHit(`failpoint ${name}`);

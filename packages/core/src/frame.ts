@@ -17,7 +17,7 @@
 
 import { Packr } from 'msgpackr';
 import { hash64 } from './checksum.js';
-import { StoreError } from './errors.js';
+import { InvalidArgumentError, StoreError } from './errors.js';
 import type { Table } from './log.js';
 
 export const formatVersion = 1;
@@ -90,8 +90,29 @@ export function decodeValue(table: Table, key: Uint8Array, value: Uint8Array, ki
   return frame.fields;
 }
 
+/** Throws `InvalidArgumentError` for what does not come back as it was. */
 export function packEntryValue(value: unknown): Uint8Array {
+  checkPackable(value, 0);
   return Uint8Array.from(packr.pack(value));
+}
+
+const depthMax = 100;
+
+function checkPackable(value: unknown, depth: number): void {
+  const refuse = (why: string): never => {
+    throw new InvalidArgumentError('put', `a value ${why}`);
+  };
+  if (depth > depthMax) refuse(`is nested more than ${depthMax} deep, or holds itself`);
+  if (typeof value === 'function' || typeof value === 'symbol') refuse(`cannot hold a ${typeof value}`);
+  if (typeof value === 'bigint' && BigInt.asIntN(64, value) !== value) refuse('cannot hold a bigint of over 64 bits');
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return;
+  if (Array.isArray(value)) {
+    for (const item of value) checkPackable(item, depth + 1);
+    return;
+  }
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) refuse('holds plain objects and arrays only');
+  for (const item of Object.values(value)) checkPackable(item, depth + 1);
 }
 
 export function unpackEntryValue(bytes: Uint8Array): unknown {

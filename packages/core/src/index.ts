@@ -16,7 +16,8 @@ export { Snapshot } from './snapshot.js';
 export type { ReaddirOptions } from './listing.js';
 export type { ReadOptions } from './text.js';
 export type { StoreStat } from './store-stat.js';
-export type { Collection, RangeOptions } from './collection.js';
+export type { Collection } from './collection.js';
+export type { RangeOptions } from './collection-range.js';
 export type { Data } from './content-staging.js';
 export type { Commit } from './engine.js';
 export type { CheckpointReport } from './checkpoint.js';
@@ -34,7 +35,7 @@ export {
 
 // Opening, for whoever brings a recoverer.
 export { openAccess, openStoreWith, type StoreServices } from './open-store.js';
-export { openParts, openRoot, type OpenedRoot, type PartsOptions } from './open-parts.js';
+export { openParts, openReadOnlyParts, openRoot, type OpenedRoot, type PartsOptions } from './open-parts.js';
 export { runCommitterThread } from './committer-thread.js';
 export { CommitterLoop, type LoopOptions } from './committer-loop.js';
 export type { Committer, CommitterEvent, CommitterState } from './committer.js';
@@ -45,6 +46,7 @@ export {
   openContext,
   readFormat,
   readOwners,
+  readVolumes,
   registerOwner,
   type StoreContext,
 } from './store-context.js';
@@ -71,7 +73,7 @@ export {
 } from './log.js';
 export { type LmdbLog, openLmdbLog, type LmdbLogOptions } from './lmdb-log.js';
 export { MemoryLog, type MemoryLogOptions, MemoryLogState } from './memory-log.js';
-export { storeLayout, type StoreLayout, type Volume, volumeDirectory, Volumes } from './volume.js';
+export { storeLayout, type StoreLayout, type Volume, volumeDirectory, Volumes, lookVolume } from './volume.js';
 export {
   type Action,
   type EntryChange,
@@ -115,7 +117,7 @@ export {
 export { formatChecksum, hash64, loadChecksum, RunningChecksum } from './checksum.js';
 
 // Pieces that recovery shares with the engine.
-export { type AppliedMark, isLocking, putFileRow, rowOf, rowsBelow, trimRecords, writeApplied } from './commit.js';
+export { type AppliedMark, isLocking, nextRevision, putFileRow, rowOf, rowsBelow, trimRecords, writeApplied } from './commit.js';
 export { unplannedBelow } from './apply.js';
 export {
   buryTombstones,

@@ -32,9 +32,11 @@ export interface LogDirectoryOptions {
 }
 
 /** Makes the directory itself, before there is a queue. */
-export function requireDirectory(
-  { directory, fileSystem, mustExist }: Pick<LogDirectoryOptions, 'directory' | 'fileSystem' | 'mustExist'>,
-): void {
+export function requireDirectory({
+  directory,
+  fileSystem,
+  mustExist,
+}: Pick<LogDirectoryOptions, 'directory' | 'fileSystem' | 'mustExist'>): void {
   if (fileSystem.lstat(directory) !== undefined) return;
   if (mustExist) throw logMissing(directory);
   fileSystem.makeDirectory(directory, 0o700);
@@ -53,7 +55,10 @@ export function prepareDirectory(options: LogDirectoryOptions): void {
 }
 
 export function logMissing(directory: string): StoreError {
-  return new StoreError('ERR_NOT_FOUND', `There is no log in '${directory}'`, { op: 'open', path: directory });
+  return new StoreError('ERR_NOT_FOUND', `There is no log in '${directory}'`, {
+    op: 'open',
+    path: directory,
+  });
 }
 
 /** Removes what processes left behind that died while they opened the log for the first time. */

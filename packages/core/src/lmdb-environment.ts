@@ -8,11 +8,13 @@
  *   calls hang after a failed flush, do not copy what they are given, and keep what a throwing callback wrote.
  * - lmdb-js ignores the error of beginning a transaction and goes on without one: `begun` looks.
  * - One shared read transaction, let go right after each use: an idle one would keep LMDB from using pages again.
+ * - The environment is opened once for all threads of a process, with the options of the first: after one that only
+ *   reads no other can write.
  * - Statistics of a table may only be asked inside a transaction (it answers with stale memory otherwise).
  * - `lock.mdb` must never be opened and closed by other code of a process that has the environment open: that drops
  *   the process's POSIX locks on it, and the next process to open it starts the reader table from nothing.
  */
-import { type Database, open, type RootDatabase } from 'lmdb';
+import { type Database, openAsClass, type RootDatabase, type RootDatabaseOptionsWithPath } from 'lmdb';
 import { assert } from './assert.js';
 import { fromSystemError, StoreError } from './errors.js';
 import { type Range, type Row, type Table, tables } from './log.js';
@@ -53,11 +55,21 @@ interface Undeclared {
   readerCheck(): number;
 }
 
+interface RootClass {
+  new (name: null, options: object): Root & Undeclared;
+  readonly prototype: Root;
+}
+
 const treeOptions = { keyEncoding: 'binary', encoding: 'binary' } as const;
 
 /** Opens what is there, or makes it in an existing directory. To make or write it, have the place in the queue. */
 export function openEnvironment(directory: string, options: LmdbOptions): LmdbEnvironment {
-  return convertErrors('open', () => new LmdbEnvironment(directory, options));
+  try {
+    return new LmdbEnvironment(directory, options);
+  } catch (error) {
+    if (!options.readOnly && lmdbCode(error) === invalidArgument) throw unusableHere(directory, error);
+    throw fromLmdbError(error, 'open');
+  }
 }
 
 export class LmdbEnvironment {
@@ -67,16 +79,26 @@ export class LmdbEnvironment {
   #closed = false;
 
   constructor(directory: string, { readOnly, mapSizeBytes }: LmdbOptions) {
-    this.#root = open<Bytes, Bytes>(directory, {
+    const options: RootDatabaseOptionsWithPath & { readonly permissionsMode: number } = {
       ...treeOptions,
+      path: directory,
       mapSize: mapSizeBytes,
       maxDbs: tables.length,
       overlappingSync: false,
       // By default decided by the dots in the path.
       noSubdir: false,
+      permissionsMode: 0o600,
       ...(readOnly ? { readOnly } : {}),
-      ...{ permissionsMode: 0o600 },
-    }) as Root & Undeclared;
+    };
+    const environment = openAsClass(options) as unknown as RootClass;
+    const rootOptions = { ...treeOptions, isRoot: true };
+    try {
+      this.#root = new environment(null, rootOptions);
+    } catch (error) {
+      // Otherwise it stays open until it is collected, and stands in the way of the next one to open it.
+      void environment.prototype.close.call(rootOptions as never);
+      throw error;
+    }
     this.pageBytes = this.#root.env.stat().pageSize;
   }
 
@@ -85,12 +107,12 @@ export class LmdbEnvironment {
     const openAll = (): void => {
       for (const table of tables) {
         const tree = this.#root.openDB<Bytes, Bytes>({ name: table, ...treeOptions }) as Tree & Undeclared;
-        if (tree === undefined) throw new StoreError('ERR_LOG_CORRUPT', `The log has no table ${table}`, { op: 'open' });
+        if (tree === undefined) throw missingTable(table);
         this.#trees.set(table, tree);
       }
     };
     if (this.#root.transactionSync === undefined) openAll();
-    else convertErrors('open', () => this.#root.transactionSync(openAll));
+    else convertErrors('open', () => this.write(openAll));
   }
 
   /**
@@ -124,14 +146,18 @@ export class LmdbEnvironment {
   }
 
   range(table: Table, { start, end, reverse = false, limit }: Range): Row[] {
-    assert(limit === undefined || limit >= 0, 'a negative limit');
     if (limit === 0 || (end !== undefined && Buffer.compare(start, end) >= 0)) return [];
     // An empty key is none to LMDB; the lowest there can be is one zero byte.
     const lowest = start.length === 0 ? zeroKey : start;
     const rows: Row[] = [];
     const found = this.#tree(table).getRange({
       ...(reverse
-        ? { reverse, end: lowest, inclusiveEnd: true, ...(end === undefined ? {} : { start: end, exclusiveStart: true }) }
+        ? {
+            reverse,
+            end: lowest,
+            inclusiveEnd: true,
+            ...(end === undefined ? {} : { start: end, exclusiveStart: true }),
+          }
         : { start: lowest, ...(end === undefined ? {} : { end }) }),
       ...(limit === undefined ? {} : { limit }),
     });
@@ -141,11 +167,11 @@ export class LmdbEnvironment {
 
   put(table: Table, key: Bytes, value: Bytes): void {
     // LMDB copies at once; but lmdb-js cannot find the address of shared memory.
-    this.#tree(table).put(key, value.buffer instanceof SharedArrayBuffer ? value.slice() : value);
+    void this.#tree(table).put(key, value.buffer instanceof SharedArrayBuffer ? value.slice() : value);
   }
 
   remove(table: Table, key: Bytes): void {
-    this.#tree(table).remove(key);
+    void this.#tree(table).remove(key);
   }
 
   info(): LmdbInfo {
@@ -209,9 +235,15 @@ export function fromLmdbError(error: unknown, op: string): unknown {
     case -30779: // MDB_PROBLEM
       return new StoreError('ERR_LOG_CORRUPT', `The log is damaged: ${message}`, { op, cause: error });
     case -30794: // MDB_VERSION_MISMATCH
-      return new StoreError('ERR_UNSUPPORTED_FORMAT', `The log has another format: ${message}`, { op, cause: error });
+      return new StoreError('ERR_UNSUPPORTED_FORMAT', `The log has another format: ${message}`, {
+        op,
+        cause: error,
+      });
     case -30795: // MDB_PANIC
-      return new StoreError('ERR_STORE_POISONED', `An earlier flush failed: ${message}`, { op, cause: error });
+      return new StoreError('ERR_STORE_POISONED', `An earlier flush failed: ${message}`, {
+        op,
+        cause: error,
+      });
     case -30792: // MDB_MAP_FULL
       return new StoreError('ERR_LOG_FULL', `The log is full: ${message}`, { op, cause: error });
     case -30790: // MDB_READERS_FULL
@@ -221,7 +253,10 @@ export function fromLmdbError(error: unknown, op: string): unknown {
       });
     default: {
       const system = errnoNames[code];
-      return fromSystemError(Object.assign(new Error(message), system === undefined ? {} : { code: system }), { op });
+      return fromSystemError(
+        Object.assign(new Error(message), system === undefined ? {} : { code: system }),
+        { op },
+      );
     }
   }
 }
@@ -230,6 +265,26 @@ export function fromLmdbError(error: unknown, op: string): unknown {
 function lmdbCode(error: unknown): number | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
   return typeof error.code === 'number' ? error.code : undefined;
+}
+
+const invalidArgument = 22;
+
+/** LMDB's answer when it began no transaction: the environment that the process has open already does not allow it. */
+function unusableHere(directory: string, cause: unknown): StoreError {
+  return new StoreError(
+    'ERR_STORE_LOCKED',
+    `This process has '${directory}' open already, and not to write`,
+    {
+      op: 'open',
+      path: directory,
+      hint: 'Close the handle that only reads, or the one whose flush failed. Then open it again.',
+      cause,
+    },
+  );
+}
+
+function missingTable(table: Table): StoreError {
+  return new StoreError('ERR_LOG_CORRUPT', `The log has no table '${table}'`, { op: 'open' });
 }
 
 const errnoNames: Readonly<Record<number, string>> = {

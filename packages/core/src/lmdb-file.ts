@@ -118,10 +118,12 @@ class LogFile {
 
   #checkRoot(root: bigint, { lastPage, pageBytes }: Meta): void {
     if (root === noPage) return;
-    if (root < 2n || root > BigInt(lastPage)) throw this.#corrupt(`a tree begins at page ${root} of ${lastPage}`);
+    if (root < 2n || root > BigInt(lastPage))
+      throw this.#corrupt(`a tree begins at page ${root} of ${lastPage}`);
     const view = this.#read(Number(root) * pageBytes, pageHeadBytes);
     const isTree = (view.getUint16(18, littleEndian) & (flags.branch | flags.leaf)) !== 0;
-    if (!isTree || view.getBigUint64(0, littleEndian) !== root) throw this.#corrupt(`its page ${root} is overwritten`);
+    if (!isTree || view.getBigUint64(0, littleEndian) !== root)
+      throw this.#corrupt(`its page ${root} is overwritten`);
   }
 
   #read(position: number, length: number): DataView {

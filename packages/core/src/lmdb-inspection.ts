@@ -198,7 +198,8 @@ class Copy implements Source {
       const metas = this.#read(from, { position: 0, length: 2 * pageBytes });
       this.#write(to, metas, 0);
       // Twice the same: not read while it was being written.
-      if (Buffer.compare(metas, this.#read(from, { position: 0, length: metas.length })) !== 0) return undefined;
+      if (Buffer.compare(metas, this.#read(from, { position: 0, length: metas.length })) !== 0)
+        return undefined;
       const { lastPage, lastTransaction } = readMetas(fileSystem, path);
       const endBytes = (lastPage + 1) * pageBytes;
       for (let position = metas.length; position < endBytes; position += copyStepBytes) {
@@ -217,7 +218,8 @@ class Copy implements Source {
     const bytes = new Uint8Array(length);
     for (let filled = 0; filled < length; ) {
       const count = this.#settings.fileSystem.read(descriptor, bytes.subarray(filled), position + filled);
-      if (count === 0) throw new StoreError('ERR_LOG_CORRUPT', 'The log ends while it is copied', { op: 'open' });
+      if (count === 0)
+        throw new StoreError('ERR_LOG_CORRUPT', 'The log ends while it is copied', { op: 'open' });
       filled += count;
     }
     return bytes;

@@ -13,7 +13,14 @@ import { dataFileName, prepareDirectory, requireDirectory } from './lmdb-directo
 import { fromLmdbError, type LmdbEnvironment, openEnvironment } from './lmdb-environment.js';
 import { checkLogFile } from './lmdb-file.js';
 import { LmdbBatch, LmdbView } from './lmdb-view.js';
-import { type CommitOptions, FlushError, type Log, type LogBatch, type LogStats, type LogView } from './log.js';
+import {
+  type CommitOptions,
+  FlushError,
+  type Log,
+  type LogBatch,
+  type LogStats,
+  type LogView,
+} from './log.js';
 import {
   logClosed,
   logFull,
@@ -48,6 +55,8 @@ export interface LmdbLogOptions {
    * first element ends every wait with `ERR_STORE_CLOSED`.
    */
   readonly cancelFlag?: Int32Array | undefined;
+  /** How long this handle may keep its turn while nobody wants it: for a thread of its own, whose timers run. */
+  readonly lingerMs?: number;
   /** Disk that ordinary commits leave free; of a small disk, a sixteenth. */
   readonly reserveBytes?: number;
   /** How much the log may hold. */
@@ -62,30 +71,34 @@ export function openLmdbLog(options: LmdbLogOptions): LmdbLog {
   const settings: Settings = {
     mustExist: false,
     lockTimeoutMs: lockTimeoutMsDefault,
+    lingerMs: 0,
     reserveBytes: reserveBytesDefault,
     mapSizeBytes: mapSizeBytesDefault,
     clock: () => performance.now(),
     ...options,
     cancelFlag: options.cancelFlag ?? newCommitGate(),
   };
-  const { directory, lockTimeoutMs, queueToken } = settings;
   try {
     requireDirectory(settings);
-    const queue = new WriterQueue({ ...settings, token: queueToken });
-    queue.prepare();
-    // Opening the tables takes LMDB's writer lock.
-    queue.acquire('open', lockTimeoutMs);
-    try {
-      return throughGate(settings.cancelFlag, 'open', () => openInTurn(settings, queue));
-    } finally {
-      queue.release();
-    }
+    return throughGate(settings.cancelFlag, 'open', () => openInTurn(settings));
   } catch (error) {
-    throw fromSystemError(error, { op: 'open', path: directory });
+    throw fromSystemError(error, { op: 'open', path: settings.directory });
   }
 }
 
-function openInTurn(settings: Settings, queue: WriterQueue): LmdbLog {
+/** Opening the tables takes LMDB's writer lock, so it has its turn, too. */
+function openInTurn(settings: Settings): LmdbLog {
+  const queue = new WriterQueue({ ...settings, token: settings.queueToken });
+  queue.prepare();
+  queue.acquire('open', settings.lockTimeoutMs);
+  try {
+    return openParts(settings, queue);
+  } finally {
+    queue.release();
+  }
+}
+
+function openParts(settings: Settings, queue: WriterQueue): LmdbLog {
   const { directory, fileSystem, mapSizeBytes } = settings;
   const path = `${directory}/${dataFileName}`;
   const floor = new SpaceFloor({ ...settings, path: directory });
@@ -137,14 +150,7 @@ export class LmdbLog implements Log {
     this.#assertIdle('commit');
     if (this.#flushFailure !== undefined) throw logPoisoned('commit', this.#flushFailure);
     this.#floor.requireForCommit(options.essential === true);
-    this.#queue.acquire('commit', options.timeoutMs ?? this.#settings.lockTimeoutMs);
-    this.#state = 'committing';
-    try {
-      return throughGate(this.#settings.cancelFlag, 'commit', () => this.#write(build, options));
-    } finally {
-      this.#state = 'open';
-      this.#queue.release();
-    }
+    return throughGate(this.#settings.cancelFlag, 'commit', () => this.#commitInTurn(build, options));
   }
 
   view<T>(read: (view: LogView) => T): T {
@@ -179,6 +185,7 @@ export class LmdbLog implements Log {
     this.#state = 'closed';
     for (const unwatch of this.#unwatch) unwatch();
     this.#unwatch.clear();
+    this.#queue.close();
     this.#room.close();
     this.#environment.close();
   }
@@ -197,6 +204,17 @@ export class LmdbLog implements Log {
       return this.#environment.read(body);
     } finally {
       this.#state = 'open';
+    }
+  }
+
+  #commitInTurn<T>(build: (batch: LogBatch) => T, options: CommitOptions): T {
+    this.#queue.acquire('commit', options.timeoutMs ?? this.#settings.lockTimeoutMs);
+    this.#state = 'committing';
+    try {
+      return this.#write(build, options);
+    } finally {
+      this.#state = 'open';
+      this.#queue.releaseSoon();
     }
   }
 

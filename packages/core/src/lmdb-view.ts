@@ -2,7 +2,7 @@
 import { assert } from './assert.js';
 import { convertErrors, type LmdbEnvironment } from './lmdb-environment.js';
 import type { LogBatch, LogView, Range, Row, Table } from './log.js';
-import { assertKey, BatchSize } from './log-limits.js';
+import { assertKey, assertRange, BatchSize } from './log-limits.js';
 
 /** The upper levels of every tree. */
 const pagesOfAnyBatch = 24;
@@ -22,6 +22,7 @@ export class LmdbView implements LogView {
   }
 
   range(table: Table, range: Range): Row[] {
+    assertRange(range);
     return convertErrors('read', () => this.environment.range(table, range));
   }
 }

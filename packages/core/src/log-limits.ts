@@ -1,6 +1,7 @@
 /** What every implementation of the log asks of a batch, so that simulated worlds refuse what the real one would. */
 import { assert } from './assert.js';
 import { StoreError } from './errors.js';
+import type { Range } from './log.js';
 
 /** LMDB's limit on pages of 4 KiB, which is the smallest there is. */
 export const keyBytesMax = 1978;
@@ -23,15 +24,23 @@ export function assertKey(key: Uint8Array): void {
   assert(key.length <= keyBytesMax, `a log key has ${key.length} bytes, more than ${keyBytesMax}`);
 }
 
+export function assertRange({ start, end, limit }: Range): void {
+  assert(start.length <= keyBytesMax, `a range begins at a key of ${start.length} bytes`);
+  assert(end === undefined || end.length <= keyBytesMax, `a range ends at a key of ${end?.length} bytes`);
+  assert(limit === undefined || limit >= 0, `a range is limited to ${limit} rows`);
+}
+
 /** Counts what one batch holds. */
 export class BatchSize {
   #bytes = 0;
   #changes = 0;
 
   put(key: Uint8Array, value: Uint8Array): void {
-    if (value.length > valueBytesMax) throw tooLarge('A value', { bytes: value.length, bytesMax: valueBytesMax });
+    if (value.length > valueBytesMax)
+      throw tooLarge('A value', { bytes: value.length, bytesMax: valueBytesMax });
     this.#bytes += key.length + value.length;
-    if (this.#bytes > batchBytesMax) throw tooLarge('A commit', { bytes: this.#bytes, bytesMax: batchBytesMax });
+    if (this.#bytes > batchBytesMax)
+      throw tooLarge('A commit', { bytes: this.#bytes, bytesMax: batchBytesMax });
     this.#change();
   }
 
@@ -42,18 +51,26 @@ export class BatchSize {
   #change(): void {
     this.#changes += 1;
     if (this.#changes <= batchChangesMax) return;
-    throw new StoreError('ERR_TOO_MANY', `A commit of more than ${batchChangesMax} changes does not fit in the log`, {
-      op: 'commit',
-      hint: 'Make the transaction smaller.',
-    });
+    throw new StoreError(
+      'ERR_TOO_MANY',
+      `A commit of more than ${batchChangesMax} changes does not fit in the log`,
+      {
+        op: 'commit',
+        hint: 'Make the transaction smaller.',
+      },
+    );
   }
 }
 
 function tooLarge(what: string, { bytes, bytesMax }: { bytes: number; bytesMax: number }): StoreError {
-  return new StoreError('ERR_TOO_LARGE', `${what} of ${bytes} bytes does not fit in the log (${bytesMax} at most)`, {
-    op: 'commit',
-    hint: 'Make the transaction smaller.',
-  });
+  return new StoreError(
+    'ERR_TOO_LARGE',
+    `${what} of ${bytes} bytes does not fit in the log (${bytesMax} at most)`,
+    {
+      op: 'commit',
+      hint: 'Make the transaction smaller.',
+    },
+  );
 }
 
 export function logClosed(op: string): StoreError {

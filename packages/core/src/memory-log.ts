@@ -15,7 +15,15 @@ import {
   type Table,
   tables,
 } from './log.js';
-import { assertKey, BatchSize, logClosed, logFull, logPoisoned, ordinaryFillMax } from './log-limits.js';
+import {
+  assertKey,
+  assertRange,
+  BatchSize,
+  logClosed,
+  logFull,
+  logPoisoned,
+  ordinaryFillMax,
+} from './log-limits.js';
 
 export interface MemoryLogOptions {
   /** Throws to refuse a batch before it is built, as a full disk would. */
@@ -190,6 +198,7 @@ class MemoryView implements LogView {
   }
 
   range(table: Table, range: Range): Row[] {
+    assertRange(range);
     return this.state.rows(table).range(range);
   }
 }
@@ -233,7 +242,7 @@ class MemoryBatch extends MemoryView implements LogBatch {
   }
 
   undo(): void {
-    for (const step of this.#undo.reverse()) step();
+    for (const step of this.#undo.toReversed()) step();
     this.#undo = [];
   }
 
@@ -286,12 +295,11 @@ class SortedRows {
   }
 
   range({ start, end, reverse = false, limit = Number.POSITIVE_INFINITY }: Range): Row[] {
-    assert(limit >= 0, 'a negative limit');
     const from = this.#firstNotBelow(start);
     const to = end === undefined ? this.#rows.length : this.#firstNotBelow(end);
     const count = Math.min(limit, Math.max(to - from, 0));
     if (!reverse) return this.#rows.slice(from, from + count);
-    return this.#rows.slice(Math.max(to, from) - count, Math.max(to, from)).reverse();
+    return this.#rows.slice(Math.max(to, from) - count, Math.max(to, from)).toReversed();
   }
 
   #firstNotBelow(key: Uint8Array): number {

@@ -37,15 +37,19 @@ export interface NodeFileSystemOptions {
   readonly platform?: NodeJS.Platform;
   /** Blocks the thread. */
   readonly sleep?: (ms: number) => void;
+  /** The calls that answer differently on each platform, so that each can be played on the others. */
+  readonly system?: Partial<Pick<typeof fs, 'renameSync' | 'fsyncSync'>>;
 }
 
 export class NodeFileSystem implements FileSystem {
   readonly #platform: NodeJS.Platform;
   readonly #sleep: (ms: number) => void;
+  readonly #system: Pick<typeof fs, 'renameSync' | 'fsyncSync'>;
 
-  constructor({ platform = process.platform, sleep = sleepSync }: NodeFileSystemOptions = {}) {
+  constructor({ platform = process.platform, sleep = sleepSync, system }: NodeFileSystemOptions = {}) {
     this.#platform = platform;
     this.#sleep = sleep;
+    this.#system = { renameSync: fs.renameSync, fsyncSync: fs.fsyncSync, ...system };
   }
 
   openRead(path: string): Descriptor {
@@ -88,7 +92,7 @@ export class NodeFileSystem implements FileSystem {
   }
 
   sync(descriptor: Descriptor): void {
-    fs.fsyncSync(descriptor);
+    this.#system.fsyncSync(descriptor);
   }
 
   close(descriptor: Descriptor): void {
@@ -99,7 +103,7 @@ export class NodeFileSystem implements FileSystem {
     let descriptor: Descriptor | undefined;
     try {
       descriptor = fs.openSync(path, fs.constants.O_RDONLY | (fs.constants.O_DIRECTORY ?? 0));
-      fs.fsyncSync(descriptor);
+      this.#system.fsyncSync(descriptor);
     } catch (error) {
       const expected = this.#platform === 'win32' && directorySyncCodesOfWindows.has(systemCode(error) ?? '');
       if (!expected) throw error;
@@ -135,12 +139,12 @@ export class NodeFileSystem implements FileSystem {
 
   rename(from: string, to: string): void {
     if (this.#platform !== 'win32') {
-      fs.renameSync(from, to);
+      this.#system.renameSync(from, to);
       return;
     }
     for (let attempt = 1; ; attempt += 1) {
       try {
-        fs.renameSync(from, to);
+        this.#system.renameSync(from, to);
         return;
       } catch (error) {
         if (attempt === renameAttemptsMax || !renameBusyCodes.has(systemCode(error) ?? '')) throw error;
@@ -266,7 +270,10 @@ export class NodeAsyncFileSystem implements AsyncFileSystem {
  */
 export function watchDirectory(
   path: string,
-  { listener, onFailure }: { listener: (name: string | undefined) => void; onFailure: (error: unknown) => void },
+  {
+    listener,
+    onFailure,
+  }: { listener: (name: string | undefined) => void; onFailure: (error: unknown) => void },
 ): () => void {
   const watcher = fs.watch(path, { persistent: false }, (_event, name) => listener(name ?? undefined));
   watcher.on('error', (error) => {

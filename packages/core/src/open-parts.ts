@@ -19,6 +19,7 @@ import { type ProcessTable, systemProcessTable } from './process-identity.js';
 import { identityOfToken, queueToken } from './queue-token.js';
 import { refuseSharedFileSystem } from './shared-file-system.js';
 import type { ContextParts } from './store-context.js';
+import { refuseLostLog } from './store-identity.js';
 import { storeLayout } from './volume.js';
 
 export interface OpenedRoot {
@@ -119,6 +120,9 @@ export async function openParts(
     prepareDirectories(fileSystem, layout);
   } catch (error) {
     throw fromSystemError(error, { op: 'open', path: layout.directory });
+  }
+  if (options.log === undefined) {
+    refuseLostLog(fileSystem, layout, fileSystem.lstat(`${layout.log}/data.mdb`) !== undefined);
   }
   const log = options.log ?? openRealLog(layout.log, fileSystem, processTable, options, cancelFlag);
   return {

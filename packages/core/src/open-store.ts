@@ -11,7 +11,7 @@ import { entryKey } from './key.js';
 import type { Log } from './log.js';
 import { NodeAsyncFileSystem } from './node-file-system.js';
 import { openParts, openReadOnlyParts, openRoot } from './open-parts.js';
-import { defaults, type StoreOptions } from './options.js';
+import { defaults, type StoreOptions, systemClock } from './options.js';
 import { parentPath } from './path.js';
 import { parsePath } from './path-parser.js';
 import { PathResolver } from './path-resolver.js';
@@ -137,12 +137,14 @@ export function openAccess(
         hint: 'Name a file below it.',
       });
     },
-    resolve(path) {
+    resolve(path, op) {
       resolver.forget();
-      return resolver.resolve(path, { followLast: true, op: 'resolve' }).path;
+      return resolver.resolve(path, { followLast: true, op });
     },
+    nowMs: () => (options.clock ?? systemClock).nowMs(),
     entry: (collection, key) => readEntry(log, collection, key),
     unpack: unpackEntryValue,
+    settled: () => Promise.resolve(),
     commitRelaxed: (theirs, request) => theirs.commit(request),
   };
 }

@@ -75,12 +75,22 @@ export type TrackedRead =
       readonly kind: 'file';
       readonly path: StorePath;
       readonly revision: number | undefined;
+      /** The newest revision of the store when it was read. */
+      readonly since: number;
       /** What was there; absent when there was nothing. */
       readonly fingerprint?: Fingerprint;
       /** Decides where the fingerprint cannot. */
       readonly checksum?: bigint;
+      /** Changed so shortly before it was read that another change may have left the same times. */
+      readonly recent?: boolean;
     }
-  | { readonly kind: 'directory'; readonly path: StorePath; readonly names: string }
+  /** A directory that was there, and what it held if that was asked for (names, joined by NUL). */
+  | {
+      readonly kind: 'directory';
+      readonly path: StorePath;
+      readonly names: string | undefined;
+      readonly since: number;
+    }
   | {
       readonly kind: 'entry';
       readonly collection: string;

@@ -64,6 +64,8 @@ export interface StoreOptions {
   readonly allowSharedFileSystem?: boolean;
   /** Never write: read by what recovery would decide, without carrying it out. */
   readonly readOnly?: boolean;
+  /** Ids of owners that a person knows to be gone, where nothing can prove it (`forewrit recover --owner-dead`). */
+  readonly ownersDead?: readonly string[];
   readonly logger?: Logger;
 
   /** For tests, each only with `committer: 'inline'` except `failpoint`. */

@@ -9,7 +9,7 @@
 import { StoreError } from './errors.js';
 import type { FileStat } from './file-system.js';
 import { fingerprintOf } from './image.js';
-import { ancestors, isBelow, joinPath, rebase, type StorePath } from './path.js';
+import { ancestors, isBelow, joinPath, parentPath, rebase, type StorePath } from './path.js';
 import type { Action, Listed } from './record.js';
 import type { DirectoryNode, FileNode, WorkingNode, WorkingTree } from './working-tree.js';
 
@@ -27,8 +27,9 @@ export interface PlannedTarget {
   /** What is there, when planned. */
   readonly stat?: FileStat;
   readonly file?: FileNode;
-  /** The inode that a move brings, where the base tree has it. */
+  /** Where the base tree has the inode that a move brings. */
   readonly inodePath?: StorePath;
+  readonly inode?: bigint;
   readonly mode?: number;
   readonly listing?: readonly Listed[];
   readonly movedAway?: boolean;
@@ -142,9 +143,17 @@ function addTarget(context: Context, path: StorePath, node: WorkingNode): void {
 
 type Before = ReturnType<typeof preimage>;
 
-function addMove({ draft }: Context, path: StorePath, inodePath: StorePath, before: Before): void {
+function addMove({ draft, tree }: Context, path: StorePath, inodePath: StorePath, before: Before): void {
   if (before?.basePath === inodePath) return;
-  draft.files.push({ action: 'move', path, from: inodePath, inodePath, ...before });
+  const inode = tree.base.stat(inodePath)?.ino;
+  draft.files.push({
+    action: 'move',
+    path,
+    from: inodePath,
+    inodePath,
+    ...(inode === undefined ? {} : { inode }),
+    ...before,
+  });
 }
 
 function addDirectory(context: Context, path: StorePath, node: DirectoryNode, before: Before): void {
@@ -154,6 +163,8 @@ function addDirectory(context: Context, path: StorePath, node: DirectoryNode, be
     if (before !== undefined && before.basePath !== node.origin) throw typeChange(path, 'ERR_EXISTS');
     const stat = tree.base.stat(node.origin);
     if (stat === undefined) return;
+    refuseMounted(tree, node.origin, stat);
+    if (deviceAt(tree, path) !== stat.dev) throw otherFileSystem(path);
     // Its place is empty once the move is the turn; what `before` shows is the directory itself, come from its origin.
     draft.directories.push({ action: 'move-directory', path, from: node.origin, basePath: node.origin, stat });
     return;
@@ -185,20 +196,43 @@ function addRemoval(context: Context, path: StorePath, before: NonNullable<Befor
     draft.removals.push({ action: 'remove', path, ...before, ...(movedAway ? { movedAway } : {}) });
     return;
   }
-  const listing: Listed[] = tree.walkBase(before.basePath, limits.maxTargets, 'rm').map((found) => ({
-    name: found.path.slice(before.basePath.length + 1),
-    type: found.stat.type,
-    fingerprint: fingerprintOf(found.stat),
-  }));
+  refuseMounted(tree, before.basePath, before.stat);
+  const listing: Listed[] = tree.walkBase(before.basePath, limits.maxTargets, 'rm').map((found) => {
+    if (found.stat.dev !== before.stat.dev) throw otherFileSystem(found.path);
+    return {
+      name: found.path.slice(before.basePath.length + 1),
+      type: found.stat.type,
+      fingerprint: fingerprintOf(found.stat),
+    };
+  });
   draft.vacated.push(before.basePath);
   draft.removals.push({ action: 'remove-directory', path, ...before, listing });
 }
 
+/** A directory in which another file system is mounted cannot be renamed, nor can what is mounted there. */
+function refuseMounted(tree: WorkingTree, path: StorePath, stat: FileStat): void {
+  const parent = parentPath(path);
+  const above = parent === undefined ? undefined : tree.base.stat(parent);
+  if (above !== undefined && above.dev !== stat.dev) throw otherFileSystem(path);
+}
+
+/** Of the file system that holds the nearest directory above `path`, as the transaction leaves it. */
+function deviceAt(tree: WorkingTree, path: StorePath): bigint | undefined {
+  for (const above of ancestors(path)) {
+    const { node, stat } = tree.look(above);
+    if (stat !== undefined) return stat.dev;
+    if (node?.type === 'directory' && node.origin !== undefined) return tree.base.stat(node.origin)?.dev;
+  }
+  return undefined;
+}
+
 /**
- * Directories in an order in which each has its parent and a free place (Kahn's algorithm). An outer source moves
- * before an inner one, whose path is then another: `from` is the path that it has when its turn comes.
+ * Directories in an order in which each has its parent and a free place (Kahn's algorithm). Where an outer source has
+ * moved before an inner one, `from` is the path that this has when its turn comes.
  */
-function orderDirectories(directories: readonly PlannedTarget[]): PlannedTarget[] {
+function orderDirectories(directories: readonly PlannedTarget[]): readonly PlannedTarget[] {
+  // Sorted by path, parents come first.
+  if (directories.every(({ from }) => from === undefined)) return directories;
   const waiting = new Set(directories);
   const ordered: PlannedTarget[] = [];
   const done: { readonly from: StorePath; readonly path: StorePath }[] = [];
@@ -231,9 +265,8 @@ function blockedBy(candidate: PlannedTarget, waiting: ReadonlySet<PlannedTarget>
     // Its parent is still to be made or moved there.
     if (isBelow(candidate.path, other.path)) return true;
     if (other.from === undefined) continue;
-    // Its place is still taken, or the directory that it leaves from must move first.
+    // Its place, or that of a directory above it, is still taken.
     if (other.from === candidate.path || isBelow(candidate.path, other.from)) return true;
-    if (candidate.from !== undefined && isBelow(candidate.from, other.from)) return true;
   }
   return false;
 }
@@ -247,6 +280,14 @@ function typeChange(path: StorePath, code: 'ERR_IS_DIRECTORY' | 'ERR_NOT_DIRECTO
     op: 'commit',
     path,
     hint: 'Remove it in a transaction of its own first.',
+  });
+}
+
+function otherFileSystem(path: StorePath): StoreError {
+  return new StoreError('ERR_INVALID_PATH', `A directory cannot be moved or removed across file systems: '${path}'`, {
+    op: 'commit',
+    path,
+    hint: 'Move or remove the files one by one.',
   });
 }
 

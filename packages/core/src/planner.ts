@@ -5,13 +5,14 @@
  * batch then proves that nobody of us changed the file in between.
  */
 
-import { conflict, lockedBy, type EntryOperation, type PlanRead, type Proposal } from './commit.js';
+import { conflict, lockedBy, markKeysMax, type EntryOperation, type PlanRead, type Proposal } from './commit.js';
 import { checksumOfFile } from './content.js';
 import { StoreError } from './errors.js';
 import type { FileStat } from './file-system.js';
 import { fingerprintOf, sameFingerprint } from './image.js';
-import { pathKey } from './key.js';
+import { type Folding, pathKey } from './key.js';
 import type { LogView } from './log.js';
+import { batchChangesMax } from './log-limits.js';
 import { defaults } from './options.js';
 import type { Operation, TrackedRead } from './operation.js';
 import {
@@ -34,6 +35,9 @@ import { type BaseTree, WorkingTree } from './working-tree.js';
 
 /** Targets of one transaction, and files below a directory that it moves or removes. */
 export const targetsMax = 100_000;
+
+/** What a batch holds beside the changes of one transaction: locks that it lets go of, the revision, its records. */
+const changesMax = batchChangesMax - markKeysMax - 100;
 
 export interface Prepared {
   readonly kind: 'ready';
@@ -91,30 +95,36 @@ export class Planner {
   prepare(request: CommitRequest): Preparation {
     if (this.#oneAtATime > 0 && this.#inGroup > 0) return { kind: 'overlaps' };
     const asked = askedPaths(request);
-    if (asked.some((path) => this.#asked.has(path))) return { kind: 'overlaps' };
+    if (asked.some((path) => this.#asked.has(path))) return this.#overlap(asked);
     const context = this.#context;
     const operations = request.operations.filter(isFileOperation);
     const entries = request.operations.filter(isEntryOperation);
     const looked = new Map<StorePath, FileStat | undefined>();
     const tree = new WorkingTree(baseTree(context, looked));
     const requiredRevisions: { path: StorePath; revision: number }[] = [];
+    const forced = new Set<StorePath>();
+    const spellings = new Spellings(context.folding);
     for (const operation of operations) {
-      const resolved = resolveOperation(context, operation, looked);
-      if (resolved.type === 'write' && resolved.options.ifRevision !== undefined) {
-        requiredRevisions.push({ path: resolved.path, revision: resolved.options.ifRevision });
+      const resolved = resolveOperation(context, operation, { tree, looked });
+      spellings.add(operation, resolved);
+      if (resolved.type === 'write') {
+        const { ifRevision, force } = resolved.options;
+        if (ifRevision !== undefined) requiredRevisions.push({ path: resolved.path, revision: ifRevision });
+        if (force === true) forced.add(resolved.path);
       }
       tree.apply(resolved);
     }
     const { targets, vacated } = netEffect(tree, { maxTargets: targetsMax });
+    checkChanges(targets, entries);
     checkSizes(context, targets);
     checkPermissions(context, targets);
-    if (this.#overlaps(targets)) return { kind: 'overlaps' };
+    if (this.#overlaps(targets)) {
+      this.#take(targets);
+      return this.#overlap(asked);
+    }
 
     const rows = context.log.view((view) => this.#readRows(view, targets, entries));
     if ('lock' in rows) return { kind: 'locked', lock: rows.lock };
-    const stood = this.#checkReads(request.reads, operations);
-    if (stood !== undefined) throw stood;
-
     const number = { owner: this.#owner, counter: request.counter };
     const volumes = new Map<StorePath, Volume>();
     const staged = context.stagingArea.stage(transactionId(number), targets, {
@@ -122,7 +132,15 @@ export class Planner {
       checksum: (path, stat) => knownChecksum(rows.found.get(path), stat),
       neverInline: request.neverInline === true,
     });
+    // After the before-images were taken: what still is as it was read is what they hold.
+    const required = requiredRevisions.flatMap(({ path }) => asRead(rows.found.get(path)));
+    const changed = this.#changedRead([...request.reads, ...required], forced, staged);
+    if (changed !== undefined) {
+      context.stagingArea.discard(staged);
+      throw changed;
+    }
     this.#take(targets);
+    this.#inGroup += 1;
     for (const path of asked) this.#asked.add(path);
     const plain = staged.targets.map(({ target }) => target);
     return {
@@ -169,31 +187,39 @@ export class Planner {
   }
 
   /** Edits by programs that know nothing of us, since the transaction read. */
-  #checkReads(reads: readonly TrackedRead[], operations: readonly FileOperation[]): StoreError | undefined {
-    const { fileSystem, roots } = this.#context;
-    const forced = new Set(
-      operations.filter((each) => each.type === 'write' && each.options.force === true).map((each) => each.path),
-    );
-    for (const read of reads) {
-      if (read.kind === 'directory') {
-        if (directoryDigest(baseTree(this.#context), read.path) !== read.names) return conflict(read.path);
+  #changedRead(
+    reads: readonly TrackedRead[],
+    forced: ReadonlySet<StorePath>,
+    staged: StagedTransaction,
+  ): StoreError | undefined {
+    try {
+      for (const read of reads) {
+        if (read.kind === 'directory' && !this.#isStillDirectory(read)) return conflict(read.path);
+        if (read.kind === 'file' && !forced.has(read.path) && !this.#isStillFile(read)) return conflict(read.path);
       }
-      if (read.kind !== 'file' || forced.has(read.path)) continue;
-      const stat = fileSystem.lstat(absolutePath(read.path, roots));
-      if (read.fingerprint === undefined) {
-        if (stat !== undefined) return conflict(read.path);
-        continue;
-      }
-      if (stat === undefined) return conflict(read.path);
-      if (sameFingerprint(read.fingerprint, fingerprintOf(stat))) continue;
-      const sameContent =
-        read.checksum !== undefined &&
-        stat.type === 'file' &&
-        stat.size === read.fingerprint.size &&
-        checksumOfFile(fileSystem, absolutePath(read.path, roots)) === read.checksum;
-      if (!sameContent) return conflict(read.path);
+      return undefined;
+    } catch (error) {
+      this.#context.stagingArea.discard(staged);
+      throw error;
     }
-    return undefined;
+  }
+
+  #isStillDirectory({ path, names }: Extract<TrackedRead, { kind: 'directory' }>): boolean {
+    const tree = baseTree(this.#context);
+    if (names === undefined) return tree.stat(path)?.type === 'directory';
+    return directoryDigest(tree, path) === names;
+  }
+
+  #isStillFile({ path, fingerprint, checksum, recent }: Extract<TrackedRead, { kind: 'file' }>): boolean {
+    const { fileSystem, roots } = this.#context;
+    const absolute = absolutePath(path, roots);
+    const stat = fileSystem.lstat(absolute);
+    if (fingerprint === undefined || stat === undefined) return fingerprint === stat;
+    // Within the clock's grain a second edit leaves no trace in the times.
+    const decides = recent !== true || checksum === undefined;
+    if (sameFingerprint(fingerprint, fingerprintOf(stat)) && decides) return true;
+    if (checksum === undefined || stat.type !== 'file' || stat.size !== fingerprint.size) return false;
+    return checksumOfFile(fileSystem, absolute) === checksum;
   }
 
   #overlaps(targets: readonly PlannedTarget[]): boolean {
@@ -211,8 +237,13 @@ export class Planner {
     return false;
   }
 
+  /** Whoever comes after it and wants the same must not come before it. */
+  #overlap(asked: readonly StorePath[]): Preparation {
+    for (const path of asked) this.#asked.add(path);
+    return { kind: 'overlaps' };
+  }
+
   #take(targets: readonly PlannedTarget[]): void {
-    this.#inGroup += 1;
     for (const target of targets) {
       for (const path of pathsOf(target)) {
         this.#taken.add(path);
@@ -289,15 +320,19 @@ export function directoryDigest(tree: BaseTree, path: StorePath): string {
   return tree.stat(path)?.type === 'directory' ? tree.children(path).join('\0') : '';
 }
 
-/** The same operation on resolved paths. What was seen on the way is kept in `looked`. */
+/**
+ * The same operation on resolved paths. A symbolic link that the transaction has removed or replaced is followed no
+ * more. What was seen on the way is kept in `looked`.
+ */
 export function resolveOperation(
   context: Pick<StoreContext, 'resolver'>,
   operation: FileOperation,
-  looked?: Map<StorePath, FileStat | undefined>,
+  { tree, looked }: { readonly tree: WorkingTree; readonly looked?: Map<StorePath, FileStat | undefined> },
 ): FileOperation {
   const { resolver } = context;
   const real = (path: StorePath, followLast: boolean): StorePath => {
     const resolved = resolver.resolve(path, { followLast, op: operation.type });
+    if (resolved.via !== undefined && tree.changed.has(resolved.via)) return resolved.via;
     looked?.set(resolved.path, resolved.stat);
     return resolved.path;
   };
@@ -320,31 +355,87 @@ export function resolveOperation(
   }
 }
 
+/** A transaction names each file that it changes in one way: who uses two takes them for two files. */
+class Spellings {
+  readonly #folding: Folding;
+  readonly #given = new Map<string, StorePath>();
+
+  constructor(folding: Folding) {
+    this.#folding = folding;
+  }
+
+  add(given: FileOperation, resolved: FileOperation): void {
+    this.#note(given.path, resolved.path);
+    if (given.type === 'rename' && resolved.type === 'rename') this.#note(given.from, resolved.from);
+  }
+
+  #note(given: StorePath, resolved: StorePath): void {
+    const { caseInsensitive, normalizing } = this.#folding;
+    const folds = caseInsensitive || normalizing;
+    const file = folds ? Buffer.from(pathKey(resolved, this.#folding)).toString('latin1') : resolved;
+    const other = this.#given.get(file) ?? given;
+    this.#given.set(file, given);
+    if (other === given) return;
+    throw new StoreError('ERR_PATH_ALIAS', `'${given}' and '${other}' are the same file`, {
+      op: 'commit',
+      path: given,
+      hint: 'Use one spelling of a file in one transaction. Nothing was changed.',
+    });
+  }
+}
+
+/** Who asks for a revision has read it: an edit since by another program counts as well. */
+function asRead(row: FileRow | undefined): TrackedRead[] {
+  if (row?.image.type !== 'file') return [];
+  const { path, revision, image } = row;
+  const { fingerprint, checksum } = image;
+  const read = { kind: 'file', path, revision, since: revision, fingerprint } as const;
+  return [checksum === undefined ? read : { ...read, checksum }];
+}
+
 function knownChecksum(row: FileRow | undefined, stat: FileStat): bigint | undefined {
   if (row?.image.type !== 'file' || !sameFingerprint(row.image.fingerprint, fingerprintOf(stat))) return undefined;
   return row.image.checksum;
 }
 
+/** Of a commit's batch, what this many targets write: a lock and a row each, and a tombstone of what goes. */
+function checkChanges(targets: readonly PlannedTarget[], entries: readonly EntryOperation[]): void {
+  let changes = 2 * entries.length;
+  for (const { action } of targets) {
+    if (action === 'move-directory') changes += 5;
+    else if (action !== 'make-parent') changes += action === 'remove' || action === 'remove-directory' ? 3 : 2;
+  }
+  if (changes <= changesMax) return;
+  throw new StoreError('ERR_TOO_MANY', `The transaction changes more than fits into one commit (${targets.length} paths)`, {
+    op: 'commit',
+    hint: 'Split it into several transactions.',
+  });
+}
+
 function checkSizes(context: StoreContext, targets: readonly PlannedTarget[]): void {
   const { maxFileBytes, maxTransactionBytes, reserveBytes = defaults.reserveBytes } = context.options;
   let total = 0;
+  let toWrite = 0;
   for (const target of targets) {
     if (target.action !== 'write' || target.file === undefined) continue;
     const base = target.file.copyOf;
     const begun = base === undefined ? 0 : (baseTree(context).stat(base)?.size ?? 0);
     const size = target.file.parts.reduce((sum, part) => sum + partSize(part), begun);
     total += size;
+    const alone = base === undefined && target.file.parts.length === 1;
+    if (!alone || target.file.parts[0]?.kind === 'bytes') toWrite += size;
     if (maxFileBytes !== undefined && size > maxFileBytes) throw tooLarge(target.path, size, maxFileBytes);
   }
   if (maxTransactionBytes !== undefined && total > maxTransactionBytes) {
     throw tooLarge('the transaction', total, maxTransactionBytes);
   }
-  // Small saves are covered by the floor that the log keeps; only what could eat into it is worth a look here.
-  if (total < spaceCheckBytes) return;
+  // Small saves are covered by the floor that the log keeps; only what could eat into it is worth a look here. What the
+  // caller's thread has staged is on the disk already.
+  if (toWrite < spaceCheckBytes) return;
   const { availableBytes, totalBytes } = context.fileSystem.space(context.layout.directory);
   const reserve = Math.min(reserveBytes, Math.floor(totalBytes / 20));
-  if (availableBytes - reserve >= total) return;
-  throw new StoreError('ERR_NO_SPACE', `Not enough space: ${total} bytes needed, ${availableBytes} free`, {
+  if (availableBytes - reserve >= toWrite) return;
+  throw new StoreError('ERR_NO_SPACE', `Not enough space: ${toWrite} bytes needed, ${availableBytes} free`, {
     op: 'commit',
     hint: `Free some space; ${reserve} bytes are kept in reserve. Nothing was changed.`,
   });

@@ -13,15 +13,15 @@
 import type { AsyncFileSystem } from './async-file-system.js';
 import { hash64 } from './checksum.js';
 import { decodeTransaction } from './codec.js';
-import { rowOf } from './commit.js';
+import { newestRevision, rowOf } from './commit.js';
 import { readFully } from './content.js';
-import { fromSystemError, StoreError, systemCode } from './errors.js';
+import { fromSystemError, StoreError, systemCode, withStoreCode } from './errors.js';
 import type { Descriptor, FileStat, FileSystem } from './file-system.js';
 import { fingerprintOf, type Image, sameFingerprint, showsImage } from './image.js';
 import { type Folding, pathKey, transactionRange } from './key.js';
 import type { Log, LogView } from './log.js';
 import { absolutePath, ancestors, type Roots, type StorePath } from './path.js';
-import type { PathResolver } from './path-resolver.js';
+import type { PathResolver, ResolvedPath } from './path-resolver.js';
 import type { LoggedTransaction, Target } from './record.js';
 import { type FileRow, lockRow, type LockRow } from './rows.js';
 import { volumeDirectory } from './volume.js';
@@ -56,6 +56,8 @@ export interface ReadFile {
   readonly row: FileRow | undefined;
   /** Of the row in the log, edited or not. */
   readonly revision: number | undefined;
+  /** The newest revision of the store when the row was looked at. */
+  readonly since: number;
 }
 
 interface Wanted {
@@ -64,6 +66,7 @@ interface Wanted {
   readonly row: FileRow | undefined;
   readonly lock: LockRow | undefined;
   readonly logged: LoggedTransaction | undefined;
+  readonly since: number;
 }
 
 export class Reader {
@@ -99,13 +102,16 @@ export class Reader {
     const resolved = paths.map((path) =>
       resolver.resolve(path, { followLast: options.followLast ?? true, op: options.op }),
     );
-    const wanted = log.view((view) =>
-      resolved.map(({ path, absolute }) => this.#look(view, path, absolute, attempt >= assistedFrom)),
-    );
+    const wanted = log.view((view) => {
+      const since = newestRevision(view);
+      return resolved.map((each) => this.#look(view, each, { since, assisted: attempt >= assistedFrom }));
+    });
     const found: ReadFile[] = [];
     const doubtful: Wanted[] = [];
     for (const each of wanted) {
-      const read = await this.#read(each, options, doubtful);
+      const read = await this.#read(each, options, doubtful).catch((error: unknown) => {
+        throw withStoreCode(error, { op: options.op, path: each.path });
+      });
       if (read === 'again') return undefined;
       if (read === 'foreign') {
         await this.#context.onForeignLock(each.lock!);
@@ -114,21 +120,27 @@ export class Reader {
       found.push(read);
     }
     // What did not match and was not locked is somebody's edit, unless a commit came in between.
-    const stood = log.view((view) =>
-      doubtful.every((each) => {
-        if (rowOf(view, each.path, this.#context.folding)?.revision !== each.row?.revision) return false;
-        return this.#lockOn(view, each.path) === undefined;
-      }),
-    );
-    return stood ? found : undefined;
+    return doubtful.some((each) => this.#hasMovedOn(each)) ? undefined : found;
   }
 
-  #look(view: LogView, path: StorePath, absolute: string, assisted: boolean): Wanted {
+  /** Whether a commit has come in since the view of an unlocked path; else what does not match is an edit. */
+  #hasMovedOn({ path, row }: Wanted): boolean {
+    return this.#context.log.view((view) => {
+      if (rowOf(view, path, this.#context.folding)?.revision !== row?.revision) return true;
+      return this.#lockOn(view, path) !== undefined;
+    });
+  }
+
+  #look(
+    view: LogView,
+    { path, absolute }: Pick<ResolvedPath, 'path' | 'absolute'>,
+    { since, assisted }: { readonly since: number; readonly assisted: boolean },
+  ): Wanted {
     const { folding } = this.#context;
     const row = rowOf(view, path, folding);
     const lock = this.#lockOn(view, path);
     const logged = row !== undefined && (assisted || lock !== undefined) ? loggedOf(view, row) : undefined;
-    return { path, absolute, row, lock, logged };
+    return { path, absolute, row, lock, logged, since };
   }
 
   #lockOn(view: LogView, path: StorePath): LockRow | undefined {
@@ -146,14 +158,14 @@ export class Reader {
     doubtful: Wanted[],
   ): Promise<ReadFile | 'again' | 'foreign'> {
     const { fileSystem } = this.#context;
-    const { row, lock, path } = wanted;
+    const { row, lock, path, since } = wanted;
     if (lock?.blocked === true) throw blockedRead(options.op, path, lock);
-    const now = fileSystem.lstat(wanted.absolute);
+    const now = lstat(fileSystem, wanted.absolute, { op: options.op, path });
     if (row === undefined || matches(now, row.image)) {
       const read = await this.#contentAt(wanted, now, options);
       if (read !== undefined) {
         if (row === undefined) doubtful.push(wanted);
-        return { path, row, revision: row?.revision, ...read };
+        return { path, row, revision: row?.revision, since, ...read };
       }
       return 'again';
     }
@@ -163,9 +175,9 @@ export class Reader {
       if (!this.#context.readOnly) return 'foreign';
       // Neither the before- nor the after-image: recovery would keep what somebody has put there.
       const kept = await this.#contentAt(wanted, now, options);
-      return kept === undefined ? 'again' : { path, row: undefined, revision: row.revision, ...kept };
+      return kept === undefined ? 'again' : { path, row: undefined, revision: row.revision, since, ...kept };
     }
-    if (lock !== undefined || wanted.logged !== undefined) {
+    if (lock !== undefined || (wanted.logged !== undefined && this.#hasMovedOn(wanted))) {
       const served = this.#fromLog(wanted, now, options);
       if (served !== undefined) return served;
       if (lock !== undefined) return 'again';
@@ -173,7 +185,7 @@ export class Reader {
     doubtful.push(wanted);
     const read = await this.#contentAt(wanted, now, options);
     if (read === undefined) return 'again';
-    return { path, row: undefined, revision: row.revision, ...read };
+    return { path, row: undefined, revision: row.revision, since, ...read };
   }
 
   /** Content through a descriptor whose fingerprint is the one that was judged. */
@@ -215,21 +227,21 @@ export class Reader {
     now: FileStat | undefined,
     { only }: { readonly only?: 'stat' },
   ): ReadFile | undefined {
-    const { row, logged, path } = wanted;
+    const { row, logged, path, since } = wanted;
     if (row === undefined) return undefined;
     const revision = row.revision;
     if (row.image.type === 'absent') {
       const removal = logged?.targets.find((target) => target.path === path);
       if (removal !== undefined && !showsImage(now, removal.before)) return undefined;
-      return { path, row, revision, stat: undefined, content: undefined };
+      return { path, row, revision, since, stat: undefined, content: undefined };
     }
     const target = logged?.targets.find((each) => each.path === path);
     if (target === undefined || row.image.type !== 'file') return undefined;
     if (wanted.lock !== undefined && !showsImage(now, target.before)) return undefined;
     const stat = statOf(row.image, now);
-    if (only === 'stat') return { path, row, revision, stat, content: undefined };
+    if (only === 'stat') return { path, row, revision, since, stat, content: undefined };
     const content = target.content ?? this.#stagedContent(target, row.image);
-    return content === undefined ? undefined : { path, row, revision, stat, content };
+    return content === undefined ? undefined : { path, row, revision, since, stat, content };
   }
 
   #stagedContent(target: Target, image: Extract<Image, { type: 'file' }>): Uint8Array | undefined {
@@ -255,6 +267,18 @@ function loggedOf(view: LogView, row: FileRow): LoggedTransaction | undefined {
   const { owner, counter } = row.transaction;
   const rows = view.range('log', transactionRange(owner, counter));
   return rows.length === 0 ? undefined : decodeTransaction(row.transaction, rows);
+}
+
+function lstat(
+  fileSystem: FileSystem,
+  absolute: string,
+  details: { readonly op: string; readonly path: StorePath },
+): FileStat | undefined {
+  try {
+    return fileSystem.lstat(absolute);
+  } catch (error) {
+    throw fromSystemError(error, details);
+  }
 }
 
 function matches(now: FileStat | undefined, image: Image): boolean {

@@ -167,6 +167,9 @@ export const metaKeys = {
   root: (name: string): Uint8Array => Buffer.from(`root\0${name}`),
   roots: { start: Buffer.from('root\0'), end: Buffer.from('root\x01') },
   volume: (path: StorePath): Uint8Array => Buffer.from(`volume\0${path}`),
+  /** An owner that waits for another's locks. Owners that go on and on let go for a while when they see one. */
+  waiting: (owner: number): Uint8Array => Buffer.from(`waiting\0${owner.toString(36)}`),
+  waitings: { start: Buffer.from('waiting\0'), end: Buffer.from('waiting\x01') },
   volumes: { start: Buffer.from('volume\0'), end: Buffer.from('volume\x01') },
   /** In revision order, so that the oldest come first. */
   tombstone(revision: number, index: number): Uint8Array {

@@ -1,10 +1,11 @@
 /**
  * A snapshot: several reads that all belong to one moment, though they are made one after another.
  *
- * Each read is checked together with all that were made before: if a file that was read has moved on since, the moment
- * cannot be had any more, and the function runs again from a newer one.
+ * Each read is checked against the moment of those that were made before: if it can belong to none with them, the function
+ * runs again from a newer one, and then reads at once what it has asked for before, so that no writer can starve it.
  */
 
+import { isStoreError } from './errors.js';
 import { listDirectory, type ReaddirOptions } from './listing.js';
 import type { StorePath } from './path.js';
 import { baseTree } from './planner.js';
@@ -21,9 +22,14 @@ export class SnapshotMoved extends Error {
 export class Snapshot {
   readonly #access: StoreAccess;
   readonly #seen = new Map<StorePath, ReadFile>();
+  readonly #wanted: Set<StorePath>;
+  /** The newest revision at the moment that this shows. */
+  #since: number | undefined;
 
-  constructor(access: StoreAccess) {
+  /** `wanted`: contents that earlier runs of the same function have asked for; grows. */
+  constructor(access: StoreAccess, wanted: Set<StorePath> = new Set()) {
     this.#access = access;
+    this.#wanted = wanted;
   }
 
   async readFile(path: string | URL): Promise<Buffer>;
@@ -64,43 +70,67 @@ export class Snapshot {
   }
 
   async readdir(path: string | URL, options: ReaddirOptions = {}): Promise<string[]> {
-    const target = this.#access.resolve(this.#access.parse(path, 'readdir', true));
+    const target = this.#access.resolve(this.#access.parse(path, 'readdir', true), 'readdir').path;
     const tree = baseTree(this.#access);
     const names = listDirectory(
       { typeOf: (at) => tree.stat(at)?.type, children: (at) => tree.children(at) },
       target,
       options,
     );
-    await this.#read([], 'readdir');
     return names;
   }
 
-  /** Called at the end: what was read must still be one moment. */
-  async check(): Promise<void> {
-    await this.#read([], 'snapshot');
-  }
-
-  /** Reads, and looks again at everything that was read before. */
+  /**
+   * Reads what was not read before. It belongs to the moment of the first read if no commit since has touched it; else
+   * the moment may still become a later one, if nothing that was read before has changed.
+   */
   async #read(paths: readonly StorePath[], op: string, only?: 'stat'): Promise<ReadFile[]> {
+    if (this.#seen.size === 0) await this.#readAhead(paths, op);
     const known = paths.map((path) => this.#seen.get(path));
-    if (paths.length > 0 && known.every((each) => each !== undefined && (only === 'stat' || each.content !== undefined))) {
+    if (known.every((each) => each !== undefined && (only === 'stat' || each.content !== undefined))) {
       return known as ReadFile[];
     }
+    const reads = await this.#access.reader.readSet(paths, { op, ...(only === undefined ? {} : { only }) });
+    this.#since ??= reads[0]?.since;
+    if (!reads.every((read) => this.#isOfMoment(read))) this.#since = await this.#moveOn(reads, op);
+    for (const [index, path] of paths.entries()) {
+      this.#seen.set(path, reads[index]!);
+      if (only === undefined) this.#wanted.add(path);
+    }
+    return reads;
+  }
+
+  /** What an earlier run has asked for, in one go with what is asked for first: so this run is of one moment. */
+  async #readAhead(paths: readonly StorePath[], op: string): Promise<void> {
+    const all = [...new Set([...paths, ...this.#wanted])];
+    if (this.#wanted.size === 0) return;
+    try {
+      const reads = await this.#access.reader.readSet(all, { op });
+      this.#since = reads[0]!.since;
+      for (const [index, path] of all.entries()) this.#seen.set(path, reads[index]!);
+    } catch (error) {
+      // Something there is no file any more: whoever asks for it now is told.
+      if (!isStoreError(error)) throw error;
+    }
+  }
+
+  #isOfMoment({ row, revision }: ReadFile): boolean {
+    return revision === undefined || (row !== undefined && revision <= this.#since!);
+  }
+
+  /** Afterwards: what still is as it was read before was so at the moment of the new reads. */
+  async #moveOn(reads: readonly ReadFile[], op: string): Promise<number> {
     const earlier = [...this.#seen.keys()];
-    if (paths.length + earlier.length === 0) return [];
-    // One set read binds the new paths and the earlier ones to one moment.
-    const [reads, again] = await Promise.all([
-      this.#access.reader.readSet(paths, { op, ...(only === undefined ? {} : { only }) }),
-      this.#access.reader.readSet(earlier, { op, only: 'stat' }),
-    ]);
+    const again = await this.#access.reader.readSet(earlier, { op, only: 'stat' });
     for (const [index, path] of earlier.entries()) {
       if (!sameRead(this.#seen.get(path)!, again[index]!)) throw new SnapshotMoved();
     }
-    for (const [index, path] of paths.entries()) this.#seen.set(path, reads[index]!);
-    return reads;
+    return reads[0]!.since;
   }
 }
 
 function sameRead(one: ReadFile, other: ReadFile): boolean {
-  return one.revision === other.revision && one.stat?.ino === other.stat?.ino && one.stat?.mtimeNs === other.stat?.mtimeNs;
+  if (one.revision !== other.revision || one.stat?.ino !== other.stat?.ino) return false;
+  // What happens in a directory is no change of the directory itself.
+  return one.stat?.type === 'directory' || one.stat?.mtimeNs === other.stat?.mtimeNs;
 }

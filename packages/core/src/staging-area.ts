@@ -63,6 +63,8 @@ export interface StagingOptions {
   /** Whether owner and group of a replaced file can be given to the new one. */
   readonly privileged: boolean;
   readonly spares?: SpareFiles | undefined;
+  /** Files that one transaction keeps open until its checkpoint; further ones are fsynced at once. */
+  readonly descriptorsMax: number;
 }
 
 const linkRefusals = new Set(['EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'ENOSYS', 'EINVAL']);
@@ -90,14 +92,18 @@ export class StagingArea {
     const contentBytes = planned.reduce((sum, target) => sum + contentSize(target, this.#sizeOf), 0);
     const inline =
       find.neverInline !== true &&
-      contentBytes <= this.#options.inlineLimitBytes && !planned.some((target) => hasStagedPart(target.file));
+      contentBytes <= this.#options.inlineLimitBytes &&
+      !planned.some((target) => hasStagedPart(target.file));
     const targets: StagedTarget[] = [];
     try {
       const syncStaged = new Set<string>();
+      let descriptors = 0;
       planned.forEach((target, index) => {
         const job = new StagingJob(this.#options, id, index, target, find.volume(target), inline);
         try {
-          targets.push(job.run(find.checksum));
+          const staged = job.run(find.checksum);
+          targets.push(staged);
+          if (staged.descriptor !== undefined && ++descriptors > this.#options.descriptorsMax) this.#syncNow(staged);
         } catch (error) {
           job.undo();
           throw error;
@@ -111,6 +117,14 @@ export class StagingArea {
       throw fromSystemError(error, { op: 'stage', transaction: id });
     }
     return { id, targets, contentBytes };
+  }
+
+  #syncNow(staged: StagedTarget): void {
+    const { descriptor } = staged;
+    assert(descriptor !== undefined, 'what is fsynced is open');
+    this.#fileSystem.sync(descriptor);
+    staged.descriptor = undefined;
+    this.#fileSystem.close(descriptor);
   }
 
   /** Removes every trace of a transaction that will not commit. Best effort: what stays is swept at the next open. */
@@ -233,7 +247,7 @@ class StagingJob {
         break;
       }
       case 'move':
-        if (this.#linkMoved(draft)) after = this.#stageMove(draft);
+        if (this.#linkMoved(draft)) after = this.#stageMove();
         else {
           // No second link can be had: the move becomes a copy, and its source a plain removal.
           action = 'write';
@@ -283,6 +297,8 @@ class StagingJob {
   #lookBefore(path: StorePath, checksum: bigint | undefined): Image {
     const stat = this.#fileSystem.lstat(this.#absolute(path));
     if (stat === undefined || stat.type !== this.#planned.stat?.type) throw new PlanOutdated(path);
+    // What is moved and what goes from its old place must be the same file.
+    if (this.#planned.movedAway === true && stat.ino !== this.#planned.stat.ino) throw new PlanOutdated(path);
     return imageOf(stat, stat.mtimeNs === this.#planned.stat.mtimeNs ? checksum : undefined);
   }
 
@@ -313,9 +329,12 @@ class StagingJob {
       this.#fileSystem.symlink(this.#fileSystem.readlink(from), beforePath(this.volume, this.#name));
       this.#made.push(() => this.#fileSystem.unlink(beforePath(this.volume, this.#name)));
     } else {
-      const target = this.#create(beforePath(this.volume, this.#name), stat?.mode ?? 0o600);
+      const target = this.#create(beforePath(this.volume, this.#name), 0o600);
       try {
         this.#copyFrom(path, target, new RunningChecksum(), 0);
+        // A roll-back puts this copy in the place of the file.
+        if (stat !== undefined && this.#options.privileged) this.#fileSystem.chown(target, stat);
+        if (stat !== undefined) this.#fileSystem.chmod(target, stat.mode);
       } finally {
         this.#fileSystem.close(target);
       }
@@ -344,7 +363,9 @@ class StagingJob {
   }
 
   #mode(): number {
-    return this.#planned.file?.mode ?? this.#like()?.mode ?? 0o666 & ~this.#options.umask;
+    const asked = this.#planned.file?.mode;
+    if (asked !== undefined) return asked & ~this.#options.umask;
+    return this.#like()?.mode ?? 0o666 & ~this.#options.umask;
   }
 
   /** Whose mode and owner the new file gets. */
@@ -442,9 +463,7 @@ class StagingJob {
     this.mustSyncDirectory = true;
     if (file.copyOf === undefined && file.parts.length === 1 && only?.kind === 'staged' && this.#isOurs(only)) {
       draft.staged = only.name;
-      const image = this.#adopt(only);
-      this.#linkApplyName(draft, only.name);
-      return { image };
+      return { image: this.#linkApplyName(draft, only.name, this.#adopt(only)) };
     }
     draft.staged = this.#name;
     const descriptor = this.#create(stagedPath(this.volume, this.#name), 0o600);
@@ -455,8 +474,7 @@ class StagingJob {
       const stat = this.#setOwnerAndMode(descriptor);
       this.#fileSystem.sync(descriptor);
       const image = this.#checkedImage(stat, size, checksum.digest());
-      this.#linkApplyName(draft, this.#name);
-      return { image };
+      return { image: this.#linkApplyName(draft, this.#name, image) };
     } finally {
       this.#fileSystem.close(descriptor);
     }
@@ -478,7 +496,8 @@ class StagingJob {
     }
   }
 
-  #linkApplyName(draft: Draft, name: string): void {
+  /** Returns the image of what the apply will put in place: that of the durable copy, or of a copy of it. */
+  #linkApplyName(draft: Draft, name: string, durable: Image): Image {
     draft.applyName = `${this.#name}.apply`;
     const to = stagedPath(this.volume, draft.applyName);
     try {
@@ -486,9 +505,11 @@ class StagingJob {
     } catch (error) {
       if (!linkRefusals.has(systemCode(error) ?? '')) throw error;
       this.#copyApplyName(stagedPath(this.volume, name), to);
-      return;
+      const checksum = durable.type === 'file' ? durable.checksum : undefined;
+      return imageOf(this.#fileSystem.lstat(to), checksum);
     }
     this.#made.push(() => this.#fileSystem.unlink(to));
+    return durable;
   }
 
   /** A file system without hard links: the name that the apply consumes is a copy of its own, fsynced. */
@@ -546,7 +567,7 @@ class StagingJob {
     const source = this.#absolute(from);
     const staged = stagedPath(this.volume, this.#name);
     const stat = this.#fileSystem.lstat(source);
-    if (stat === undefined) throw new PlanOutdated(from);
+    if (stat === undefined || stat.ino !== this.#planned.inode) throw new PlanOutdated(from);
     if (stat.dev !== this.volume.device) return false;
     try {
       this.#fileSystem.link(source, staged);
@@ -556,25 +577,37 @@ class StagingJob {
       if (linkRefusals.has(code)) return false;
       throw error;
     }
-    this.#made.push(() => this.#fileSystem.unlink(staged));
+    const apply = `${this.#name}.apply`;
+    try {
+      this.#fileSystem.link(staged, stagedPath(this.volume, apply));
+    } catch (error) {
+      this.#fileSystem.unlink(staged);
+      if (linkRefusals.has(systemCode(error) ?? '')) return false;
+      throw error;
+    }
+    this.#made.push(
+      () => this.#fileSystem.unlink(staged),
+      () => this.#fileSystem.unlink(stagedPath(this.volume, apply)),
+    );
     draft.staged = this.#name;
+    draft.applyName = apply;
     this.mustSyncDirectory = true;
     return true;
   }
 
-  #stageMove(draft: Draft): Image {
+  #stageMove(): Image {
     const staged = stagedPath(this.volume, this.#name);
     const stat = this.#fileSystem.lstat(staged);
     assert(stat !== undefined, 'a link that was just made is there');
+    if (stat.ino !== this.#planned.inode) throw new PlanOutdated(this.#planned.path);
     if (stat.type === 'file') syncFile(this.#fileSystem, staged);
-    this.#linkApplyName(draft, this.#name);
     return imageOf(stat);
   }
 
   #stageDirectory(draft: Draft): Image {
     draft.applyName = `${this.#name}.apply`;
     const path = stagedPath(this.volume, draft.applyName);
-    const mode = this.#planned.mode ?? 0o777 & ~this.#options.umask;
+    const mode = (this.#planned.mode ?? 0o777) & ~this.#options.umask;
     this.#fileSystem.makeDirectory(path, mode);
     this.#made.push(() => this.#fileSystem.removeDirectory(path));
     this.#fileSystem.chmodPath(path, mode);

@@ -7,10 +7,17 @@ import type { FileSystem } from './file-system.js';
 import type { Folding } from './key.js';
 import type { Log } from './log.js';
 import type { Roots, StorePath } from './path.js';
-import type { PathResolver } from './path-resolver.js';
+import type { PathResolver, ResolvedPath } from './path-resolver.js';
 import type { Reader } from './reader.js';
+import type { TransactionId } from './record.js';
 import type { CommitRequest } from './request.js';
 import type { EntryRow } from './rows.js';
+
+export interface RelaxedTransaction {
+  readonly id: TransactionId;
+  /** It failed after it was accepted, and its outcome is known. */
+  readonly failed: () => Promise<void>;
+}
 
 export interface StoreAccess {
   readonly roots: Roots;
@@ -28,9 +35,13 @@ export interface StoreAccess {
   /** A path as the user gave it; refuses the root itself unless `mayBeRoot`. */
   parse(path: string | URL, op: string, mayBeRoot: boolean): StorePath;
   /** Where a path leads now, symbolic links followed. */
-  resolve(path: StorePath): StorePath;
+  resolve(path: StorePath, op: string): ResolvedPath;
+  /** Milliseconds since 1970, by the clock that stamps files. */
+  nowMs(): number;
   entry(collection: string, key: string): EntryRow | undefined;
   unpack(value: Uint8Array): unknown;
+  /** Resolves when every relaxed commit that was accepted has been carried out: reads wait for it. */
+  settled(): Promise<void>;
   /** Resolves with the revision before the flush; what follows is waited for by reads and `close`. */
-  commitRelaxed(committer: Committer, request: CommitRequest, id: string): Promise<Commit>;
+  commitRelaxed(committer: Committer, request: CommitRequest, transaction: RelaxedTransaction): Promise<Commit>;
 }

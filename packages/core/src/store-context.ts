@@ -4,6 +4,7 @@
  */
 
 import { loadChecksum } from './checksum.js';
+import { descriptorBudget } from './descriptor-budget.js';
 import { Failpoints } from './failpoint.js';
 import { StoreError } from './errors.js';
 import type { FileSystem } from './file-system.js';
@@ -18,6 +19,7 @@ import type { ProcessTable } from './process-identity.js';
 import { formatRow, type FormatRow, metaKeys, numberRow, ownerRow, textRow } from './rows.js';
 import { SpareFiles } from './spare-files.js';
 import { StagingArea } from './staging-area.js';
+import { bindTree } from './store-identity.js';
 import { type StoreLayout, Volumes } from './volume.js';
 
 export interface StoreContext {
@@ -70,6 +72,10 @@ export async function openContext(parts: ContextParts): Promise<StoreContext> {
       hint: 'Open it with the version of Forewrit that wrote it. Nothing was changed.',
     });
   }
+  bindTree(fileSystem, layout, format.storeId, {
+    readOnly: options.readOnly === true,
+    nonce: parts.newStoreId.slice(0, 8),
+  });
   const folding = { caseInsensitive: format.caseInsensitive, normalizing: format.normalizing };
   registerRoots(log, roots, options.readOnly === true);
   const volumes = new Volumes(fileSystem, roots);
@@ -95,6 +101,7 @@ export async function openContext(parts: ContextParts): Promise<StoreContext> {
       umask: parts.umask,
       privileged: parts.privileged,
       spares,
+      descriptorsMax: descriptorBudget() / 2,
     }),
     format,
     folding,
@@ -125,7 +132,7 @@ function createFormat(batch: LogBatch, parts: ContextParts, nowMs: number): Form
   return row;
 }
 
-function readVolumes(view: LogView): StorePath[] {
+export function readVolumes(view: LogView): StorePath[] {
   return view
     .range('meta', metaKeys.volumes)
     .map(([key]) => Buffer.from(key).toString().slice('volume\0'.length));
@@ -170,6 +177,7 @@ export function registerOwner(
     const last = batch.get('meta', metaKeys.owner);
     const number = (last === undefined ? 0 : (numberRow.decode(metaKeys.owner, last) as number)) + 1;
     batch.put('meta', metaKeys.owner, numberRow.encode(metaKeys.owner, number));
+    forgetWaiters(batch);
     const owner: Owner = {
       number,
       id: ownerId(number),
@@ -183,6 +191,14 @@ export function registerOwner(
     batch.put('owners', key, ownerRow.encode(key, owner));
     return owner;
   });
+}
+
+/** Rows of owners that died while they waited. */
+function forgetWaiters(batch: LogBatch): void {
+  for (const [key, value] of batch.range('meta', metaKeys.waitings)) {
+    const owner = numberRow.decode(key, value) as number;
+    if (batch.get('owners', u32Key(owner)) === undefined) batch.delete('meta', key);
+  }
 }
 
 export function deregisterOwner(context: StoreContext, number: number): void {

@@ -1,11 +1,11 @@
 /** The store as its user holds it: a thin, asynchronous client of the committer, and consistent reads. */
 
-import { channel } from 'node:diagnostics_channel';
 import { setTimeout as delay } from 'node:timers/promises';
+import { checkFlags, checkFunction, checkOptions, checkPaths, fileOptions } from './check-arguments.js';
 import type { CheckpointReport } from './checkpoint.js';
 import { openCollection, type Collection } from './collection.js';
 import type { Committer, CommitterEvent } from './committer.js';
-import { aborted, type Data } from './content-staging.js';
+import { aborted, type Data, isStream } from './content-staging.js';
 import type { Commit } from './engine.js';
 import { InvalidArgumentError, isStoreError, StoreError } from './errors.js';
 import { listDirectory, type ReaddirOptions } from './listing.js';
@@ -17,13 +17,17 @@ import { baseTree } from './planner.js';
 import type { RecoveryReport } from './recoverer.js';
 import type { CommitRequest } from './request.js';
 import { Snapshot, SnapshotMoved } from './snapshot.js';
-import type { StoreAccess } from './store-access.js';
+import type { RelaxedTransaction, StoreAccess } from './store-access.js';
+import { partSize } from './staging-area.js';
 import { statOfRead, type StoreStat } from './store-stat.js';
 import { decoded, encodingOf, type ReadOptions } from './text.js';
-import { type BeginOptions, type FileOptions, missing, Transaction } from './transaction.js';
+import { traceEnded, tracePromise } from './trace.js';
+import { type BeginOptions, falseBelowFile, type FileOptions, missing, Transaction } from './transaction.js';
 
 /** Of a save in one call: how the files are written, and how it is committed. */
 export type SaveOptions = FileOptions & BeginOptions;
+
+type OwnOptions<T> = Omit<T, keyof BeginOptions> & { readonly encoding?: BufferEncoding };
 
 export interface TransactOptions extends BeginOptions {
   /** How often the function runs again after a conflict. Default: 20. */
@@ -34,7 +38,11 @@ export interface StoreStats {
   readonly commits: number;
   /** Flushes that carried commits: several commits share one. */
   readonly groups: number;
+  readonly conflicts: number;
+  readonly rollBacks: number;
   readonly checkpoints: number;
+  /** Content of commits. */
+  readonly bytesWritten: number;
   readonly uncheckpointedTransactions: number;
   readonly uncheckpointedBytes: number;
   readonly openDescriptors: number;
@@ -81,7 +89,11 @@ export class Store implements AsyncDisposable {
   /** Use `openStore`. */
   constructor(parts: StoreParts) {
     this.#parts = parts;
-    this.#access = { ...parts.access, commitRelaxed: (...rest) => this.#commitRelaxed(...rest) };
+    this.#access = {
+      ...parts.access,
+      settled: () => this.#settleRelaxed(),
+      commitRelaxed: (...rest) => this.#commitRelaxed(...rest),
+    };
     this.#logger = parts.options.logger ?? silent;
     this.root = parts.access.roots.root;
     this.recovery = parts.recovery;
@@ -94,43 +106,55 @@ export class Store implements AsyncDisposable {
 
   /** Writes one file. Durable, atomic and visible when it resolves. Errors: see `Transaction.commit`. */
   writeFile(path: string | URL, data: Data, options?: SaveOptions | BufferEncoding): Promise<Commit> {
-    const { begin, file } = splitOptions(options);
-    return this.#once((tx) => tx.writeFile(path, data, file), begin);
+    return this.#save('writeFile', options, (tx, file) => tx.writeFile(path, data, file));
   }
 
-  /** Writes several files, all or nothing. Durable, atomic and visible when it resolves. */
+  /**
+   * Writes several files, all or nothing. Durable, atomic and visible when it resolves.
+   *
+   * @throws StoreError ERR_PATH_ALIAS if a file is named twice; and those of `Transaction.commit`
+   */
   writeFiles(
     files: Readonly<Record<string, Data>> | Iterable<readonly [string, Data]>,
     options?: SaveOptions,
   ): Promise<Commit> {
-    if (typeof files !== 'object' || files === null) {
-      return Promise.reject(new InvalidArgumentError('writeFiles', 'files must be an object or an iterable of pairs'));
-    }
-    const pairs = Symbol.iterator in files ? files : Object.entries(files);
-    const { begin, file } = splitOptions(options);
-    return this.#once(async (tx) => {
-      for (const [path, data] of pairs) await tx.writeFile(path, data, file);
-    }, begin);
+    return this.#save('writeFiles', options, async (tx, file) => {
+      const seen = new Map<StorePath, string>();
+      for (const [path, data] of pairsOf(files)) {
+        const target = this.#access.parse(path, 'writeFiles', false);
+        if (seen.has(target)) throw alias(path, seen.get(target)!);
+        seen.set(target, path);
+        await tx.writeFile(path, data, file);
+      }
+    });
   }
 
-  appendFile(path: string | URL, data: Data, options?: { mode?: number }): Promise<Commit> {
-    return this.#once((tx) => tx.appendFile(path, data, options));
+  appendFile(
+    path: string | URL,
+    data: Data,
+    options?: (BeginOptions & { encoding?: BufferEncoding; mode?: number; parents?: boolean }) | BufferEncoding,
+  ): Promise<Commit> {
+    return this.#save('appendFile', options, (tx, file) => tx.appendFile(path, data, file));
   }
 
-  copyFile(from: string | URL, to: string | URL): Promise<Commit> {
-    return this.#once((tx) => tx.copyFile(from, to));
+  copyFile(
+    from: string | URL,
+    to: string | URL,
+    options?: BeginOptions & { parents?: boolean; ifAbsent?: boolean },
+  ): Promise<Commit> {
+    return this.#save('copyFile', options, (tx, rest) => tx.copyFile(from, to, rest));
   }
 
-  rename(from: string | URL, to: string | URL): Promise<Commit> {
-    return this.#once((tx) => tx.rename(from, to));
+  rename(from: string | URL, to: string | URL, options?: BeginOptions & { parents?: boolean }): Promise<Commit> {
+    return this.#save('rename', options, (tx, rest) => tx.rename(from, to, rest));
   }
 
-  rm(path: string | URL, options?: RemoveOptions): Promise<Commit> {
-    return this.#once((tx) => tx.rm(path, options));
+  rm(path: string | URL, options?: BeginOptions & RemoveOptions): Promise<Commit> {
+    return this.#save('rm', options, (tx, rest) => tx.rm(path, rest));
   }
 
-  mkdir(path: string | URL, options?: { recursive?: boolean; mode?: number }): Promise<Commit> {
-    return this.#once((tx) => tx.mkdir(path, options));
+  mkdir(path: string | URL, options?: BeginOptions & { recursive?: boolean; mode?: number }): Promise<Commit> {
+    return this.#save('mkdir', options, (tx, rest) => tx.mkdir(path, rest));
   }
 
   /**
@@ -138,7 +162,9 @@ export class Store implements AsyncDisposable {
    * should have no effect outside the transaction. A throwing `fn` aborts.
    */
   async transact<T>(fn: (tx: Transaction) => Promise<T> | T, options: TransactOptions = {}): Promise<T> {
-    const { retries = retriesDefault, ...begin } = options;
+    checkFunction('transact', fn);
+    const { retries = retriesDefault, ...begin } = checkOptions('transact', options) ?? {};
+    if (!(retries >= 0)) throw new InvalidArgumentError('transact', 'retries must be a number, not negative');
     for (let attempt = 0; ; attempt += 1) {
       const tx = await this.begin(begin);
       try {
@@ -156,8 +182,7 @@ export class Store implements AsyncDisposable {
   /** An explicit transaction; disposed without commit it is aborted. */
   begin(options: BeginOptions = {}): Promise<Transaction> {
     try {
-      if (options.signal?.aborted === true) throw aborted({ op: 'begin' }, options.signal.reason);
-      return Promise.resolve(this.#begin(options));
+      return Promise.resolve(this.#begin(checkOptions('begin', options) ?? {}));
     } catch (error) {
       return Promise.reject(error instanceof Error ? error : new Error(String(error)));
     }
@@ -165,6 +190,11 @@ export class Store implements AsyncDisposable {
 
   #begin(options: BeginOptions): Transaction {
     const committer = this.#writable('begin');
+    const { signal, durability } = options;
+    if (signal?.aborted === true) throw aborted({ op: 'begin' }, signal.reason);
+    if (durability !== undefined && durability !== 'full' && durability !== 'relaxed') {
+      throw new InvalidArgumentError('begin', "durability must be 'full' or 'relaxed'");
+    }
     const limit = this.#parts.options.maxConcurrentTransactions ?? defaults.maxConcurrentTransactions;
     if (this.#active >= limit) {
       throw new StoreError('ERR_TOO_MANY', `${limit} transactions are open already`, {
@@ -187,7 +217,6 @@ export class Store implements AsyncDisposable {
   }
 
   async #once(fill: (tx: Transaction) => void | Promise<void>, options: BeginOptions = {}): Promise<Commit> {
-    if (options.signal?.aborted === true) throw aborted({ op: 'begin' }, options.signal.reason);
     const tx = this.#begin(options);
     try {
       await fill(tx);
@@ -196,6 +225,19 @@ export class Store implements AsyncDisposable {
       await tx.abort();
       throw error;
     }
+  }
+
+  /** One operation as a transaction of its own; its options are those of both. */
+  async #save<T extends BeginOptions>(
+    op: string,
+    options: T | BufferEncoding | undefined,
+    fill: (tx: Transaction, rest: OwnOptions<T>) => void | Promise<void>,
+  ): Promise<Commit> {
+    const { signal, durability, ...rest } = fileOptions(op, options);
+    return await this.#once((tx) => fill(tx, rest as unknown as OwnOptions<T>), {
+      ...(signal === undefined ? {} : { signal }),
+      ...(durability === undefined ? {} : { durability }),
+    });
   }
 
   /** Reads a file as the newest committed transaction left it, or as another program has edited it since. */
@@ -215,6 +257,7 @@ export class Store implements AsyncDisposable {
   async readFiles(paths: Iterable<string>, encoding: BufferEncoding | { encoding: BufferEncoding }): Promise<Map<string, string>>;
   async readFiles(paths: Iterable<string>, options?: ReadOptions): Promise<Map<string, Buffer | string>> {
     const encoding = encodingOf('readFiles', options);
+    checkPaths('readFiles', paths);
     await this.#readable('readFiles');
     const view = new Snapshot(this.#access);
     return encoding === undefined ? await view.readFiles(paths) : await view.readFiles(paths, encoding);
@@ -222,9 +265,11 @@ export class Store implements AsyncDisposable {
 
   /** Runs `fn` on one moment of the store; runs it again if that moment cannot be served to its end. */
   async snapshot<T>(fn: (view: Snapshot) => Promise<T> | T): Promise<T> {
+    checkFunction('snapshot', fn);
+    const wanted = new Set<StorePath>();
     for (let attempt = 0; ; attempt += 1) {
       await this.#readable('snapshot');
-      const view = new Snapshot(this.#access);
+      const view = new Snapshot(this.#access, wanted);
       try {
         return await fn(view);
       } catch (error) {
@@ -250,19 +295,23 @@ export class Store implements AsyncDisposable {
   async exists(path: string | URL): Promise<boolean> {
     const target = this.#access.parse(path, 'exists', true);
     await this.#readable('exists');
-    const [read] = await this.#access.reader.readSet([target], { op: 'exists', only: 'stat' });
-    return read!.stat !== undefined;
+    return await falseBelowFile(async () => {
+      const [read] = await this.#access.reader.readSet([target], { op: 'exists', only: 'stat' });
+      return read!.stat !== undefined;
+    });
   }
 
   /** Names in a directory, sorted, without the store's own; with `recursive` relative paths of everything below. */
   async readdir(path: string | URL, options: ReaddirOptions = {}): Promise<string[]> {
-    const target = this.#access.resolve(this.#access.parse(path, 'readdir', true));
+    checkFlags('readdir', options, ['recursive']);
+    const parsed = this.#access.parse(path, 'readdir', true);
     await this.#readable('readdir');
+    const target = this.#access.resolve(parsed, 'readdir').path;
     const tree = baseTree(this.#access);
     return listDirectory(
       { typeOf: (at) => tree.stat(at)?.type, children: (at) => tree.children(at) },
       target,
-      options,
+      options ?? {},
     );
   }
 
@@ -293,7 +342,10 @@ export class Store implements AsyncDisposable {
     return {
       commits: count('commits'),
       groups: count('groups'),
+      conflicts: count('conflicts'),
+      rollBacks: count('rollBacks'),
       checkpoints: count('checkpoints'),
+      bytesWritten: count('bytesWritten'),
       uncheckpointedTransactions: count('uncheckpointedTransactions'),
       uncheckpointedBytes: count('uncheckpointedBytes'),
       openDescriptors: count('openDescriptors'),
@@ -316,8 +368,9 @@ export class Store implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#status = 'closed';
-    await this.#settleRelaxed();
+    // Relaxed commits that were accepted are finished by it, or told that they are not.
     await this.#parts.committer?.close();
+    await this.#settleRelaxed();
     this.#parts.closeLog();
   }
 
@@ -331,25 +384,30 @@ export class Store implements AsyncDisposable {
         if (this.#status === 'open') this.#status = 'poisoned';
         this.#logger.error({ cause: event.cause }, 'the store is poisoned: close it and open it again');
         break;
-      case 'commit':
       case 'checkpoint':
-      case 'recover': {
-        const named = channel(`forewrit:${event.type}`);
-        if (named.hasSubscribers) named.publish({ root: this.root, ...event });
+      case 'recover':
+        traceEnded(event.type, { root: this.root, ...event });
         break;
-      }
     }
   }
 
-  async #commitRelaxed(committer: Committer, request: CommitRequest, id: string): Promise<Commit> {
+  async #commitRelaxed(
+    committer: Committer,
+    request: CommitRequest,
+    { id, failed }: RelaxedTransaction,
+  ): Promise<Commit> {
+    // The content goes to another thread with the request.
+    const bytes = contentBytes(request);
     return await new Promise<Commit>((resolve, reject) => {
       let accepted = false;
-      const done = committer.commit(request, (revision) => {
-        accepted = true;
-        const paths = new Set<StorePath>();
-        for (const operation of request.operations) if ('path' in operation) paths.add(operation.path);
-        resolve({ transaction: id, revision, paths: [...paths], bytes: 0 });
-      });
+      const done = tracePromise('apply', { root: this.root, transaction: id }, () =>
+        committer.commit(request, (revision) => {
+          accepted = true;
+          const paths = new Set<StorePath>();
+          for (const operation of request.operations) if ('path' in operation) paths.add(operation.path);
+          resolve({ transaction: id, revision, paths: [...paths], bytes });
+        }),
+      );
       this.#relaxed.add(done);
       const forget = (): void => {
         this.#relaxed.delete(done);
@@ -362,8 +420,7 @@ export class Store implements AsyncDisposable {
         (error: unknown) => {
           forget();
           if (accepted) this.#logger.error({ error, transaction: id }, 'a relaxed commit failed after it was accepted');
-          const named = channel('forewrit:commit');
-          if (accepted && named.hasSubscribers) named.publish({ root: this.root, type: 'failed', transaction: id, error });
+          if (accepted && !isStoreError(error, 'ERR_STORE_POISONED')) void failed();
           reject(error instanceof Error ? error : new Error(String(error)));
         },
       );
@@ -394,16 +451,29 @@ export class Store implements AsyncDisposable {
   }
 }
 
-function splitOptions(options: SaveOptions | BufferEncoding | undefined): {
-  begin: BeginOptions;
-  file: FileOptions | BufferEncoding | undefined;
-} {
-  if (options === undefined || typeof options === 'string') return { begin: {}, file: options };
-  const { signal, durability, ...file } = options;
-  return {
-    begin: { ...(signal === undefined ? {} : { signal }), ...(durability === undefined ? {} : { durability }) },
-    file,
-  };
+function pairsOf(files: unknown): Iterable<readonly [string, Data]> {
+  const isPlain = typeof files === 'object' && files !== null && !(files instanceof Uint8Array);
+  if (!isPlain) throw new InvalidArgumentError('writeFiles', 'files must be an object or an iterable of pairs');
+  if (!(Symbol.iterator in files)) {
+    if (isStream(files)) throw new InvalidArgumentError('writeFiles', 'files cannot be an asynchronous iterable');
+    return Object.entries(files as Record<string, Data>);
+  }
+  return [...(files as Iterable<unknown>)].map((pair) => {
+    if (Array.isArray(pair) && pair.length === 2) return [pair[0] as string, pair[1] as Data];
+    throw new InvalidArgumentError('writeFiles', 'each file must be a pair of path and data');
+  });
+}
+
+function alias(path: string, other: string): StoreError {
+  return new StoreError('ERR_PATH_ALIAS', `'${path}' and '${other}' are the same file`, {
+    op: 'writeFiles',
+    path,
+    hint: 'Name each file once.',
+  });
+}
+
+function contentBytes({ operations }: CommitRequest): number {
+  return operations.reduce((sum, each) => ('content' in each ? sum + partSize(each.content) : sum), 0);
 }
 
 function closed(op: string): StoreError {

@@ -6,18 +6,24 @@
 import type { Committer } from './committer.js';
 import type { Commit } from './engine.js';
 import { InvalidArgumentError, isStoreError, StoreError } from './errors.js';
+import { checkEntry, checkFlags, checkMode, checkPaths, checkRevision, checkSignal, fileOptions } from './check-arguments.js';
 import { aborted, type Data, isStream, stageContent } from './content-staging.js';
 import { eachPiece } from './content.js';
 import { packEntryValue } from './frame.js';
 import { fingerprintOf } from './image.js';
 import type { Content, Operation, RemoveOptions, TrackedRead, WriteOptions } from './operation.js';
-import type { StorePath } from './path.js';
+import { newestRevision } from './commit.js';
+import { checkRange, digestOf, type EntriesRead, isInRange, type RangeOptions, rowsInRange } from './collection-range.js';
+import { parseEntryKey } from './key.js';
+import { isBelow, type StorePath } from './path.js';
 import { baseTree, directoryDigest, resolveOperation } from './planner.js';
 import { listDirectory, type ReaddirOptions } from './listing.js';
 import { checksumOfRead, type ReadFile } from './reader.js';
 import { type TransactionId, transactionId } from './record.js';
+import { entryRow } from './rows.js';
 import type { StoreAccess } from './store-access.js';
 import { statOfNode, statOfRead, type StoreStat } from './store-stat.js';
+import { tracePromise } from './trace.js';
 import { asBuffer, checkEncoding, decoded, encodingOf, type ReadOptions } from './text.js';
 import { type FileNode, WorkingTree } from './working-tree.js';
 
@@ -38,11 +44,20 @@ export type FileOptions = WriteOptions & { readonly encoding?: BufferEncoding };
 /** Content up to this size is handed to the committer; larger content is staged by the caller's thread. */
 const handedOverBytesMax = 1 << 20;
 
-type HeldContent = Content | { readonly kind: 'text'; readonly text: string; readonly encoding: BufferEncoding };
+/** Longer than a file system's clock stands still. */
+const clockGrainMs = 50;
+
+type HeldContent = Content | { readonly kind: 'text'; readonly text: string };
 type HeldOperation =
   | Exclude<Operation, { readonly type: 'write' | 'append' }>
   | (Omit<Extract<Operation, { type: 'write' }>, 'content'> & { readonly content: HeldContent })
   | (Omit<Extract<Operation, { type: 'append' }>, 'content'> & { readonly content: HeldContent });
+
+/** An operation has its place from the moment it was asked for; a stream fills it when it has been read. */
+interface Place {
+  operation?: HeldOperation;
+  failure?: { readonly error: unknown };
+}
 
 export class Transaction implements AsyncDisposable {
   readonly id: TransactionId;
@@ -53,12 +68,12 @@ export class Transaction implements AsyncDisposable {
   readonly #cancel: Int32Array | undefined;
   readonly #onEnd: () => void;
   #state: TransactionState = 'active';
-  /** Places are taken in call order; a stream fills its place when it has been read. */
-  #operations: (HeldOperation | undefined)[] = [];
+  readonly #places: Place[] = [];
   readonly #reads: TrackedRead[] = [];
   readonly #pending = new Set<Promise<unknown>>();
-  readonly #stagedNames: string[] = [];
-  #failure: unknown;
+  /** Files that this thread has staged. */
+  readonly #staged = new Set<string>();
+  #stagings = 0;
   #unlisten: (() => void) | undefined;
 
   /** Use `store.begin()` or `store.transact()`. */
@@ -76,6 +91,7 @@ export class Transaction implements AsyncDisposable {
     this.#onEnd = parts.onEnd;
     this.id = transactionId({ owner: parts.committer.state.ownerNumber, counter: parts.counter });
     const { signal } = parts.options;
+    checkSignal('begin', signal);
     if (signal === undefined) return;
     signal.throwIfAborted();
     this.#cancel = new Int32Array(new SharedArrayBuffer(4));
@@ -97,10 +113,11 @@ export class Transaction implements AsyncDisposable {
    * @throws StoreError ERR_PATH_ESCAPE, ERR_PATH_RESERVED, ERR_INVALID_PATH, ERR_TOO_LARGE, ERR_NO_SPACE
    */
   writeFile(path: string | URL, data: Data, options: FileOptions | BufferEncoding = {}): void | Promise<void> {
-    const { encoding, backup, ...rest } = typeof options === 'string' ? { encoding: options } : options;
+    const { encoding, backup, ...rest } = fileOptions('writeFile', options);
     const target = this.#path(path, 'writeFile');
     checkMode('writeFile', rest.mode);
     checkRevision('writeFile', rest.ifRevision);
+    checkFlags('writeFile', rest, ['ifAbsent', 'force', 'parents']);
     const backupPath = backup === undefined || backup === false ? undefined : this.#backupPath(target, backup);
     return this.#hold('writeFile', target, data, encoding, (content) => ({
       type: 'write',
@@ -116,9 +133,10 @@ export class Transaction implements AsyncDisposable {
     data: Data,
     options: { readonly encoding?: BufferEncoding; readonly mode?: number; readonly parents?: boolean } | BufferEncoding = {},
   ): void | Promise<void> {
-    const { encoding, ...rest } = typeof options === 'string' ? { encoding: options } : options;
+    const { encoding, ...rest } = fileOptions('appendFile', options);
     const target = this.#path(path, 'appendFile');
     checkMode('appendFile', rest.mode);
+    checkFlags('appendFile', rest, ['parents']);
     return this.#hold('appendFile', target, data, encoding, (content) => ({
       type: 'append',
       path: target,
@@ -132,21 +150,25 @@ export class Transaction implements AsyncDisposable {
     to: string | URL,
     options: { readonly parents?: boolean; readonly ifAbsent?: boolean } = {},
   ): void {
-    this.#add({ type: 'copy', from: this.#path(from, 'copyFile'), path: this.#path(to, 'copyFile'), options });
+    checkFlags('copyFile', options, ['parents', 'ifAbsent']);
+    this.#add({ type: 'copy', from: this.#path(from, 'copyFile'), path: this.#path(to, 'copyFile'), options: options ?? {} });
   }
 
   /** Moves a file (replacing one at `to`) or a directory (`to` must be free). */
   rename(from: string | URL, to: string | URL, options: { readonly parents?: boolean } = {}): void {
-    this.#add({ type: 'rename', from: this.#path(from, 'rename'), path: this.#path(to, 'rename'), options });
+    checkFlags('rename', options, ['parents']);
+    this.#add({ type: 'rename', from: this.#path(from, 'rename'), path: this.#path(to, 'rename'), options: options ?? {} });
   }
 
   rm(path: string | URL, options: RemoveOptions = {}): void {
-    this.#add({ type: 'remove', path: this.#path(path, 'rm'), options });
+    checkFlags('rm', options, ['recursive', 'force']);
+    this.#add({ type: 'remove', path: this.#path(path, 'rm'), options: options ?? {} });
   }
 
   mkdir(path: string | URL, options: { readonly recursive?: boolean; readonly mode?: number } = {}): void {
-    checkMode('mkdir', options.mode);
-    this.#add({ type: 'make-directory', path: this.#path(path, 'mkdir', true), options });
+    checkFlags('mkdir', options, ['recursive']);
+    checkMode('mkdir', options?.mode);
+    this.#add({ type: 'make-directory', path: this.#path(path, 'mkdir', true), options: options ?? {} });
   }
 
   put(collection: string, key: string, value: unknown): void {
@@ -161,18 +183,37 @@ export class Transaction implements AsyncDisposable {
   }
 
   /** The value of an entry, as this transaction sees it; the read is tracked. */
-  get(collection: string, key: string): Promise<unknown> {
+  async get(collection: string, key: string): Promise<unknown> {
     checkEntry('get', collection, key);
     this.#assertActive('get');
-    const own = this.#operations.findLast(
-      (each) =>
-        (each?.type === 'put' || each?.type === 'delete') && each.collection === collection && each.key === key,
-    );
-    if (own?.type === 'put') return Promise.resolve(this.#access.unpack(own.value));
-    if (own?.type === 'delete') return Promise.resolve(undefined);
+    const own = this.#entryOperations(collection).findLast((each) => each.key === key);
+    if (own?.type === 'put') return this.#access.unpack(own.value);
+    if (own?.type === 'delete') return undefined;
+    await this.#access.settled();
     const entry = this.#access.entry(collection, key);
     this.#reads.push({ kind: 'entry', collection, key, revision: entry?.revision });
-    return Promise.resolve(entry === undefined ? undefined : this.#access.unpack(entry.value));
+    return entry === undefined ? undefined : this.#access.unpack(entry.value);
+  }
+
+  /** Entries of a collection in key order, as this transaction sees them; the range is tracked. */
+  async range(collection: string, options: RangeOptions = {}): Promise<[key: string, value: unknown][]> {
+    const range = checkRange('range', collection, options);
+    this.#assertActive('range');
+    await this.#access.settled();
+    const own = new Map(this.#entryOperations(collection).map((each) => [each.key, each]));
+    // What this transaction deletes makes room for more.
+    const wanted: EntriesRead = own.size === 0 ? range : { ...range, limit: undefined };
+    const rows = this.#access.log.view((view) => rowsInRange(view, wanted));
+    this.#reads.push({ kind: 'entries', ...wanted, digest: digestOf(rows) });
+    const values = new Map(rows.map(([key, value]) => [parseEntryKey(key).key, entryRow.decode(key, value).value]));
+    for (const [key, operation] of own) {
+      if (!isInRange(key, range)) continue;
+      if (operation.type === 'put') values.set(key, operation.value);
+      else values.delete(key);
+    }
+    const found = [...values].sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+    if (range.reverse) found.reverse();
+    return found.slice(0, range.limit).map(([key, value]) => [key, this.#access.unpack(value)]);
   }
 
   /** Reads a file as this transaction sees it. The read is tracked: if it changes before the commit, that conflicts. */
@@ -192,7 +233,7 @@ export class Transaction implements AsyncDisposable {
   async readFiles(paths: Iterable<string>, encoding: BufferEncoding | { encoding: BufferEncoding }): Promise<Map<string, string>>;
   async readFiles(paths: Iterable<string>, options?: ReadOptions): Promise<Map<string, Buffer | string>> {
     const encoding = encodingOf('readFiles', options);
-    const asked = [...paths].map((path) => [path, this.#path(path, 'readFiles')] as const);
+    const asked = checkPaths('readFiles', paths).map((path) => [path, this.#path(path, 'readFiles')] as const);
     const contents = await this.#readAll(
       asked.map(([, target]) => target),
       'readFiles',
@@ -209,21 +250,23 @@ export class Transaction implements AsyncDisposable {
   async exists(path: string | URL): Promise<boolean> {
     const target = this.#path(path, 'exists', true);
     this.#assertActive('exists');
+    await this.#readable();
     const tree = this.#tree();
-    if (tree !== undefined && isChanged(tree, this.#access.resolve(target))) {
-      return tree.typeAt(this.#access.resolve(target)) !== 'absent';
-    }
-    const [read] = await this.#access.reader.readSet([target], { op: 'exists', only: 'stat' });
-    this.#track(read!);
-    return read!.stat !== undefined;
+    return await falseBelowFile(async () => {
+      const at = this.#resolve(target, 'exists', tree);
+      if (tree !== undefined && isChanged(tree, at)) return tree.typeAt(at) !== 'absent';
+      const [read] = await this.#access.reader.readSet([target], { op: 'exists', only: 'stat' });
+      this.#track(read!);
+      return read!.stat !== undefined;
+    });
   }
 
   /** As `store.stat`, of what this transaction sees; what it has written itself has no revision yet. */
   async stat(path: string | URL): Promise<StoreStat> {
     const target = this.#path(path, 'stat', true);
-    await this.#settled();
-    const at = this.#access.resolve(target);
+    await this.#readable();
     const tree = this.#tree();
+    const at = this.#resolve(target, 'stat', tree);
     const seen = tree !== undefined && isChanged(tree, at) ? tree.look(at) : undefined;
     if (seen?.node !== undefined) return statOfNode(seen.node, at);
     const [read] = await this.#access.reader.readSet([seen?.base ?? target], { op: 'stat', only: 'stat' });
@@ -234,31 +277,32 @@ export class Transaction implements AsyncDisposable {
 
   /** Names in a directory, sorted, as this transaction sees it. The listing is tracked. */
   async readdir(path: string | URL, options: ReaddirOptions = {}): Promise<string[]> {
-    const target = this.#access.resolve(this.#path(path, 'readdir', true));
-    await this.#settled();
+    checkFlags('readdir', options, ['recursive']);
+    const asked = this.#path(path, 'readdir', true);
+    await this.#readable();
     const tree = this.#tree() ?? new WorkingTree(baseTree(this.#access));
+    const target = this.#resolve(asked, 'readdir', tree);
     return listDirectory(
       {
         typeOf: (at) => tree.typeAt(at),
         children: (at) => {
-          if (!isChanged(tree, at)) {
-            this.#reads.push({ kind: 'directory', path: at, names: directoryDigest(baseTree(this.#access), at) });
-          }
+          this.#trackListing(tree, at);
           return tree.children(at);
         },
       },
       target,
-      options,
+      options ?? {},
     );
   }
 
   savepoint(): Savepoint {
     this.#assertActive('savepoint');
-    const length = this.#operations.length;
+    const { length } = this.#places;
     return {
       rollback: () => {
         this.#assertActive('rollback');
-        if (this.#operations.length > length) this.#operations.length = length;
+        // A stream that is still being read fills a place that does not count any more.
+        this.#places.splice(length);
       },
     };
   }
@@ -283,10 +327,18 @@ export class Transaction implements AsyncDisposable {
       ...(this.#cancel === undefined ? {} : { cancel: this.#cancel }),
     };
     try {
-      const commit = relaxed
-        ? await this.#access.commitRelaxed(this.#committer, request, this.id)
-        : await this.#committer.commit(request);
+      const traced = { root: this.#access.roots.root, transaction: this.id };
+      const commit = await tracePromise('commit', traced, () =>
+        relaxed
+          ? this.#access.commitRelaxed(this.#committer, request, { id: this.id, failed: () => this.#removeStaged() })
+          : tracePromise('apply', traced, () => this.#committer.commit(request)),
+      );
       this.#state = relaxed ? 'committed' : 'applied';
+      // Content that no operation has adopted: of writes that a savepoint took back.
+      for (const operation of request.operations) {
+        if ('content' in operation && operation.content.kind === 'staged') this.#staged.delete(operation.content.name);
+      }
+      await this.#removeStaged();
       return commit;
     } catch (error) {
       this.#state = isStoreError(error, 'ERR_APPLY_BLOCKED') ? 'blocked' : 'aborted';
@@ -329,12 +381,25 @@ export class Transaction implements AsyncDisposable {
   }
 
   #backupPath(target: StorePath, backup: true | string): StorePath {
-    return backup === true ? `${target}.bak` : this.#access.parse(backup, 'writeFile', false);
+    const path = this.#access.parse(backup === true ? `${target}.bak` : backup, 'writeFile', false);
+    if (path !== target) return path;
+    throw new InvalidArgumentError('writeFile', 'the backup must have another path than the file');
   }
 
   #add(operation: HeldOperation): void {
     this.#assertActive(operation.type);
-    this.#operations.push(operation);
+    this.#places.push({ operation });
+  }
+
+  get #operations(): HeldOperation[] {
+    return this.#places.flatMap(({ operation }) => (operation === undefined ? [] : [operation]));
+  }
+
+  #entryOperations(collection: string): Extract<Operation, { type: 'put' | 'delete' }>[] {
+    return this.#operations.filter(
+      (each): each is Extract<Operation, { type: 'put' | 'delete' }> =>
+        (each.type === 'put' || each.type === 'delete') && each.collection === collection,
+    );
   }
 
   #hold(
@@ -347,17 +412,18 @@ export class Transaction implements AsyncDisposable {
     this.#assertActive(op);
     checkEncoding(op, encoding);
     if (typeof data === 'string') {
-      if (data.length * 3 <= handedOverBytesMax || Buffer.byteLength(data, encoding) <= handedOverBytesMax) {
-        this.#checkSize(op, path, Buffer.byteLength(data, encoding));
-        this.#operations.push(make({ kind: 'text', text: data, encoding }));
-        return;
-      }
-      return this.#stage(op, path, Buffer.from(data, encoding), make);
+      // Only of UTF-8 the length is known before it is encoded.
+      if (!/^utf-?8$/i.test(encoding)) return this.#hold(op, path, Buffer.from(data, encoding), 'utf8', make);
+      const size = Buffer.byteLength(data);
+      if (size > handedOverBytesMax) return this.#stage(op, path, Buffer.from(data), make);
+      this.#checkSize(op, path, size);
+      this.#add(make({ kind: 'text', text: data }));
+      return;
     }
     if (data instanceof Uint8Array && data.byteLength <= handedOverBytesMax) {
       this.#checkSize(op, path, data.byteLength);
       // What the caller does to its buffer afterwards is not part of this transaction.
-      this.#operations.push(make({ kind: 'bytes', bytes: Uint8Array.prototype.slice.call(data) }));
+      this.#add(make({ kind: 'bytes', bytes: Uint8Array.prototype.slice.call(data) }));
       return;
     }
     if (!(data instanceof Uint8Array) && !isStream(data)) {
@@ -382,11 +448,10 @@ export class Transaction implements AsyncDisposable {
     data: Exclude<Data, string>,
     make: (content: HeldContent) => HeldOperation,
   ): Promise<void> {
-    const place = this.#operations.push(undefined) - 1;
-    const operations = this.#operations;
-    const name = `${this.id}-s${this.#stagedNames.length.toString(36)}`;
-    this.#stagedNames.push(name);
     if (data instanceof Uint8Array) this.#checkSize(op, path, data.byteLength);
+    const place: Place = {};
+    this.#places.push(place);
+    const name = `${this.id}-s${(this.#stagings++).toString(36)}`;
     const staging = stageContent(data, {
       fileSystem: this.#access.asyncFileSystem,
       directory: this.#access.stagedDirectory,
@@ -398,10 +463,11 @@ export class Transaction implements AsyncDisposable {
       path,
     }).then(
       (content) => {
-        operations[place] = make(content);
+        if (content.kind === 'staged') this.#staged.add(name);
+        place.operation = make(content);
       },
       (error: unknown) => {
-        this.#failure ??= error;
+        place.failure = { error };
         throw error;
       },
     );
@@ -413,18 +479,24 @@ export class Transaction implements AsyncDisposable {
     return staging;
   }
 
+  /** Waits until there is no write that a read must see and cannot yet. */
+  async #readable(): Promise<void> {
+    await this.#settled();
+    await this.#access.settled();
+  }
+
   /** Waits until every stream has been staged; fails as the first that failed did. */
   async #settled(): Promise<void> {
     while (this.#pending.size > 0) await Promise.allSettled(this.#pending);
-    if (this.#failure === undefined) return;
-    const failure = this.#failure;
+    const failed = this.#places.find(({ failure }) => failure !== undefined);
+    if (failed?.failure === undefined) return;
     await this.abort();
-    throw failure;
+    throw failed.failure.error;
   }
 
   async #removeStaged(): Promise<void> {
-    for (const name of this.#stagedNames) {
-      // What is not there was small or never came to be; what cannot be removed is swept by the next open.
+    for (const name of this.#staged) {
+      // What cannot be removed is swept by the next open.
       await this.#access.asyncFileSystem.unlink(`${this.#access.stagedDirectory}/${name}`).catch(() => undefined);
     }
   }
@@ -437,18 +509,24 @@ export class Transaction implements AsyncDisposable {
     if (operations.length === 0) return undefined;
     this.#access.resolver.forget();
     const tree = new WorkingTree(baseTree(this.#access));
-    for (const operation of operations) tree.apply(resolveOperation(this.#access, operation));
+    for (const operation of operations) tree.apply(resolveOperation(this.#access, operation, { tree }));
     return tree;
+  }
+
+  /** A symbolic link that this transaction has removed or replaced is followed no more. */
+  #resolve(path: StorePath, op: string, tree: WorkingTree | undefined): StorePath {
+    const resolved = this.#access.resolve(path, op);
+    return resolved.via !== undefined && tree?.changed.has(resolved.via) === true ? resolved.via : resolved.path;
   }
 
   async #readAll(paths: readonly StorePath[], op: string): Promise<Map<StorePath, Buffer>> {
     this.#assertActive(op);
-    await this.#settled();
+    await this.#readable();
     const tree = this.#tree();
     const result = new Map<StorePath, Buffer>();
     const outside: { asked: StorePath; from: StorePath }[] = [];
     for (const path of paths) {
-      const at = this.#access.resolve(path);
+      const at = this.#resolve(path, op, tree);
       if (tree === undefined || !isChanged(tree, at)) {
         outside.push({ asked: path, from: path });
         continue;
@@ -490,7 +568,7 @@ export class Transaction implements AsyncDisposable {
     const pieces: Uint8Array[] = [];
     const descriptor = fileSystem.openRead(`${stagedDirectory}/${name}`);
     try {
-      eachPiece(fileSystem, descriptor, (piece) => pieces.push(Uint8Array.from(piece)));
+      eachPiece(fileSystem, descriptor, (piece) => pieces.push(Uint8Array.prototype.slice.call(piece)));
     } finally {
       fileSystem.close(descriptor);
     }
@@ -498,36 +576,50 @@ export class Transaction implements AsyncDisposable {
   }
 
   #track(read: ReadFile): void {
-    const { path, revision, stat } = read;
-    if (stat === undefined) {
-      this.#reads.push({ kind: 'file', path, revision });
-      return;
+    const { path, revision, since, stat } = read;
+    if (stat?.type === 'directory') this.#reads.push({ kind: 'directory', path, names: undefined, since });
+    else if (stat === undefined) this.#reads.push({ kind: 'file', path, revision, since });
+    else {
+      const checksum = checksumOfRead(read);
+      const recent = Number(stat.mtimeNs / 1_000_000n) > this.#access.nowMs() - clockGrainMs;
+      this.#reads.push({
+        kind: 'file',
+        path,
+        revision,
+        since,
+        fingerprint: fingerprintOf(stat),
+        ...(checksum === undefined ? {} : { checksum }),
+        ...(recent ? { recent } : {}),
+      });
     }
-    if (stat.type !== 'file') return;
-    const checksum = checksumOfRead(read);
-    this.#reads.push({
-      kind: 'file',
-      path,
-      revision,
-      fingerprint: fingerprintOf(stat),
-      ...(checksum === undefined ? {} : { checksum }),
-    });
+  }
+
+  /** Tracks what the directory on the disk holds, of which this transaction sees its own version. */
+  #trackListing(tree: WorkingTree, path: StorePath): void {
+    const node = tree.changed.get(path);
+    const base = node === undefined ? tree.basePath(path) : node.type === 'directory' ? node.origin : undefined;
+    if (base === undefined) return;
+    const since = this.#access.log.view(newestRevision);
+    this.#reads.push({ kind: 'directory', path: base, names: directoryDigest(baseTree(this.#access), base), since });
   }
 }
 
 function isChanged(tree: WorkingTree, path: StorePath): boolean {
-  return tree.changed.has(path) || tree.basePath(path) !== path || [...tree.changed.keys()].some((changed) => changed.startsWith(`${path}/`) || path === '');
+  return (
+    tree.changed.has(path) ||
+    tree.basePath(path) !== path ||
+    [...tree.changed.keys()].some((changed) => isBelow(changed, path))
+  );
 }
 
 /** All small contents in one buffer, which then moves to the committer's thread as it is. */
-function packOperations(held: readonly (HeldOperation | undefined)[]): Operation[] {
+function packOperations(held: readonly HeldOperation[]): Operation[] {
   let size = 0;
-  for (const operation of held) if (operation !== undefined && 'content' in operation) size += heldSize(operation.content);
+  for (const operation of held) if ('content' in operation) size += heldSize(operation.content);
   const buffer = new Uint8Array(size);
   let position = 0;
   const operations: Operation[] = [];
   for (const operation of held) {
-    if (operation === undefined) continue;
     if (operation.type !== 'write' && operation.type !== 'append') {
       operations.push(operation);
       continue;
@@ -539,7 +631,7 @@ function packOperations(held: readonly (HeldOperation | undefined)[]): Operation
     }
     const bytes = buffer.subarray(position, position + heldSize(content));
     if (content.kind === 'bytes') bytes.set(content.bytes);
-    else Buffer.from(buffer.buffer, position, bytes.byteLength).write(content.text, content.encoding);
+    else Buffer.from(buffer.buffer, position, bytes.byteLength).write(content.text);
     position += bytes.byteLength;
     operations.push({ ...operation, content: { kind: 'bytes', bytes } });
   }
@@ -549,7 +641,7 @@ function packOperations(held: readonly (HeldOperation | undefined)[]): Operation
 function heldSize(content: HeldContent): number {
   switch (content.kind) {
     case 'text':
-      return Buffer.byteLength(content.text, content.encoding);
+      return Buffer.byteLength(content.text);
     case 'bytes':
       return content.bytes.byteLength;
     case 'staged':
@@ -557,27 +649,16 @@ function heldSize(content: HeldContent): number {
   }
 }
 
+/** Below a file there is nothing; for a question that is an answer, not an error. */
+export async function falseBelowFile(look: () => Promise<boolean>): Promise<boolean> {
+  try {
+    return await look();
+  } catch (error) {
+    if (isStoreError(error, 'ERR_NOT_DIRECTORY')) return false;
+    throw error;
+  }
+}
+
 export function missing(op: string, path: StorePath): StoreError {
   return new StoreError('ERR_NOT_FOUND', `There is nothing at '${path}'`, { op, path });
 }
-
-function checkMode(op: string, mode: number | undefined): void {
-  if (mode === undefined || (Number.isInteger(mode) && mode >= 0 && mode <= 0o7777)) return;
-  throw new InvalidArgumentError(op, 'mode must be an integer from 0 to 0o7777');
-}
-
-function checkRevision(op: string, revision: number | undefined): void {
-  if (revision === undefined || (Number.isSafeInteger(revision) && revision >= 0)) return;
-  throw new InvalidArgumentError(op, 'ifRevision must be a revision, as commits and stat give it');
-}
-
-export function checkEntry(op: string, collection: unknown, key: unknown): void {
-  if (typeof collection !== 'string' || collection === '' || collection.includes('\0')) {
-    throw new InvalidArgumentError(op, 'a collection has a name, without NUL');
-  }
-  if (typeof key !== 'string' || key === '') throw new InvalidArgumentError(op, 'a key is a string, not empty');
-  if (Buffer.byteLength(collection) + Buffer.byteLength(key) + 1 > 1900) {
-    throw new InvalidArgumentError(op, 'collection and key together have at most 1,899 bytes');
-  }
-}
-

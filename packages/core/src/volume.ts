@@ -24,6 +24,8 @@ export interface StoreLayout {
   /** Empty files made ahead of need. */
   readonly spare: string;
   readonly gitignore: string;
+  /** The store's id, to be compared with the log's. */
+  readonly identity: string;
 }
 
 export function storeLayout(root: string): StoreLayout {
@@ -34,6 +36,21 @@ export function storeLayout(root: string): StoreLayout {
     tasks: `${directory}/tasks`,
     spare: `${directory}/spare`,
     gitignore: `${directory}/.gitignore`,
+    identity: `${directory}/id`,
+  };
+}
+
+/** A staging area as it is, for those who only look; `undefined` where there is none. */
+export function lookVolume(fileSystem: FileSystem, roots: Roots, path: StorePath): Volume | undefined {
+  const base = volumeDirectory(absolutePath(path, roots), path);
+  const stat = fileSystem.lstat(base);
+  if (stat?.type !== 'directory') return undefined;
+  return {
+    path,
+    device: stat.dev,
+    staged: `${base}/staged`,
+    before: `${base}/before`,
+    conflicts: `${base}/conflicts`,
   };
 }
 

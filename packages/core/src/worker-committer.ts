@@ -13,8 +13,8 @@ import type { Roots } from './path.js';
 import type { CommitRequest } from './request.js';
 import type { FromWorker, PlainOptions, ToWorker, WorkerInput } from './worker-protocol.js';
 
-/** `close()` returns within two seconds, whatever other processes do. */
-const closeTimeoutMs = 1900;
+/** `close()` returns within two seconds, whatever other processes do: what is left of them is for ending the thread. */
+const closeTimeoutMs = 1700;
 
 interface Pending {
   readonly resolve: (value: never) => void;

@@ -203,8 +203,8 @@ export class WorkingTree {
     }
     this.#ensureParents('rename', path, options.parents);
     const moved = movable(this.look(from));
-    const below = [...this.#changed].filter(([changed]) => isBelow(changed, from));
-    this.#vacate(from);
+    const below = type === 'directory' ? [...this.#changed].filter(([changed]) => isBelow(changed, from)) : [];
+    this.#vacate(from, type);
     this.#changed.set(path, moved);
     for (const [changed, node] of below) this.#changed.set(rebase(changed, from, path), node);
   }
@@ -226,7 +226,7 @@ export class WorkingTree {
         hint: 'Pass { recursive: true } to remove it with everything below it.',
       });
     }
-    this.#vacate(path);
+    this.#vacate(path, type);
   }
 
   #makeDirectory(operation: Extract<Operation, { type: 'make-directory' }>): void {
@@ -241,8 +241,8 @@ export class WorkingTree {
     });
   }
 
-  #vacate(path: StorePath): void {
-    for (const changed of [...this.#changed.keys()]) {
+  #vacate(path: StorePath, type: WorkingNode['type']): void {
+    for (const changed of type === 'directory' ? [...this.#changed.keys()] : []) {
       if (isBelow(changed, path)) this.#changed.delete(changed);
     }
     this.#changed.set(path, nothing);

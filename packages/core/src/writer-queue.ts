@@ -11,6 +11,9 @@
  * with a place that has passed to somebody alive meanwhile, as a token is never used twice. The directory appears
  * with the baton in it, by a rename that only succeeds while there is none, so there is one baton.
  *
+ * Two renames cost about a tenth of a commit. A handle may therefore keep the place for some milliseconds after a
+ * commit (`lingerMs`), as long as nobody wants it: it looks when it commits again, and a timer lets go in any case.
+ *
  * This is a courtesy, not the lock: LMDB's own robust mutex still keeps writers apart, whatever happens here.
  * Nothing is flushed: after a power cut the baton is free, or held by a token of another boot.
  */
@@ -24,6 +27,8 @@ import { assertQueueToken, identityOfToken } from './queue-token.js';
 /** The first slices of a wait are 1 ms, later ones up to 10 ms. */
 const sliceMsMin = 1;
 const sliceMsMax = 10;
+/** Longer than a slice: whoever has just had the place leaves it to those who wait, until one of them looks. */
+const standBackMsMax = sliceMsMax + 2;
 /** How soon, and then how often, a waiter looks whether the holder still lives. */
 const firstLookMs = 4;
 const lookEveryMs = 50;
@@ -46,6 +51,8 @@ export interface WriterQueueOptions {
   readonly clock: () => number;
   /** The gate (`commit-gate.ts`) that ends every wait when it is closed. */
   readonly cancelFlag: Int32Array;
+  /** How long to keep the place after it was used. Only for a thread whose timers run. */
+  readonly lingerMs: number;
 }
 
 export class WriterQueue {
@@ -54,9 +61,11 @@ export class WriterQueue {
   readonly #free: string;
   readonly #mine: string;
   readonly #wanted: string;
-  #holding = false;
+  /** `idle`: kept although it is not in use. */
+  #place: 'none' | 'in use' | 'idle' = 'none';
   /** A release has failed: the baton may still bear our name. */
-  #released = true;
+  #stuck = false;
+  #lingering: NodeJS.Timeout | undefined;
   #emptyLooks = 0;
 
   constructor(options: WriterQueueOptions) {
@@ -75,24 +84,45 @@ export class WriterQueue {
 
   /** Returns with the place; `ERR_STORE_LOCKED` after that time, `ERR_STORE_CLOSED` when cancelled. */
   acquire(op: string, timeoutMs: number): void {
-    assert(!this.#holding, 'a handle takes the place in the queue twice');
+    assert(this.#place !== 'in use', 'a handle takes the place in the queue twice');
     if (isEnded(this.#options.cancelFlag)) throw logClosed(op);
     const wanted = this.#options.fileSystem.lstat(this.#wanted) !== undefined;
-    if (wanted || !this.#take()) this.#wait({ op, timeoutMs, standBack: wanted });
-    this.#holding = true;
-    this.#released = false;
+    if (wanted) this.#letGo();
+    if (this.#place === 'none' && (wanted || !this.#take())) this.#wait({ op, timeoutMs, standBack: wanted });
+    this.#place = 'in use';
   }
 
   release(): void {
-    assert(this.#holding, 'a handle releases a place that it does not have');
-    this.#holding = false;
+    assert(this.#place === 'in use', 'a handle releases a place that it does not have');
+    this.#place = 'idle';
+    this.#letGo();
+  }
+
+  /** Releases it soon: as soon as somebody wants it, or else after a while. */
+  releaseSoon(): void {
+    const { lingerMs } = this.#options;
+    if (lingerMs === 0) return this.release();
+    assert(this.#place === 'in use', 'a handle releases a place that it does not have');
+    this.#place = 'idle';
+    if (this.#lingering === undefined) this.#lingering = setTimeout(() => this.#letGo(), lingerMs).unref();
+    else this.#lingering.refresh();
+  }
+
+  close(): void {
+    clearTimeout(this.#lingering);
+    this.#letGo();
+  }
+
+  #letGo(): void {
+    if (this.#place !== 'idle') return;
+    this.#place = 'none';
     try {
       this.#options.fileSystem.rename(this.#mine, this.#free);
-      this.#released = true;
+      this.#stuck = false;
     } catch (error) {
       // Whoever took it over held us for dead; nothing is left to release then. In any other case the next one to
       // take the place is we ourselves, or whoever finds us dead. What was committed is committed.
-      this.#released = systemCode(error) === 'ENOENT';
+      this.#stuck = systemCode(error) !== 'ENOENT';
     }
   }
 
@@ -102,7 +132,7 @@ export class WriterQueue {
     let sliceMs = sliceMsMin;
     let lookAt = started + firstLookMs;
     let leftMs = timeoutMs;
-    if (standBack) this.#sleep(Math.min(sliceMs, leftMs));
+    if (standBack) this.#standBack(Math.min(standBackMsMax, timeoutMs));
     while (!this.#take()) {
       if (isEnded(this.#options.cancelFlag)) throw logClosed(op);
       const now = clock();
@@ -120,8 +150,15 @@ export class WriterQueue {
     this.#quietly(() => this.#options.fileSystem.unlink(this.#wanted));
   }
 
+  #standBack(ms: number): void {
+    const { cancelFlag, clock, fileSystem } = this.#options;
+    const end = clock() + ms;
+    do this.#sleep(sliceMsMin);
+    while (fileSystem.lstat(this.#free) !== undefined && clock() < end && !isEnded(cancelFlag));
+  }
+
   #take(): boolean {
-    if (!this.#released && this.#options.fileSystem.lstat(this.#mine) !== undefined) return true;
+    if (this.#stuck && this.#options.fileSystem.lstat(this.#mine) !== undefined) return true;
     return this.#rename(this.#free);
   }
 
@@ -187,11 +224,15 @@ export class WriterQueue {
     const holder = this.#names().find((name) => name.startsWith(heldPrefix));
     const pid = holder === undefined ? undefined : identityOfToken(holder.slice(heldPrefix.length))?.pid;
     const who = pid === undefined ? 'another process' : `process ${pid}`;
-    return new StoreError('ERR_STORE_LOCKED', `The log is being written by ${who}: gave up after ${timeoutMs} ms`, {
-      op,
-      path: this.#queue,
-      hint: 'If that process hangs or is stopped, end it or let it go on. Then try again: nothing was changed.',
-    });
+    return new StoreError(
+      'ERR_STORE_LOCKED',
+      `The log is being written by ${who}: gave up after ${timeoutMs} ms`,
+      {
+        op,
+        path: this.#queue,
+        hint: 'If that process hangs or is stopped, end it or let it go on. Then try again: nothing was changed.',
+      },
+    );
   }
 
   #sleep(ms: number): void {
@@ -208,15 +249,15 @@ export class WriterQueue {
 }
 
 /**
- * Releases the place of a handle whose thread has ended in the middle of a commit: its process lives on, so nobody
- * else can find it dead. Does nothing if it does not have the place.
+ * Releases the place that a handle kept whose thread was terminated: its process lives on, so nobody else can find it
+ * dead. Only after `endCommits` has said that nothing is being written.
  */
 export function releasePlaceOf(handle: Pick<WriterQueueOptions, 'directory' | 'fileSystem' | 'token'>): void {
   const { directory, fileSystem, token } = handle;
   try {
     fileSystem.rename(`${directory}/queue/${heldPrefix}${token}`, `${directory}/queue/${freeName}`);
   } catch (error) {
-    if (systemCode(error) !== 'ENOENT') throw fromSystemError(error, { op: 'commit', path: directory });
+    if (systemCode(error) !== 'ENOENT') throw fromSystemError(error, { op: 'close', path: directory });
   }
 }
 

@@ -1,7 +1,16 @@
 /** Another process that uses a log: does what its argument says, and reports on stdout. */
+import { once } from 'node:events';
 import { existsSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { createInterface } from 'node:readline';
+import { Worker } from 'node:worker_threads';
+import { endCommits, newCommitGate } from '#src/commit-gate.js';
 import { systemCode } from '#src/errors.js';
-import { bytes, pause, read } from './log-values.js';
+import { FlushError, type Log } from '#src/log.js';
+import { openLogToInspect } from '#src/lmdb-inspection.js';
+import { NodeFileSystem } from '#src/node-file-system.js';
+import { bytes, pause, read, text } from './log-values.js';
+import type { WorkerTask } from './lmdb-worker.js';
 import { type ChildReport, type ChildTask, openLog } from './lmdb-world.js';
 
 const task = JSON.parse(process.argv[2] ?? '') as ChildTask;
@@ -38,6 +47,75 @@ if (action === 'wait') {
     report({ event: 'done', ...failure(error), elapsedMs: performance.now() - started });
   }
   // Must end even though another process is stopped in the middle of a write.
+  process.exit(0);
+}
+
+if (action === 'inspect') {
+  const looks = count === 0 ? [''] : createInterface({ input: process.stdin });
+  const scratchDirectory = `${dirname(directory)}/scratch`;
+  let log: Log | undefined;
+  let done = 0;
+  for await (const _ of looks) {
+    try {
+      log ??= openLogToInspect({ directory, fileSystem: new NodeFileSystem(), scratchDirectory });
+      report({ event: 'done', value: lookAt(log) });
+    } catch (error) {
+      report({ event: 'done', ...failure(error) });
+    }
+    done += 1;
+    if (done >= count) break;
+  }
+  log?.close();
+  process.exit(0);
+}
+
+function attempt(log: Log, value: string): string {
+  try {
+    log.commit((batch) => batch.put('meta', bytes('count'), bytes(value)));
+    return 'committed';
+  } catch (error) {
+    return error instanceof FlushError ? 'FlushError' : String(systemCode(error));
+  }
+}
+
+/** The counter, or what `write-for-ever` has written: all of it in one batch, so all of it the same. */
+function lookAt(log: Log): string | undefined {
+  return log.view((view) => {
+    const rows = view.range('entries', { start: bytes('0') });
+    if (rows.length === 0) return text(view.get('meta', bytes('count')));
+    const values = new Set(rows.map(([, value]) => text(value)));
+    return values.size === 1 ? `same ${[...values][0]?.slice(0, 10)}` : `different: ${[...values].join()}`;
+  });
+}
+
+if (action === 'fail-flush') {
+  const first = openLog(directory);
+  const second = openLog(directory);
+  // How many flushes opening takes is not for this test to know: commit until one fails.
+  let value = 0;
+  let outcome = 'committed';
+  while (outcome === 'committed' && value < 100) {
+    value += 1;
+    outcome = attempt(first, String(value));
+  }
+  const outcomes = [outcome, attempt(first, 'again'), attempt(second, 'other')];
+  first.close();
+  second.close();
+  const reopened = openLog(directory);
+  outcomes.push(`${read(reopened, 'meta', 'count')} of ${value}`, attempt(reopened, 'reopened'));
+  reopened.close();
+  report({ event: 'done', value: outcomes.join(', ') });
+  process.exit(0);
+}
+
+if (action === 'exit-while-writing') {
+  const gate = newCommitGate();
+  process.on('exit', () => endCommits(gate, 1500));
+  const workerData: WorkerTask = { action: 'write', directory, gate, turn: new Int32Array(2) };
+  const worker = new Worker(new URL('./lmdb-worker.js', import.meta.url), { workerData });
+  await once(worker, 'message');
+  report({ event: 'ready' });
+  await pause(count);
   process.exit(0);
 }
 

@@ -33,9 +33,19 @@ export interface ChildTask {
   readonly directory: string;
   /**
    * `increment`: a counter, so many times. `hang`: for ever, in the middle of a commit. `wait`: open; when the file
-   * `<directory>-go` is there, commit once; close and exit.
+   * `<directory>-go` is there, commit once; close and exit. `exit-while-writing`: exit after so many milliseconds,
+   * while another thread commits. `inspect`: open to read only, and read for each line on stdin, or once. `fail-flush`: commit until a flush fails, and say what
+   * can be done then.
    */
-  readonly action: 'increment' | 'hang' | 'wait' | 'read' | 'write-for-ever';
+  readonly action:
+    | 'increment'
+    | 'hang'
+    | 'wait'
+    | 'read'
+    | 'write-for-ever'
+    | 'exit-while-writing'
+    | 'inspect'
+    | 'fail-flush';
   readonly count?: number;
   readonly timeoutMs?: number;
 }
@@ -53,11 +63,15 @@ export class Child {
   readonly process: ChildProcess;
   readonly #reports: AsyncIterator<string>;
 
-  constructor(task: ChildTask, options: { readonly uid?: number } = {}) {
+  constructor(
+    task: ChildTask,
+    { uid, under = [] }: { readonly uid?: number; readonly under?: readonly string[] } = {},
+  ) {
     const program = fileURLToPath(new URL('./lmdb-child.js', import.meta.url));
-    this.process = spawn(process.execPath, ['--enable-source-maps', program, JSON.stringify(task)], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-      ...options,
+    const line = [...under, process.execPath, '--enable-source-maps', program, JSON.stringify(task)];
+    this.process = spawn(line[0]!, line.slice(1), {
+      stdio: [task.action === 'inspect' ? 'pipe' : 'ignore', 'pipe', 'inherit'],
+      ...(uid === undefined ? {} : { uid }),
     });
     this.#reports = createInterface({ input: this.process.stdout! })[Symbol.asyncIterator]();
   }

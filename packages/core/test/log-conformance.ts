@@ -50,7 +50,10 @@ export function logConformance(name: string, make: () => LogUnderTest): void {
       batch.put('log', bytes('d'), bytes('4'));
       assert.equal(all(batch, 'log', { reverse: true, limit: 2 }), ['d=4', 'c=3']);
     });
-    assert.equal(log.view((view) => all(view, 'log')), ['b=2', 'c=3', 'd=4']);
+    assert.equal(
+      log.view((view) => all(view, 'log')),
+      ['b=2', 'c=3', 'd=4'],
+    );
   });
 
   each('what build throws is thrown, and nothing was written', (log) => {
@@ -65,9 +68,15 @@ export function logConformance(name: string, make: () => LogUnderTest): void {
       }),
     );
     assert.is(caught, thrown);
-    assert.equal(log.view((view) => all(view, 'files')), ['a=1']);
+    assert.equal(
+      log.view((view) => all(view, 'files')),
+      ['a=1'],
+    );
     log.commit((batch) => batch.put('files', bytes('b'), bytes('3')));
-    assert.equal(log.view((view) => all(view, 'files')), ['a=1', 'b=3']);
+    assert.equal(
+      log.view((view) => all(view, 'files')),
+      ['a=1', 'b=3'],
+    );
   });
 
   each('what build returns is returned, a promise included, when the batch is committed', (log, store) => {
@@ -78,7 +87,10 @@ export function logConformance(name: string, make: () => LogUnderTest): void {
     });
     assert.instance(promise, Promise);
     assert.is(read(other, 'files', 'a'), '1');
-    assert.is(log.commit(() => undefined), undefined);
+    assert.is(
+      log.commit(() => undefined),
+      undefined,
+    );
     other.close();
   });
 
@@ -107,7 +119,10 @@ export function logConformance(name: string, make: () => LogUnderTest): void {
       batch.put('files', large.subarray(4, 6), large.subarray(4, 9));
       batch.put('files', bytes('shared'), shared);
     });
-    assert.equal(log.view((view) => all(view, 'files')), ['shared=share', 'va=value']);
+    assert.equal(
+      log.view((view) => all(view, 'files')),
+      ['shared=share', 'va=value'],
+    );
   });
 
   each('values of every size come back', (log) => {
@@ -119,7 +134,10 @@ export function logConformance(name: string, make: () => LogUnderTest): void {
       assert.is(found?.length, size);
       assert.ok(Buffer.compare(found ?? bytes(''), value) === 0, `${size} bytes are others`);
       const [row] = log.view((view) => view.range('entries', { start: bytes('k') }));
-      assert.ok(row !== undefined && Buffer.compare(row[1], value) === 0, `${size} bytes are others in a range`);
+      assert.ok(
+        row !== undefined && Buffer.compare(row[1], value) === 0,
+        `${size} bytes are others in a range`,
+      );
     }
   });
 
@@ -213,11 +231,15 @@ export function logConformance(name: string, make: () => LogUnderTest): void {
   each('commits and views do not nest', (log) => {
     for (const outer of ['commit', 'view'] as const) {
       for (const inner of ['commit', 'view', 'stats', 'close'] as const) {
-        const nested = (): unknown => (inner === 'stats' || inner === 'close' ? log[inner]() : log[inner](() => 0));
+        const nested = (): unknown =>
+          inner === 'stats' || inner === 'close' ? log[inner]() : log[inner](() => 0);
         assert.throws(() => log[outer](nested), isAssertion, `${inner} in ${outer}`);
       }
     }
-    assert.is(log.view(() => 1), 1);
+    assert.is(
+      log.view(() => 1),
+      1,
+    );
   });
 
   each('a batch is of no use after its commit', (log) => {
@@ -231,10 +253,22 @@ export function logConformance(name: string, make: () => LogUnderTest): void {
   each('a closed log refuses everything but another close', (log, store) => {
     log.close();
     log.close();
-    assert.is(codeFrom(() => log.commit(() => 0)), 'ERR_STORE_CLOSED');
-    assert.is(codeFrom(() => log.view(() => 0)), 'ERR_STORE_CLOSED');
-    assert.is(codeFrom(() => log.stats()), 'ERR_STORE_CLOSED');
-    assert.is(codeFrom(() => log.watch(() => {})), 'ERR_STORE_CLOSED');
+    assert.is(
+      codeFrom(() => log.commit(() => 0)),
+      'ERR_STORE_CLOSED',
+    );
+    assert.is(
+      codeFrom(() => log.view(() => 0)),
+      'ERR_STORE_CLOSED',
+    );
+    assert.is(
+      codeFrom(() => log.stats()),
+      'ERR_STORE_CLOSED',
+    );
+    assert.is(
+      codeFrom(() => log.watch(() => {})),
+      'ERR_STORE_CLOSED',
+    );
     const other = store.open();
     other.commit((batch) => batch.put('files', bytes('a'), bytes('1')));
     assert.is(read(other, 'files', 'a'), '1');
@@ -276,7 +310,7 @@ export function logConformance(name: string, make: () => LogUnderTest): void {
 async function until(condition: () => boolean, timeoutMs = 5000): Promise<void> {
   const end = performance.now() + timeoutMs;
   while (!condition()) {
-    assert.ok(performance.now() < end, `not within ${timeoutMs} ms: ${condition}`);
+    assert.ok(performance.now() < end, `not within ${timeoutMs} ms: ${condition.toString()}`);
     await pause(2);
   }
 }
@@ -321,6 +355,6 @@ function rangeOf(model: ReadonlyMap<string, string>, range: Range): (readonly [s
   const rows = [...model]
     .filter(([key]) => key >= from && (to === undefined || key < to))
     .sort(([a], [b]) => (a < b ? -1 : 1));
-  const ordered = range.reverse === true ? rows.reverse() : rows;
+  const ordered = range.reverse === true ? rows.toReversed() : rows;
   return ordered.slice(0, range.limit);
 }

@@ -44,7 +44,12 @@ test('a flush that fails before anything is written loses the batch, and the han
   assert.instance(error, FlushError);
   assert.is((error as FlushError).cause, failure);
   failing = false;
-  assert.ok(isStoreError(catchFrom(() => log.commit(() => 0)), 'ERR_STORE_POISONED'));
+  assert.ok(
+    isStoreError(
+      catchFrom(() => log.commit(() => 0)),
+      'ERR_STORE_POISONED',
+    ),
+  );
   assert.is(read(log, 'files', 'a'), '1');
   assert.is(read(new MemoryLog(state), 'files', 'a'), '1');
 });

@@ -2,7 +2,7 @@
 /** The `forewrit` command as a process: signals, streams, exit code. */
 
 import { exitCodes } from './exit-code.js';
-import { runProgram } from './program.js';
+import { type Run, runProgram } from './program.js';
 import { openTerminal } from './terminal.js';
 
 /** What is under way when Ctrl-C comes gets so long to clean up. */
@@ -25,15 +25,16 @@ function main(): void {
   });
 
   const terminal = openTerminal({ stdout: process.stdout, stderr: process.stderr, env: process.env });
-  runProgram({ args: process.argv.slice(2), terminal, signal: interrupted.signal }).then(
-    (exitCode) => {
-      process.exitCode = interrupted.signal.aborted ? exitCodes.interrupted : exitCode;
-    },
-    (error: unknown) => {
-      process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
-      process.exitCode = exitCodes.findings;
-    },
-  );
+  const { signal } = interrupted;
+  run({ args: process.argv.slice(2), terminal, signal }).catch((error: unknown) => {
+    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+    process.exitCode = exitCodes.findings;
+  });
+}
+
+async function run(options: Run): Promise<void> {
+  const exitCode = await runProgram(options);
+  process.exitCode = options.signal.aborted ? exitCodes.interrupted : exitCode;
 }
 
 main();

@@ -5,11 +5,11 @@ import type { Json } from './command.js';
 import { type Colors, printable } from './terminal.js';
 
 export function errorAsText(error: unknown, { colors, debug }: { colors: Colors; debug: boolean }): string {
-  const lines = [`${colors.red('error:')} ${printable(messageOf(error))}`];
   const code = systemCode(error);
-  if (code !== undefined) lines[0] += ` ${colors.dim(`(${code})`)}`;
+  const suffix = code === undefined ? '' : ` ${colors.dim(`(${code})`)}`;
+  const lines = [`${colors.red('error:')} ${printableLines(messageOf(error))}${suffix}`];
   const hint = isStoreError(error) ? error.hint : undefined;
-  if (hint !== undefined) lines.push(`${colors.cyan('hint:')}  ${printable(hint)}`);
+  if (hint !== undefined) lines.push(`${colors.cyan('hint:')}  ${printableLines(hint)}`);
   if (debug) lines.push(stackOf(error));
   return `${lines.join('\n')}\n`;
 }
@@ -27,6 +27,10 @@ export function errorAsJson(error: unknown, { debug }: { debug: boolean }): Json
       ...(debug ? { stack: stackOf(error) } : {}),
     },
   };
+}
+
+function printableLines(text: string): string {
+  return text.split('\n').map(printable).join('\n');
 }
 
 function messageOf(error: unknown): string {

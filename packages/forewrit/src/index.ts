@@ -1,1 +1,34 @@
-export {};
+/**
+ * What users of a store need, and no more. Published code of other packages of this project imports `@forewrit/core` and
+ * `@forewrit/recovery` directly.
+ */
+
+export { inspect, openStore, repair } from '@forewrit/recovery';
+export type { Inspection, InspectOptions, RepairReport } from '@forewrit/recovery';
+export { InvalidArgumentError, isStoreError, StoreError } from '@forewrit/core';
+export type {
+  BeginOptions,
+  CheckpointReport,
+  Clock,
+  Collection,
+  Commit,
+  Data,
+  ErrorCode,
+  FileOptions,
+  Logger,
+  RangeOptions,
+  RecoveryReport,
+  RemoveOptions,
+  Savepoint,
+  Snapshot,
+  Store,
+  StoreOptions,
+  StoreStat,
+  StoreStats,
+  Transaction,
+  TransactionId,
+  TransactionState,
+  TransactOptions,
+  VerifyReport,
+  WriteOptions,
+} from '@forewrit/core';

@@ -25,11 +25,7 @@ interface GlobalOptions {
   readonly debug: boolean;
 }
 
-type Verb<Options> = (
-  context: CommandContext,
-  options: Options,
-  command: Command,
-) => Promise<CommandResult>;
+type Verb<Options> = (context: CommandContext, options: Options, command: Command) => Promise<CommandResult>;
 
 /** Never throws: what goes wrong is printed, and told by the exit code. */
 export async function runProgram(run: Run): Promise<ExitCode> {
@@ -47,7 +43,9 @@ class Program {
   constructor(run: Run) {
     this.#run = run;
     this.#command = new Command('forewrit')
-      .description('Looks after a Forewrit store: a directory whose files are saved several at once, or not at all.')
+      .description(
+        'Looks after a Forewrit store: a directory whose files are saved several at once, or not at all.',
+      )
       .version(version)
       .option('--root <dir>', 'directory of the store', '.')
       .option('--json', 'print the result, or the error, as one JSON document', false)
@@ -96,13 +94,16 @@ class Program {
       )
       .option('--dry-run', 'only show what it would do; change nothing', false)
       .addOption(
-        new Option('--owner-dead <id>', 'take this owner for dead: you know that its process is gone').argParser(
-          parseOwner,
-        ),
+        new Option(
+          '--owner-dead <id>',
+          'take this owner for dead: you know that its process is gone',
+        ).argParser(parseOwner),
       );
     this.#verb('dump', dump)
       .summary('the records of the log, one line each')
-      .description('Shows the records that the log holds, in the order of their transactions. Changes nothing.')
+      .description(
+        'Shows the records that the log holds, in the order of their transactions. Changes nothing.',
+      )
       .option('--limit <n>', 'only the newest n records', parseLimit)
       .option('--stats', 'counts and sizes in place of the records', false);
     this.#addRepair();
@@ -113,8 +114,8 @@ class Program {
           'after each kill, and looks whether the set is whole; does the same with plain writes. Works in a temporary\n' +
           'directory. Exits with 1 if Forewrit ever mixed a set or lost an acknowledged save.',
       )
-      .option('--kills <n>', 'kills for each method', parseKills, 40)
-      .option('--seconds <n>', 'stop after so many seconds, however many kills it were', parseSeconds, 24);
+      .option('--kills <n>', 'kills for each method', parseKills, 36)
+      .option('--seconds <n>', 'stop after so many seconds, however many kills it were', parseSeconds, 26);
   }
 
   #addRepair(): void {
@@ -125,12 +126,15 @@ class Program {
     ];
     const verb: Verb<Partial<Record<Direction, boolean>>> = async (context, options, self) => {
       const direction = directions.map(([name]) => name).find((name) => options[name] === true);
-      if (direction === undefined) return self.error('error: choose one of --forward, --back and --quarantine');
+      if (direction === undefined)
+        return self.error('error: choose one of --forward, --back and --quarantine');
       return await repair(context, { transaction: self.args[0]!, direction });
     };
     const command = this.#verb('repair', verb)
       .summary('settle a blocked transaction by hand')
-      .description('Settles a transaction that recovery could neither finish nor leave alone. `status` names it.')
+      .description(
+        'Settles a transaction that recovery could neither finish nor leave alone. `status` names it.',
+      )
       .argument('<transaction>', 'its id, as `status` shows it', parseTransaction);
     for (const [name, description] of directions) {
       const others = directions.map(([other]) => other).filter((other) => other !== name);

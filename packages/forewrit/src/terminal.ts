@@ -43,9 +43,12 @@ export function usesColor(isTerminal: boolean, env: Readonly<Record<string, stri
   return isTerminal && env['TERM'] !== 'dumb';
 }
 
+/** Text that may come from anywhere, and how it is coloured. */
+export type Cell = string | { readonly text: string; readonly color: (text: string) => string };
+
 export interface TableOptions {
   readonly head: readonly string[];
-  readonly rows: readonly (readonly string[])[];
+  readonly rows: readonly (readonly Cell[])[];
   /** Positions of the columns that hold numbers. */
   readonly right?: readonly number[];
 }
@@ -76,17 +79,20 @@ export function table(colors: Colors, { head, rows, right = [] }: TableOptions):
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
     colAligns: head.map((_, index) => (right.includes(index) ? 'right' : 'left')),
   });
-  printed.push(...rows.map((row) => row.map(printable)));
+  printed.push(...rows.map((row) => row.map(shown)));
   const lines = printed.toString().split('\n');
   return `${lines.map((line) => line.trimEnd()).join('\n')}\n`;
 }
 
+function shown(cell: Cell): string {
+  return typeof cell === 'string' ? printable(cell) : cell.color(printable(cell.text));
+}
+
 /** A name may hold anything but a slash: nothing in one may steer the terminal or break a line. */
 export function printable(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- control characters are what is looked for; colours pass
-  return text.replaceAll(/(?!\u001B\[\d+m)[\u0000-\u001F\u007F-\u009F\u202A-\u202E\u2066-\u2069]/g, (character) =>
-    JSON.stringify(character).startsWith('"\\')
-      ? JSON.stringify(character).slice(1, -1)
-      : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+  return text.replaceAll(/[\u0000-\u001F\u007F-\u009F\u202A-\u202E\u2066-\u2069]/g, (character) => {
+    const escaped = JSON.stringify(character).slice(1, -1);
+    return escaped === character ? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}` : escaped;
+  });
 }

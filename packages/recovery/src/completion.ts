@@ -31,7 +31,7 @@ import {
   trimRecords,
 } from '@forewrit/core';
 import { type Analysis, appliedHere, lockKeysOf, revisionOf, supersededTargets } from './analysis.js';
-import type { Subject } from './observe.js';
+import type { Subject } from './target-observation.js';
 import type { RecoveryContext } from './recovery-context.js';
 
 /** Locks what may be written, and says what newer transactions have superseded. */
@@ -41,25 +41,55 @@ export function claim(
   { winners, living }: Pick<Analysis, 'winners' | 'living'>,
 ): Subject[] {
   const { folding } = context;
-  const missing = (view: LogView): { lock: LockRow; key: Uint8Array }[] =>
-    winners.flatMap((transaction) => {
-      const superseded = supersededTargets(view, transaction, folding);
-      return transaction.targets
-        .filter((target) => !superseded.has(target.index) && !appliedHere(context, transaction, target))
-        .flatMap((target) => lockKeysOf(target, folding))
-        .filter(({ path }) => (rowOf(view, path, folding)?.revision ?? 0) <= revisionOf(transaction))
-        .filter(({ key }) => view.get('locks', key) === undefined)
-        .map(({ key, path }) => ({ key, lock: { what: path, transaction: transaction.number, blocked: false } }));
-    });
-  if (log.view(missing).length > 0) {
+  const missingLocks = (view: LogView, transaction: LoggedTransaction): Lock[] => {
+    const superseded = supersededTargets(view, transaction, folding);
+    return transaction.targets
+      .filter((target) => !superseded.has(target.index) && !appliedHere(context, transaction, target))
+      .flatMap((target) => lockKeysOf(target, folding))
+      .filter(({ path }) => (rowOf(view, path, folding)?.revision ?? 0) <= revisionOf(transaction))
+      .filter(({ key }) => view.get('locks', key) === undefined)
+      .map(({ key, path }) => ({ key, lock: { what: path, transaction: transaction.number, blocked: false } }));
+  };
+  const wanting = log.view((view) =>
+    winners.map((transaction) => ({ transaction, weight: missingLocks(view, transaction).length })),
+  );
+  for (const chunk of inBatches(wanting.filter(({ weight }) => weight > 0))) {
     log.commit(
       (batch) => {
-        for (const { key, lock } of missing(batch)) batch.put('locks', key, lockRow.encode(key, lock));
+        // Looked at again: since the view others may have committed.
+        for (const { transaction } of chunk) {
+          for (const { key, lock } of missingLocks(batch, transaction)) {
+            batch.put('locks', key, lockRow.encode(key, lock));
+          }
+        }
       },
       { essential: true },
     );
   }
   return log.view((view) => winners.map((transaction) => subjectOf(view, { transaction, living, folding })));
+}
+
+interface Lock {
+  readonly key: Uint8Array;
+  readonly lock: LockRow;
+}
+
+/** Changes of one batch. One transaction always fits: it has as many as its commit had, or fewer. */
+const batchWeightMax = 10_000;
+
+/** In their order, cut where a batch would become too heavy. */
+export function inBatches<T extends { readonly weight: number }>(items: readonly T[]): T[][] {
+  const batches: T[][] = [];
+  let weight = Number.POSITIVE_INFINITY;
+  for (const item of items) {
+    if (weight + item.weight > batchWeightMax) {
+      batches.push([]);
+      weight = 0;
+    }
+    weight += item.weight;
+    batches.at(-1)?.push(item);
+  }
+  return batches;
 }
 
 export function subjectOf(
@@ -93,13 +123,23 @@ export function lockAgain(log: Log, transaction: LoggedTransaction, target: Targ
 
 export interface Completion {
   readonly transaction: LoggedTransaction;
+  readonly blocked: boolean;
   readonly superseded: ReadonlySet<number>;
   /** What rows are to say of files, by position of the target. */
   readonly images: ReadonlyMap<number, Image>;
 }
 
+/** Changes that a completion may make at most. */
+export function weightOf({ transaction }: Completion): number {
+  return 4 + 3 * transaction.targets.length + (transaction.commit?.entries.length ?? 0);
+}
+
 export function writeCompletion(batch: LogBatch, completion: Completion, folding: Folding): void {
-  const { transaction } = completion;
+  const { transaction, blocked } = completion;
+  if (blocked) {
+    writeBlocked(batch, completion, folding);
+    return;
+  }
   for (const target of transaction.targets) {
     for (const { key } of lockKeysOf(target, folding)) unlock(batch, key, transaction);
     const image = completion.images.get(target.index);
@@ -114,12 +154,8 @@ export function writeCompletion(batch: LogBatch, completion: Completion, folding
 }
 
 /** Marks what a person has to decide: readers and writers of these paths are told so. */
-export function writeBlocked(
-  batch: LogBatch,
-  { transaction, superseded }: Pick<Completion, 'transaction' | 'superseded'>,
-  folding: Folding,
-): void {
-  for (const { key, lock } of unmarkedLocks(batch, { transaction, superseded }, folding)) {
+function writeBlocked(batch: LogBatch, completion: Completion, folding: Folding): void {
+  for (const { key, lock } of unmarkedLocks(batch, completion, folding)) {
     batch.put('locks', key, lockRow.encode(key, lock));
   }
 }
@@ -127,9 +163,9 @@ export function writeBlocked(
 /** The locks of a blocked transaction that do not say yet that it is. */
 export function unmarkedLocks(
   view: LogView,
-  { transaction, superseded }: Pick<Completion, 'transaction' | 'superseded'>,
+  { transaction, superseded }: Completion,
   folding: Folding,
-): { readonly key: Uint8Array; readonly lock: LockRow }[] {
+): Lock[] {
   const paths = transaction.targets
     .filter((target) => !superseded.has(target.index))
     .flatMap((target) => lockKeysOf(target, folding))

@@ -3,3 +3,14 @@
 export { createRecoverer } from './recovery.js';
 export { decide, type Decision, type Observation, rows } from './decision.js';
 export { openStore } from './open.js';
+export {
+  inspect,
+  type InspectedOwner,
+  type InspectedPath,
+  type InspectedProblem,
+  type InspectedTransaction,
+  type Inspection,
+  type InspectOptions,
+} from './inspect.js';
+export { repair, type RepairDirection, type RepairReport } from './repair.js';
+export { verify } from './verify.js';

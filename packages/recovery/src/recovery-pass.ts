@@ -26,7 +26,15 @@ import {
   type Volume,
 } from '@forewrit/core';
 import { type Analysis, analyse, bootOf, livingOwners, readTransactionRows } from './analysis.js';
-import { claim, type Completion, lockAgain, unmarkedLocks, writeBlocked, writeCompletion } from './completion.js';
+import {
+  claim,
+  type Completion,
+  inBatches,
+  lockAgain,
+  unmarkedLocks,
+  weightOf,
+  writeCompletion,
+} from './completion.js';
 import { type RecoveryContext, recoveryContext } from './recovery-context.js';
 import { heldBy } from './recovery-lock.js';
 import type { ReportWriter } from './report.js';
@@ -36,8 +44,6 @@ import { isOfUnapplied, leftoversAmong, listStagingNames, sweepName } from './un
 
 /** How often a transaction is decided anew because somebody changes its files meanwhile. */
 const decisionsMax = 10;
-/** Transactions that are completed in one batch. */
-const completionBatchMax = 500;
 const noImages: NewImages = new Map();
 
 export class RecoveryPass {
@@ -49,7 +55,6 @@ export class RecoveryPass {
   readonly #report: ReportWriter;
   readonly #touched = new Set<string>();
   readonly #completions: Completion[] = [];
-  readonly #blocked: Completion[] = [];
 
   constructor(store: StoreContext, dead: readonly Owner[], report: ReportWriter) {
     this.#store = store;
@@ -68,10 +73,10 @@ export class RecoveryPass {
     this.#redoWinners(analysis);
     for (const transaction of [...analysis.aborted, ...analysis.losers]) {
       if (transaction.commit === undefined) this.#report.undone(transaction.id);
-      this.#completions.push({ transaction, superseded: new Set(), images: noImages });
+      this.#completions.push({ transaction, superseded: new Set(), images: noImages, blocked: false });
     }
     for (const directory of this.#touched) syncDirectoryIfThere(this.#fileSystem, directory);
-    for (const completion of this.#completions) this.#saveEdited(completion.transaction);
+    for (const { transaction, blocked } of this.#completions) if (!blocked) this.#saveEdited(transaction);
     this.#complete();
     failpoints.hit('recover.sweep');
     this.#sweep();
@@ -81,12 +86,9 @@ export class RecoveryPass {
   #redoWinners(analysis: Analysis): void {
     for (const subject of claim(this.#store.log, this.#context, analysis)) {
       const images = this.#redo(() => planTransaction(this.#context, subject, analysis.history));
-      const completion: Completion = { ...subject, images: images ?? noImages };
-      if (images !== undefined) this.#completions.push(completion);
-      else {
-        this.#report.blocked(subject.transaction.id);
-        this.#blocked.push(completion);
-      }
+      const blocked = images === undefined;
+      if (blocked) this.#report.blocked(subject.transaction.id);
+      this.#completions.push({ ...subject, images: images ?? noImages, blocked });
     }
   }
 
@@ -152,19 +154,19 @@ export class RecoveryPass {
     return stat?.type === 'file' && stat.mtimeNs <= before.fingerprint.mtimeNs;
   }
 
+  /** Newest first, and so a blocked one is marked before what it needs of its elders is looked at. */
   #complete(): void {
     const { log, folding, failpoints } = this.#store;
-    const marked = (): boolean =>
-      log.view((view) => this.#blocked.every((each) => unmarkedLocks(view, each, folding).length === 0));
-    const newestFirst = this.#completions.toReversed();
-    if (newestFirst.length === 0 && marked()) return;
+    const waiting = log.view((view) =>
+      this.#completions.filter((each) => !each.blocked || unmarkedLocks(view, each, folding).length > 0),
+    );
+    if (waiting.length === 0) return;
     failpoints.hit('recover.complete');
-    for (let start = 0; start === 0 || start < newestFirst.length; start += completionBatchMax) {
-      const chunk = newestFirst.slice(start, start + completionBatchMax);
+    const newestFirst = waiting.toReversed().map((completion) => ({ completion, weight: weightOf(completion) }));
+    for (const chunk of inBatches(newestFirst)) {
       log.commit(
         (batch) => {
-          if (start === 0) for (const blocked of this.#blocked) writeBlocked(batch, blocked, folding);
-          for (const completion of chunk) writeCompletion(batch, completion, folding);
+          for (const { completion } of chunk) writeCompletion(batch, completion, folding);
         },
         { essential: true },
       );
@@ -181,9 +183,11 @@ export class RecoveryPass {
         hasHistory: view.range('history', { start: new Uint8Array(0), limit: 1 }).length > 0,
       }),
     );
-    const completed = new Set(this.#completions.map(({ transaction }) => transaction.id));
+    const done = this.#completions.filter(({ blocked }) => !blocked);
+    const completed = new Set(done.map(({ transaction }) => transaction.id));
     for (const name of leftovers) {
-      const files = sweepName(this.#fileSystem, name);
+      const { files, saved } = sweepName(this.#fileSystem, name);
+      if (saved !== undefined) this.#report.saved(saved);
       // Those of a transaction that was just completed have served their time, and are no news.
       if (completed.has(name.transaction)) continue;
       this.#report.swept(files);

@@ -34,7 +34,8 @@ export interface Effects {
   readonly saved: (conflict: SavedConflict) => void;
 }
 
-const defaultDirectoryMode = 0o777;
+const parentMode = 0o777;
+const defaultDirectoryMode = 0o755;
 
 export class Redo {
   readonly #context: RecoveryContext;
@@ -52,6 +53,7 @@ export class Redo {
   run(): void {
     const { action } = this.#subject.target;
     if (this.#subject.boot === 'other' && action !== 'remove' && action !== 'remove-directory') this.#makeParents();
+    this.#verifyParents();
     switch (action) {
       case 'write':
       case 'move':
@@ -148,11 +150,15 @@ export class Redo {
 
   #putDirectory(): void {
     const { fileSystem } = this.#context;
-    const { target, volume, boot } = this.#subject;
+    const { target, volume } = this.#subject;
     const { after, applyName } = target;
-    let source = this.#freshPath;
-    if (boot === 'same' && applyName !== undefined) source = stagedPath(volume, applyName);
-    else makeFresh(fileSystem, { path: source, mode: (after.type === 'directory' ? after.mode : undefined) ?? 0o700 });
+    const mode = (after.type === 'directory' ? after.mode : undefined) ?? defaultDirectoryMode;
+    const apply = applyName === undefined ? undefined : stagedPath(volume, applyName);
+    // On another boot, too, if it is still there: it may hold what newer transactions have put into it.
+    const made = apply !== undefined && fileSystem.lstat(apply)?.type === 'directory';
+    const source = made ? apply : this.#freshPath;
+    if (made) fileSystem.chmodPath(source, mode);
+    else makeFresh(fileSystem, { path: source, mode });
     this.#clear('directory');
     fileSystem.rename(source, this.#absolute);
   }
@@ -183,6 +189,16 @@ export class Redo {
     else fileSystem.unlink(absolute);
   }
 
+  /** No symbolic link has taken the place of a directory on the way. */
+  #verifyParents(): void {
+    const { resolver } = this.#context;
+    const { target, directory } = this.#subject;
+    resolver.forget();
+    if (directory !== undefined) resolver.verifyParent(directory, 'recover');
+    // A directory that came back elsewhere is taken away from there.
+    if (target.action !== 'remove-directory' || directory === undefined) resolver.verifyParent(target.path, 'recover');
+  }
+
   /** Makes way for something that a rename cannot replace. What was worth it has been saved by now. */
   #clear(kind: 'file' | 'directory'): void {
     const { fileSystem } = this.#context;
@@ -199,7 +215,7 @@ export class Redo {
 
   /** Whatever held this path before the power cut may have been lost with it. */
   #makeParents(): void {
-    const { fileSystem, roots, resolver } = this.#context;
+    const { fileSystem, roots } = this.#context;
     const { path } = this.#subject.target;
     const missing: string[] = [];
     for (const ancestor of ancestors(path)) {
@@ -208,11 +224,10 @@ export class Redo {
       missing.push(absolute);
     }
     for (const directory of missing.reverse()) {
-      fileSystem.makeDirectory(directory, defaultDirectoryMode);
+      // The system takes the umask off.
+      fileSystem.makeDirectory(directory, parentMode);
       this.#effects.touched(directoryOf(directory));
     }
-    if (missing.length > 0) resolver.forget();
-    resolver.verifyParent(path, 'recover');
   }
 
   #ino(path: string): bigint | undefined {

@@ -2,9 +2,10 @@
 
 import type { LoggedTransaction, Target } from '@forewrit/core';
 import { blockedRow, decide, type Decision, toDecision } from './decision.js';
-import { type ObservedTarget, type Subject, TransactionObserver } from './observe.js';
+import { TransactionObserver } from './observe.js';
 import type { PathHistory } from './path-history.js';
 import { isReachable, type RecoveryContext } from './recovery-context.js';
+import type { ObservedTarget, Subject } from './target-observation.js';
 
 export interface PlannedPath {
   readonly target: Target;

@@ -9,6 +9,7 @@
 
 import {
   absolutePath,
+  ancestors,
   type FileStat,
   type Image,
   imageOf,
@@ -19,8 +20,8 @@ import {
   systemCode,
 } from '@forewrit/core';
 import { saveOurs, saveTheirs, type SavedConflict } from './conflicts.js';
-import type { ObservedTarget } from './observe.js';
-import { directoryOf, type RecoveryContext } from './recovery-context.js';
+import type { ObservedTarget } from './target-observation.js';
+import type { RecoveryContext } from './recovery-context.js';
 import { type Effects, Redo } from './redo.js';
 import type { PlannedPath, TransactionPlan } from './transaction-plan.js';
 
@@ -107,10 +108,10 @@ export class TransactionRedo {
     const { target, decision, observed } = path;
     // Through a way that leads out of the store nothing is written, not even a flush.
     if (observed === undefined || observed.escapes) return;
-    this.#hooks.touched(directoryOf(this.#absolute(target.path)));
-    if (target.action === 'move-directory' && target.from !== undefined) {
-      this.#hooks.touched(directoryOf(this.#absolute(target.from)));
-    }
+    // With all that is above it: a parent may have been made by a transaction that still is in the log, of an owner that
+    // lives, and when ours is not in the log any more nobody would know what was in there.
+    const paths = target.action === 'move-directory' && target.from !== undefined ? [target.path, target.from] : [target.path];
+    for (const each of paths) for (const above of ancestors(each)) this.#hooks.touched(this.#absolute(above));
     if (decision.verdict === 'leave') {
       const now = this.#lstat(target.path);
       if (target.content !== undefined && now?.ino === inodeOf(target.after)) this.#makeDurable(path);

@@ -8,7 +8,9 @@
  */
 
 import {
+  assert,
   type FileSystem,
+  freeName,
   type LoggedTransaction,
   parseTransactionId,
   removeTree,
@@ -17,6 +19,7 @@ import {
   type TransactionId,
   type Volume,
 } from '@forewrit/core';
+import type { SavedConflict } from './conflicts.js';
 
 export interface StagingName {
   readonly volume: Volume;
@@ -58,9 +61,24 @@ export function leftoversAmong(names: readonly StagingName[], { living, transact
   });
 }
 
-/** Removes a name; says how many files went with it. */
-export function sweepName(fileSystem: FileSystem, { volume, place, name }: StagingName): number {
-  return removeTree(fileSystem, `${volume[place]}/${name}`);
+export interface Swept {
+  readonly files: number;
+  readonly saved?: SavedConflict;
+}
+
+/**
+ * Removes a name, and says how many files went with it. A directory that was made and never put in its place is empty;
+ * if it is not, others have put there what it holds, and it is kept.
+ */
+export function sweepName(fileSystem: FileSystem, { volume, place, name }: StagingName): Swept {
+  const path = `${volume[place]}/${name}`;
+  const isDirectory = place === 'staged' && fileSystem.lstat(path)?.type === 'directory';
+  if (!isDirectory || fileSystem.list(path).length === 0) return { files: removeTree(fileSystem, path) };
+  const savedAs = freeName(fileSystem, `${volume.conflicts}/${name.replace(/\.apply$/, '')}`, undefined);
+  assert(savedAs !== undefined, 'a free name is found for every conflict');
+  fileSystem.rename(path, savedAs);
+  fileSystem.syncDirectory(volume.conflicts);
+  return { files: 0, saved: { path: volume.path, savedAs } };
 }
 
 /** Only what was never applied still has the name that its apply would have consumed. */

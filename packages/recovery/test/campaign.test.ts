@@ -1,5 +1,5 @@
 import { suite } from '@forewrit/testkit';
-import { runCampaign, runCampaignOfTwo, stats } from './campaign.js';
+import { runCampaign, runCampaignOfTwo, runCampaignWithEdits, stats } from './campaign.js';
 
 const test = suite('campaign');
 const first = Number(process.env['SEED'] ?? 1);
@@ -28,6 +28,34 @@ for (const directories of [false, true]) {
     for (let seed = first; seed < first + count; seed += 1) {
       try {
         await runCampaignOfTwo(seed, { model: 'weakest', directories, powerCuts: 0.5 });
+      } catch (error) {
+        failures.push(error instanceof Error ? error.message : String(error));
+      }
+    }
+    if (failures.length > 0) throw new Error(`${failures.length} of ${count} failed; the first: ${failures[0]}`);
+  }, { timeoutMs: 600_000 });
+}
+
+for (const directories of [false, true]) {
+  test(`outside edits, ${directories ? 'directories too' : 'files'}`, async () => {
+    const failures: string[] = [];
+    for (let seed = first; seed < first + count; seed += 1) {
+      try {
+        await runCampaignWithEdits(seed, { model: 'weakest', directories, powerCuts: 0.5 });
+      } catch (error) {
+        failures.push(error instanceof Error ? error.message : String(error));
+      }
+    }
+    if (failures.length > 0) throw new Error(`${failures.length} of ${count} failed; the first: ${failures[0]}`);
+  }, { timeoutMs: 600_000 });
+}
+
+for (const powerCuts of [0, 0.5]) {
+  test(`failures of the file system, deaths${powerCuts > 0 ? ' and power cuts' : ''}`, async () => {
+    const failures: string[] = [];
+    for (let seed = first; seed < first + count; seed += 1) {
+      try {
+        await runCampaign(seed, { model: 'weakest', directories: true, powerCuts, failures: 0.9 });
       } catch (error) {
         failures.push(error instanceof Error ? error.message : String(error));
       }

@@ -85,7 +85,7 @@ export class TestProcess<Message extends object> implements AsyncDisposable {
     timeoutMs = processTimeoutMsDefault,
   ): Promise<Extract<Message, { readonly type: Type }>> {
     const found = await this.nextOrEnd(type, timeoutMs);
-    if (found === undefined) throw new Error(`the process ended and never said '${type}'`);
+    if (found === undefined) throw new Error(`the process ended and never said '${type}', but: ${this.#last}`);
     return found;
   }
 
@@ -131,13 +131,20 @@ export class TestProcess<Message extends object> implements AsyncDisposable {
     if (!this.hasEnded) await this.kill();
   }
 
+  /** What it said last, for people to read. */
+  get #last(): string {
+    return JSON.stringify(this.messages.at(-1))?.replaceAll('\\n', '\n') ?? 'nothing';
+  }
+
   async #find(isWanted: (message: Message) => boolean, timeoutMs: number): Promise<number | undefined> {
     const deadlineMs = monotonicMs() + timeoutMs;
     for (let index = this.#read; ; ) {
       for (; index < this.messages.length; index += 1) if (isWanted(this.messages[index]!)) return index;
       if (this.hasEnded) return undefined;
       const leftMs = deadlineMs - monotonicMs();
-      if (leftMs <= 0) throw new Error(`the process ${this.pid} did not answer within ${timeoutMs} ms`);
+      if (leftMs <= 0) {
+        throw new Error(`the process ${this.pid} did not answer within ${timeoutMs} ms; its last: ${this.#last}`);
+      }
       await this.#change(leftMs);
     }
   }

@@ -45,6 +45,15 @@ export {
   type FileSystemMethod,
   type ShortWriteFault,
 } from './faulty-file-system.js';
+export {
+  type MountType,
+  mountTypes,
+  type PreparedMount,
+  prepareMount,
+  underOtherBoot,
+  whyNoMount,
+  whyNotUnder,
+} from './mounts.js';
 export { announceSeed, Random } from './random.js';
 export { SimulatedClock, type SimulatedClockOptions } from './simulated-clock.js';
 export { type RemountOptions, SimulatedDisk, type SimulatedDiskOptions } from './simulated-disk.js';

@@ -5,7 +5,7 @@ import { type DemoReport, type DemoResult, runDemo } from '../demo/demo.js';
 import { type Method, methods, methodTitles } from '../demo/method.js';
 import { exitCodes } from '../exit-code.js';
 import { counted, formatCount, formatMs } from '../format.js';
-import { type Colors, table } from '../terminal.js';
+import { type Cell, type Colors, table } from '../terminal.js';
 
 export interface DemoCommandOptions {
   readonly kills: number;
@@ -25,7 +25,10 @@ export async function demo(
   const { mixedSets, lostSaves } = report.forewrit;
   return {
     exitCode: mixedSets + lostSaves === 0 ? exitCodes.clean : exitCodes.findings,
-    json: { forewrit: { ...report.forewrit, recovery: report.forewrit.recovery ?? null }, writeFile: plain(report.writeFile) },
+    json: {
+      forewrit: { ...report.forewrit, recovery: report.forewrit.recovery ?? null },
+      writeFile: plain(report.writeFile),
+    },
     text: () => asText(report, terminal.colors),
   };
 }
@@ -35,21 +38,28 @@ function plain({ recovery: _none, ...result }: DemoResult): Omit<DemoResult, 're
 }
 
 function asText(report: DemoReport, colors: Colors): string {
-  const row = (title: string, value: (result: DemoResult, method: Method) => string): string[] => [
+  const row = (title: string, value: (result: DemoResult, method: Method) => Cell): Cell[] => [
     title,
     ...methods.map((method) => value(report[method], method)),
   ];
-  const judged = (count: number): string => (count === 0 ? colors.green('0') : colors.red(formatCount(count)));
-  const recovery = (value: (recovery: NonNullable<DemoResult['recovery']>) => string) => (result: DemoResult) =>
-    result.recovery === undefined ? '-' : value(result.recovery);
+  const judged = (count: number): Cell => ({
+    text: formatCount(count),
+    color: count === 0 ? colors.green : colors.red,
+  });
   const rows = [
     row('saves acknowledged', ({ acknowledgedSaves }) => formatCount(acknowledgedSaves)),
     row('killed with SIGKILL', ({ kills }) => formatCount(kills)),
     row('mixed sets', ({ mixedSets }) => judged(mixedSets)),
     row('  empty or cut off files in them', ({ tornFiles }) => judged(tornFiles)),
     row('acknowledged saves lost', ({ lostSaves }) => judged(lostSaves)),
-    row('open and recover, median', recovery(({ medianMs }) => formatMs(medianMs))),
-    row('open and recover, longest', recovery(({ maxMs }) => formatMs(maxMs))),
+    row(
+      'open and recover, median',
+      ofRecovery(({ medianMs }) => formatMs(medianMs)),
+    ),
+    row(
+      'open and recover, longest',
+      ofRecovery(({ maxMs }) => formatMs(maxMs)),
+    ),
   ];
   const head = ['four files, saved as a set', ...methods.map((method) => methodTitles[method])];
   const { forewrit } = report;
@@ -61,4 +71,10 @@ function asText(report: DemoReport, colors: Colors): string {
       ? 'After every kill, Forewrit had one whole set, no older than the last acknowledged save.\n'
       : colors.red('Forewrit mixed or lost a set. That must not happen: please report it.\n'),
   ].join('');
+}
+
+function ofRecovery(
+  value: (recovery: NonNullable<DemoResult['recovery']>) => string,
+): (result: DemoResult) => string {
+  return ({ recovery }) => (recovery === undefined ? '-' : value(recovery));
 }

@@ -15,8 +15,8 @@ export const contextFiles = [
 export type ContextFile = (typeof contextFiles)[number];
 
 /** The conversation grows up to this length; then its oldest messages are let go. */
-const messagesMax = 400;
-const messagesAtFirst = 150;
+const messagesMax = 200;
+const messagesAtFirst = 80;
 
 interface Message {
   readonly id: number;
@@ -59,7 +59,11 @@ export function contextAt(version: number): Record<ContextFile, string> {
     'global_context.json': toText({
       version,
       project: 'example',
-      facts: Array.from({ length: 20 }, (_, index) => ({ id: index, text: sentenceOf(index), seen: newest - index })),
+      facts: Array.from({ length: 20 }, (_, index) => ({
+        id: index,
+        text: sentenceOf(index),
+        seen: newest - index,
+      })),
     }),
   };
 }

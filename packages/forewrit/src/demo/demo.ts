@@ -43,7 +43,7 @@ export interface DemoResult {
 export type DemoReport = Readonly<Record<Method, DemoResult>>;
 
 /** The kill comes at a random moment within this time after the first acknowledged save. */
-const killWithinMs = 60;
+const killWithinMs = 100;
 
 export async function runDemo(options: DemoOptions): Promise<DemoReport> {
   const directory = mkdtempSync(join(tmpdir(), 'forewrit-demo-'));
@@ -51,12 +51,17 @@ export async function runDemo(options: DemoOptions): Promise<DemoReport> {
   const deadlineMs = performance.now() + options.limitMs;
   try {
     const results: Partial<Record<Method, DemoResult>> = {};
+    let { kills } = options;
     for (const [index, method] of methods.entries()) {
       const leftMs = deadlineMs - performance.now();
       const shareMs = leftMs / (methods.length - index);
       const place = join(directory, method);
       mkdirSync(place);
-      results[method] = await new MethodRun(method, place, options).run(performance.now() + shareMs);
+      const run = new MethodRun(method, place, { ...options, kills });
+      const result = await run.run(performance.now() + shareMs);
+      results[method] = result;
+      // Where time was short, both get as many.
+      kills = result.kills;
     }
     return results as DemoReport;
   } finally {
@@ -114,8 +119,8 @@ class MethodRun {
     signal?.addEventListener('abort', end);
     try {
       signal?.throwIfAborted();
-      await saver.saveFrom(this.#nextVersion);
       this.#next = this.#start();
+      await saver.saveFrom(this.#nextVersion);
       await pause(Math.random() * killWithinMs);
       signal?.throwIfAborted();
       await saver.kill();

@@ -39,7 +39,9 @@ export function judge(found: readonly Found[], acknowledged: number): Observatio
   return {
     mixed: torn > 0 || new Set(versions).size > 1,
     torn,
-    lost: acknowledged > 0 && (versions.length < found.length || versions.some((version) => version < acknowledged)),
+    lost:
+      acknowledged > 0 &&
+      (versions.length < found.length || versions.some((version) => version < acknowledged)),
     newest: Math.max(0, ...versions),
   };
 }

@@ -97,6 +97,9 @@ export class SaverProcess {
   }
 
   #failure(what: string): Error {
-    return new Error(`The process that saves ${what}. ${this.#errors.trim()}`.trim());
+    const said = this.#errors.trim();
+    // The line that names the error, among those that show where it was thrown.
+    const line = said.split('\n').find((each) => /^\S*Error\b/.test(each)) ?? said;
+    return new Error(`The process that saves ${what}. ${line}`.trimEnd(), { cause: new Error(said) });
   }
 }

@@ -8,32 +8,33 @@
 import { writeSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openStore } from '@forewrit/recovery';
 import { contextAt, contextFiles } from './context-set.js';
 import { isMethod, type Method } from './method.js';
 
 type Save = (files: Record<string, string>) => Promise<unknown>;
+type Open = (directory: string) => Promise<Save>;
 
-async function openForewrit(directory: string): Promise<Save> {
-  const store = await openStore(directory);
-  return (files) => store.writeFiles(files);
-}
-
-/** As programs do it that think of nothing: one file after the other, each written in place. */
-async function openNaive(directory: string): Promise<Save> {
-  await mkdir(join(directory, 'session'), { recursive: true });
-  return async (files) => {
-    for (const path of contextFiles) await writeFile(join(directory, path), files[path]!);
+async function loadForewrit(): Promise<Open> {
+  const { openStore } = await import('@forewrit/recovery');
+  return async (directory) => {
+    const store = await openStore(directory);
+    return (files) => store.writeFiles(files);
   };
 }
 
-const open: Record<Method, (directory: string) => Promise<Save>> = {
-  forewrit: openForewrit,
-  writeFile: openNaive,
-};
+/** As programs do it that think of nothing: one file after the other, each written in place. */
+async function loadNaive(): Promise<Open> {
+  return async (directory) => {
+    await mkdir(join(directory, 'session'), { recursive: true });
+    return async (files) => {
+      for (const path of contextFiles) await writeFile(join(directory, path), files[path]!);
+    };
+  };
+}
 
-async function saveFrom(version: number, method: Method, directory: string): Promise<never> {
-  const save = await open[method](directory);
+const load: Record<Method, () => Promise<Open>> = { forewrit: loadForewrit, writeFile: loadNaive };
+
+async function saveFrom(version: number, save: Save): Promise<never> {
   for (let next = version; ; next += 1) {
     await save(contextAt(next));
     // Synchronous: it is in the pipe before the next save begins, whenever the kill comes.
@@ -41,15 +42,20 @@ async function saveFrom(version: number, method: Method, directory: string): Pro
   }
 }
 
+function failed(error: unknown): void {
+  console.error(error);
+  process.exit(1);
+}
+
 function main(): void {
   const [, , method, directory] = process.argv;
   if (!isMethod(method) || directory === undefined) throw new Error('usage: saver <method> <directory>');
   process.stdin.on('end', () => process.exit(0));
+  const loaded = load[method]();
+  loaded.catch(failed);
   process.stdin.once('data', (line) => {
-    saveFrom(Number(String(line)), method, directory).catch((error: unknown) => {
-      console.error(error);
-      process.exit(1);
-    });
+    const run = async (): Promise<never> => saveFrom(Number(String(line)), await (await loaded)(directory));
+    run().catch(failed);
   });
 }
 

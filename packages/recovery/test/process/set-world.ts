@@ -6,7 +6,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RecoveryReport, StoreOptions } from '@forewrit/core';
 import { openStore } from '@forewrit/recovery';
-import { assert, type ProcessEnd, TestProcess } from '@forewrit/testkit';
+import * as assert from '@forewrit/testkit/assert';
+import { type ProcessEnd, TestProcess } from '@forewrit/testkit/child-process';
 import { labelOf } from './labelled-content.js';
 import type { SetMessage, SetRequest } from './set-child.js';
 import { setFiles, SetHistory } from './set-history.js';
@@ -20,13 +21,21 @@ export class SetWorld {
   readonly #seed: number;
   readonly #history: SetHistory;
   /** The newest version that must be there, and the newest that may. */
-  #oldest = 0;
-  #newest = 0;
+  #oldest: number;
+  #newest: number;
 
-  constructor(root: string, seed: number) {
+  /** `version`: what the store has now. */
+  constructor(root: string, seed: number, version = 0) {
     this.root = root;
     this.#seed = seed;
     this.#history = new SetHistory(seed);
+    this.#oldest = version;
+    this.#newest = version;
+  }
+
+  /** As far as is known. */
+  get version(): number {
+    return this.#oldest;
   }
 
   start(request: Omit<SetRequest, 'root' | 'seed'> = {}): SetProcess {

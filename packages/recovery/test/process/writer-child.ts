@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isStoreError, type Store, type StoreOptions } from '@forewrit/core';
 import { openStore } from '@forewrit/recovery';
 import { monotonicMs, onCommand, requestOf, say } from '@forewrit/testkit/child-process';
-import { contentOf } from './labelled-content.js';
+import { contentOf, labelOf } from './labelled-content.js';
 
 export interface WriterRequest {
   readonly root: string;
@@ -31,6 +31,7 @@ export type WriterMessage =
       readonly atMs: number;
     }
   | { readonly type: 'refused'; readonly code: string; readonly durationMs: number }
+  | { readonly type: 'read'; readonly labels: readonly string[]; readonly durationMs: number }
   | { readonly type: 'closed'; readonly durationMs: number };
 
 export type WriterCommand =
@@ -39,6 +40,8 @@ export type WriterCommand =
   | { readonly type: 'pause' }
   /** Saves one set: the first, or the one named. */
   | { readonly type: 'save'; readonly set?: number }
+  /** Reads all files of one. */
+  | { readonly type: 'read'; readonly set?: number }
   | { readonly type: 'close' }
   /** `process.exit()`, whatever is under way. */
   | { readonly type: 'exit' };
@@ -71,6 +74,9 @@ onCommand<WriterCommand>((command) => {
     case 'save':
       void save(command.set ?? 0);
       break;
+    case 'read':
+      void read(command.set ?? 0);
+      break;
     case 'close':
       running = false;
       void close();
@@ -86,6 +92,19 @@ async function run(): Promise<void> {
     await save(number % request.sets.length);
     // Commands come in between two saves.
     if (number % 16 === 0) await sleep(0);
+  }
+}
+
+async function read(index: number): Promise<void> {
+  const store = await opening;
+  if (store === undefined) return;
+  const startedMs = monotonicMs();
+  try {
+    const files = await store.readFiles(Object.keys(request.sets[index]!));
+    const labels = [...files].map(([path, content]) => labelOf(content, path));
+    say({ type: 'read', labels, durationMs: monotonicMs() - startedMs });
+  } catch (error) {
+    refused(error, startedMs);
   }
 }
 

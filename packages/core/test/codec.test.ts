@@ -1,0 +1,148 @@
+/** Records and rows as bytes: what was written comes back, and nothing else is taken for it. */
+
+import { loadChecksum } from '#src/checksum.js';
+import { decodeTransaction, encodeCommitBatch, encodeMark } from '#src/codec.js';
+import type { Row } from '#src/log.js';
+import type { Target } from '#src/record.js';
+import { entryRow, fileRow, formatRow, lockRow } from '#src/rows.js';
+import { isStoreError } from '#src/errors.js';
+import { assert, suite } from '@forewrit/testkit';
+
+const test = suite('codec');
+const number = { owner: 3, counter: 17 };
+const fingerprint = { ino: 2n ** 60n, size: 6, mtimeNs: 1_700_000_000_123_456_789n, birthtimeNs: 0n };
+
+const targets: readonly Target[] = [
+  {
+    index: 0,
+    action: 'write',
+    path: 'a/ü.json',
+    via: 'link',
+    volume: '',
+    before: { type: 'file', fingerprint, mode: 0o640, checksum: 2n ** 64n - 1n },
+    after: { type: 'file', fingerprint: { ...fingerprint, size: 7 }, mode: 0o644, checksum: 0n },
+    content: new TextEncoder().encode('content'),
+    applyName: '3-h-0.apply',
+    beforeName: '3-h-0',
+    beforeCopied: true,
+  },
+  {
+    index: 1,
+    action: 'move',
+    path: 'b',
+    from: 'c',
+    volume: 'mnt',
+    before: { type: 'absent' },
+    after: { type: 'symlink', fingerprint },
+    staged: '3-h-1',
+    applyName: '3-h-1.apply',
+  },
+  {
+    index: 2,
+    action: 'remove-directory',
+    path: 'd',
+    volume: '',
+    before: { type: 'directory', ino: 12n, mode: 0o755 },
+    after: { type: 'absent' },
+    beforeName: '3-h-2',
+    listing: [{ name: 'x/y', type: 'file', fingerprint }],
+  },
+  { index: 3, action: 'remove', path: 'c', volume: '', before: { type: 'other', fingerprint }, after: { type: 'absent' }, beforeName: '3-h-3', movedAway: true },
+];
+
+function rows(): Row[] {
+  const batch = encodeCommitBatch({
+    number,
+    begin: { kind: 'begin', bootId: 'boot', mount: '8:1', startedAtMs: 5 },
+    targets,
+    revision: 41,
+    entries: [{ collection: 'c', key: 'k', old: new Uint8Array([1, 2]) }, { collection: 'c', key: 'new' }],
+  });
+  return [batch, encodeMark(number, { kind: 'applied', bootId: 'boot' })];
+}
+
+test.before(loadChecksum);
+
+test('a transaction comes back as it was written', () => {
+  const decoded = decodeTransaction(number, rows());
+  assert.is(decoded.id, '3-h');
+  assert.equal(decoded.begin, { kind: 'begin', bootId: 'boot', mount: '8:1', startedAtMs: 5 });
+  assert.is(decoded.commit?.revision, 41);
+  assert.is(decoded.applied?.bootId, 'boot');
+  assert.is(decoded.targets.length, targets.length);
+  for (const [index, target] of targets.entries()) {
+    const { content, ...rest } = decoded.targets[index]!;
+    const { content: written, ...expected } = target;
+    assert.equal(rest, expected);
+    assert.equal(content === undefined ? undefined : [...content], written === undefined ? undefined : [...written]);
+  }
+  assert.equal(
+    decoded.commit?.entries.map(({ key, old }) => [key, old === undefined ? undefined : [...old]]),
+    [['k', [1, 2]], ['new', undefined]],
+  );
+});
+
+test('every single flipped bit is refused, and never taken for content', () => {
+  const whole = rows();
+  for (const [which, [key, value]] of whole.entries()) {
+    for (let bit = 0; bit < value.byteLength * 8; bit += 1) {
+      const damaged = Uint8Array.from(value);
+      damaged[bit >> 3]! ^= 1 << (bit & 7);
+      const damagedRows = whole.map((row, index): Row => (index === which ? [key, damaged] : row));
+      try {
+        decodeTransaction(number, damagedRows);
+      } catch (error) {
+        if (isStoreError(error, 'ERR_LOG_CORRUPT') || isStoreError(error, 'ERR_UNSUPPORTED_FORMAT')) continue;
+        throw error;
+      }
+      assert.unreachable(`bit ${bit} of value ${which} went unnoticed`);
+    }
+  }
+});
+
+test('every truncation of the batch is refused', () => {
+  const [key, value] = rows()[0]!;
+  for (let length = 1; length < value.byteLength; length += 1) {
+    assert.throwsWithCode(() => decodeTransaction(number, [[key, value.subarray(0, length)]]), 'ERR_LOG_CORRUPT');
+  }
+});
+
+test('a batch under the key of another transaction is refused', () => {
+  const [, value] = rows()[0]!;
+  const [key] = encodeCommitBatch({
+    number: { owner: 3, counter: 18 },
+    begin: { kind: 'begin', bootId: '', mount: '', startedAtMs: 0 },
+    targets: [],
+    revision: 1,
+    entries: [],
+  });
+  assert.throwsWithCode(() => decodeTransaction({ owner: 3, counter: 18 }, [[key, value]]), 'ERR_LOG_CORRUPT');
+});
+
+test('an applied mark without its commit batch is refused', () => {
+  assert.throwsWithCode(() => decodeTransaction(number, rows().slice(1)), 'ERR_LOG_CORRUPT');
+});
+
+test('a version that is not ours is unsupported, not corrupt', () => {
+  const [key, value] = rows()[0]!;
+  const newer = Uint8Array.from(value);
+  newer[0] = 2;
+  assert.throwsWithCode(() => decodeTransaction(number, [[key, newer]]), 'ERR_UNSUPPORTED_FORMAT');
+});
+
+test('rows come back as they were written, and only under their key', () => {
+  const key = Buffer.from('/a');
+  const other = Buffer.from('/b');
+  const file = { path: 'a', revision: 7, transaction: number, image: targets[0]!.after };
+  assert.equal(fileRow.decode(key, fileRow.encode(key, file)), file);
+  assert.throwsWithCode(() => fileRow.decode(other, fileRow.encode(key, file)), 'ERR_LOG_CORRUPT');
+  const lock = { what: 'a', transaction: number, blocked: true };
+  assert.equal(lockRow.decode(key, lockRow.encode(key, lock)), lock);
+  assert.throwsWithCode(() => fileRow.decode(key, lockRow.encode(key, lock)), 'ERR_LOG_CORRUPT');
+  const format = { version: 1, storeId: 'id', createdAtMs: 1, caseInsensitive: false, normalizing: true };
+  assert.equal(formatRow.decode(key, formatRow.encode(key, format)), format);
+  const entry = entryRow.decode(key, entryRow.encode(key, { revision: 2, value: new Uint8Array([9]) }));
+  assert.equal([entry.revision, ...entry.value], [2, 9]);
+});
+
+test.run();

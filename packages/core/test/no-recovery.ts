@@ -1,0 +1,18 @@
+/** Recovery as the tests of core need it: owners that left nothing are forgotten, anything else is refused. */
+
+import { StoreError } from '#src/errors.js';
+import { ownerRange } from '#src/key.js';
+import { emptyRecoveryReport, type Recoverer } from '#src/recoverer.js';
+import { deregisterOwner } from '#src/store-context.js';
+
+export const noRecovery: Recoverer = {
+  recover({ log }, dead) {
+    for (const { number } of dead) {
+      if (log.view((view) => view.range('log', { ...ownerRange(number), limit: 1 })).length > 0) {
+        throw new StoreError('ERR_RECOVERY_REQUIRED', 'There is something to recover', { op: 'open' });
+      }
+      deregisterOwner({ log } as never, number);
+    }
+    return Promise.resolve(emptyRecoveryReport);
+  },
+};

@@ -1,0 +1,65 @@
+/** The command as a user runs it: a process of its own, with pipes. */
+
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
+
+export interface CommandRun {
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CommandOptions {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Sent to the process when it has written this to its standard error, or after that time. */
+  readonly signal?: { readonly name: NodeJS.Signals; readonly afterMs: number };
+}
+
+export function runCommand(args: readonly string[], options: CommandOptions = {}): Promise<CommandRun> {
+  const { cwd, env, signal } = options;
+  // What the tests run under says nothing about colours here.
+  const { NO_COLOR: _1, FORCE_COLOR: _2, ...inherited } = process.env;
+  const child = spawn(process.execPath, [cli, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...inherited, ...env },
+    ...(cwd === undefined ? {} : { cwd }),
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  const timer = signal === undefined ? undefined : setTimeout(() => child.kill(signal.name), signal.afterMs);
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (exitCode) => {
+      clearTimeout(timer);
+      resolve({ exitCode, stdout, stderr });
+    });
+  });
+}
+
+/** The result of a verb with --json; fails if it is not one JSON document, or anything else was printed. */
+export async function runJson<Result>(
+  args: readonly string[],
+  options?: CommandOptions,
+): Promise<{ readonly exitCode: number | null; readonly json: Result }> {
+  const { exitCode, stdout, stderr } = await runCommand([...args, '--json'], options);
+  if (stderr !== '') throw new Error(`unexpected on stderr: ${stderr}`);
+  return { exitCode, json: JSON.parse(stdout) as Result };
+}
+
+export interface JsonError {
+  readonly error: {
+    readonly code: string;
+    readonly message: string;
+    readonly hint?: string;
+    readonly stack?: string;
+  };
+}
