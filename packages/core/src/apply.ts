@@ -163,7 +163,7 @@ export function rollBack(
   tried: readonly StagedTarget[],
 ): RollBackReport {
   const left: StagedTarget[] = [];
-  for (const staged of [...tried].reverse()) {
+  for (const staged of tried.toReversed()) {
     context.onStep?.('roll-back', staged.target.index);
     if (!revertTarget(context, staged)) left.push(staged);
   }

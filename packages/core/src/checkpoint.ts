@@ -168,7 +168,7 @@ export function buryTombstones(
   const oldest = oldestUntrimmed(batch);
   for (const [key, value] of rows) {
     if (tombstoneRevision(key) >= oldest) return;
-    const path = textRow.decode(key, value) as string;
+    const path = textRow.decode(key, value);
     const at = pathKey(path, folding);
     const row = batch.get('files', at);
     if (row !== undefined && fileRow.decode(at, row).image.type === 'absent') {

@@ -266,7 +266,7 @@ function moved(path: StorePath, directory: StorePath, to: StorePath): StorePath 
 
 export function newestRevision(view: LogView): number {
   const value = view.get('meta', metaKeys.revision);
-  return value === undefined ? 0 : (numberRow.decode(metaKeys.revision, value) as number);
+  return value === undefined ? 0 : numberRow.decode(metaKeys.revision, value);
 }
 
 export function nextRevision(batch: LogBatch): number {
@@ -419,7 +419,7 @@ export function writeAbort(
     const key = metaKeys.tombstone(revision, tombstones++);
     batch.put('meta', key, textRow.encode(key, path));
   }
-  for (const entry of [...entries].reverse()) {
+  for (const entry of entries.toReversed()) {
     const key = entryKey(entry.collection, entry.key);
     if (entry.old === undefined) batch.delete('entries', key);
     else batch.put('entries', key, entry.old);

@@ -225,7 +225,8 @@ export class CommitterLoop implements Committer {
         this.#standAside = false;
         this.#run();
       }, standAsideMs);
-    } else if (this.#queue.length > 0) {
+    } else {
+      // At most one group a turn: whoever saves in a loop, in this thread, leaves room for everything else.
       this.#nextRun = setImmediate(() => {
         this.#nextRun = undefined;
         this.#run();

@@ -88,14 +88,22 @@ function handle(
       loop.recoverDead().then(() => say({ type: 'done', id }), failed);
       break;
     case 'close':
-      loop.close().then(
-        () => {
-          say({ type: 'done', id });
-          port.close();
-        },
-        failed,
-      );
+      void closeLoop(loop, port, { say: () => say({ type: 'done', id }), failed });
       break;
+  }
+}
+
+async function closeLoop(
+  loop: CommitterLoop,
+  port: MessagePort,
+  answer: { readonly say: () => void; readonly failed: (error: unknown) => void },
+): Promise<void> {
+  try {
+    await loop.close();
+    answer.say();
+    port.close();
+  } catch (error) {
+    answer.failed(error);
   }
 }
 

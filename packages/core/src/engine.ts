@@ -590,7 +590,7 @@ export class Engine {
   }
 
   #writeAgain(path: StorePath, content: Uint8Array, cause: unknown): void {
-    let failure: unknown;
+    const outcome: { failure?: unknown } = {};
     const job: Job = {
       request: {
         counter: this.#internalCounter++,
@@ -606,15 +606,15 @@ export class Engine {
       accepted: () => undefined,
       resolve: () => undefined,
       reject: (error) => {
-        failure = error;
+        outcome.failure = error;
       },
     };
-    for (let again = true; again && failure === undefined; ) {
+    for (let again = true; again && outcome.failure === undefined; ) {
       const { deferred, waiting } = this.runGroup([job]);
-      if (waiting.length > 0) throw cause;
+      if (waiting.length > 0) throw toError(cause);
       again = deferred.length > 0;
     }
-    if (failure !== undefined) throw failure;
+    if (outcome.failure !== undefined) throw toError(outcome.failure);
   }
 
   /** From now on every request is refused. What is on the disk is left exactly as it is. */
@@ -655,6 +655,10 @@ function tolerate(action: () => void): void {
   } catch {
     // Each caller says why it does not matter.
   }
+}
+
+function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }
 
 function isCancelled(job: Job): boolean {

@@ -98,10 +98,11 @@ export function packEntryValue(value: unknown): Uint8Array {
 
 const depthMax = 100;
 
+function refuse(why: string): never {
+  throw new InvalidArgumentError('put', `a value ${why}`);
+}
+
 function checkPackable(value: unknown, depth: number): void {
-  const refuse = (why: string): never => {
-    throw new InvalidArgumentError('put', `a value ${why}`);
-  };
   if (depth > depthMax) refuse(`is nested more than ${depthMax} deep, or holds itself`);
   if (typeof value === 'function' || typeof value === 'symbol') refuse(`cannot hold a ${typeof value}`);
   if (typeof value === 'bigint' && BigInt.asIntN(64, value) !== value) refuse('cannot hold a bigint of over 64 bits');

@@ -161,4 +161,5 @@ export {
   transactionRange,
   u32Key,
 } from './key.js';
+export { currentUmask } from './umask.js';
 export { assert, AssertionError, unreachable } from './assert.js';

@@ -89,7 +89,7 @@ function makeRoot(fileSystem: FileSystem, directory: string, op: string): void {
   const missing: string[] = [];
   for (let at = directory; fileSystem.lstat(at) === undefined; at = path.dirname(at)) missing.push(at);
   try {
-    for (const each of missing.reverse()) {
+    for (const each of missing.toReversed()) {
       fileSystem.makeDirectory(each, 0o777);
       fileSystem.syncDirectory(path.dirname(each));
     }

@@ -4,8 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { asyncOver } from './async-file-system.js';
 import type { Committer, CommitterEvent } from './committer.js';
 import { CommitterLoop } from './committer-loop.js';
-import { InvalidArgumentError } from './errors.js';
-import { StoreError } from './errors.js';
+import { InvalidArgumentError, StoreError } from './errors.js';
 import { unpackEntryValue } from './frame.js';
 import { entryKey } from './key.js';
 import type { Log } from './log.js';
@@ -22,6 +21,7 @@ import type { StoreAccess } from './store-access.js';
 import { type ContextParts, readFormat } from './store-context.js';
 import { Store, type StoreParts } from './store.js';
 import { storeLayout } from './volume.js';
+import { currentUmask } from './umask.js';
 import { WorkerCommitter } from './worker-committer.js';
 
 /** What core does not have of its own; `@forewrit/recovery` brings it. */
@@ -41,13 +41,10 @@ export async function openStoreWith(
 ): Promise<Store> {
   checkOptions(options);
   const opened = openRoot(root, options, 'open');
-  let store: Store | undefined;
   const early: CommitterEvent[] = [];
-  const onEvent = (event: CommitterEvent): void => {
-    if (store === undefined) early.push(event);
-    else store.hear(event);
-  };
-  const umask = process.umask();
+  let hear = (event: CommitterEvent): void => void early.push(event);
+  const onEvent = (event: CommitterEvent): void => hear(event);
+  const umask = currentUmask();
   const privileged = process.getuid?.() === 0;
   const inline = options.committer === 'inline' || services.committerEntry === undefined;
   let committer: Committer | undefined;
@@ -79,7 +76,7 @@ export async function openStoreWith(
       throw error;
     }
   }
-  store = new Store({
+  const store = new Store({
     access: openAccess(parts, options, committer),
     committer,
     recovery: committer?.state.recovery ?? emptyRecoveryReport,
@@ -87,6 +84,7 @@ export async function openStoreWith(
     verify: services.verify,
     closeLog: () => parts.log.close(),
   });
+  hear = (event) => store.hear(event);
   for (const event of early) store.hear(event);
   return store;
 }
@@ -155,10 +153,11 @@ function readEntry(log: Log, collection: string, key: string) {
   return value === undefined ? undefined : entryRow.decode(at, value);
 }
 
+function wrong(message: string): never {
+  throw new InvalidArgumentError('openStore', message);
+}
+
 function checkOptions(options: StoreOptions): void {
-  const wrong = (message: string): never => {
-    throw new InvalidArgumentError('openStore', message);
-  };
   if (typeof options !== 'object' || options === null) wrong('options must be an object');
   const positive = [
     'inlineLimitBytes',

@@ -147,10 +147,14 @@ export const formatRow: RowCodec<FormatRow> = {
   },
 };
 
-function plainRow<T>(table: Table, kind: number, read: (fields: Fields) => T): RowCodec<T & (string | number)> {
+function plainRow<T extends string | number>(
+  table: Table,
+  kind: number,
+  read: (fields: Fields) => T,
+): RowCodec<T> {
   return {
     encode: (key, row) => encodeValue(table, key, kind, [row]),
-    decode: (key, value) => read(decodeValue(table, key, value, kind)) as T & (string | number),
+    decode: (key, value) => read(decodeValue(table, key, value, kind)),
   };
 }
 

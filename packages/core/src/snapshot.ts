@@ -90,13 +90,11 @@ export class Snapshot {
     if (known.every((each) => each !== undefined && (only === 'stat' || each.content !== undefined))) {
       return known as ReadFile[];
     }
+    if (only === undefined) for (const path of paths) this.#wanted.add(path);
     const reads = await this.#access.reader.readSet(paths, { op, ...(only === undefined ? {} : { only }) });
     this.#since ??= reads[0]?.since;
     if (!reads.every((read) => this.#isOfMoment(read))) this.#since = await this.#moveOn(reads, op);
-    for (const [index, path] of paths.entries()) {
-      this.#seen.set(path, reads[index]!);
-      if (only === undefined) this.#wanted.add(path);
-    }
+    for (const [index, path] of paths.entries()) this.#seen.set(path, reads[index]!);
     return reads;
   }
 

@@ -215,7 +215,7 @@ class StagingJob {
   }
 
   undo(): void {
-    for (const remove of this.#made.reverse()) attempt(remove);
+    for (const remove of this.#made.toReversed()) attempt(remove);
   }
 
   run(checksum: (path: StorePath, stat: FileStat) => bigint | undefined): StagedTarget {

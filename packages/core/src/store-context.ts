@@ -175,7 +175,7 @@ export function registerOwner(
 ): Owner {
   return context.log.commit((batch) => {
     const last = batch.get('meta', metaKeys.owner);
-    const number = (last === undefined ? 0 : (numberRow.decode(metaKeys.owner, last) as number)) + 1;
+    const number = (last === undefined ? 0 : numberRow.decode(metaKeys.owner, last)) + 1;
     batch.put('meta', metaKeys.owner, numberRow.encode(metaKeys.owner, number));
     forgetWaiters(batch);
     const owner: Owner = {
@@ -196,7 +196,7 @@ export function registerOwner(
 /** Rows of owners that died while they waited. */
 function forgetWaiters(batch: LogBatch): void {
   for (const [key, value] of batch.range('meta', metaKeys.waitings)) {
-    const owner = numberRow.decode(key, value) as number;
+    const owner = numberRow.decode(key, value);
     if (batch.get('owners', u32Key(owner)) === undefined) batch.delete('meta', key);
   }
 }

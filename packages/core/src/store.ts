@@ -124,7 +124,9 @@ export class Store implements AsyncDisposable {
         const target = this.#access.parse(path, 'writeFiles', false);
         if (seen.has(target)) throw alias(path, seen.get(target)!);
         seen.set(target, path);
-        await tx.writeFile(path, data, file);
+        // Small content is taken at once: no turn is lost, so saves commit in the order in which they were asked for.
+        const staging = tx.writeFile(path, data, file);
+        if (staging !== undefined) await staging;
       }
     });
   }
@@ -409,21 +411,18 @@ export class Store implements AsyncDisposable {
         }),
       );
       this.#relaxed.add(done);
-      const forget = (): void => {
-        this.#relaxed.delete(done);
-      };
-      done.then(
-        (commit) => {
-          forget();
-          resolve(commit);
-        },
-        (error: unknown) => {
-          forget();
+      const settle = async (): Promise<void> => {
+        try {
+          resolve(await done);
+        } catch (error) {
           if (accepted) this.#logger.error({ error, transaction: id }, 'a relaxed commit failed after it was accepted');
           if (accepted && !isStoreError(error, 'ERR_STORE_POISONED')) void failed();
           reject(error instanceof Error ? error : new Error(String(error)));
-        },
-      );
+        } finally {
+          this.#relaxed.delete(done);
+        }
+      };
+      void settle();
     });
   }
 

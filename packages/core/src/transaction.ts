@@ -452,31 +452,34 @@ export class Transaction implements AsyncDisposable {
     const place: Place = {};
     this.#places.push(place);
     const name = `${this.id}-s${(this.#stagings++).toString(36)}`;
-    const staging = stageContent(data, {
-      fileSystem: this.#access.asyncFileSystem,
-      directory: this.#access.stagedDirectory,
-      name,
-      inlineBytesMax: this.#access.inlineLimitBytes,
-      sizeBytesMax: this.#access.maxFileBytes,
-      signal: this.#options.signal,
-      op,
-      path,
-    }).then(
-      (content) => {
+    const run = async (): Promise<void> => {
+      try {
+        const content = await stageContent(data, {
+          fileSystem: this.#access.asyncFileSystem,
+          directory: this.#access.stagedDirectory,
+          name,
+          inlineBytesMax: this.#access.inlineLimitBytes,
+          sizeBytesMax: this.#access.maxFileBytes,
+          signal: this.#options.signal,
+          op,
+          path,
+        });
         if (content.kind === 'staged') this.#staged.add(name);
         place.operation = make(content);
-      },
-      (error: unknown) => {
+      } catch (error) {
         place.failure = { error };
         throw error;
-      },
-    );
-    this.#pending.add(staging);
-    const done = (): void => {
-      this.#pending.delete(staging);
+      }
     };
-    staging.then(done, done);
+    const staging = run();
+    this.#pending.add(staging);
+    void this.#forgetWhenSettled(staging);
     return staging;
+  }
+
+  async #forgetWhenSettled(staging: Promise<void>): Promise<void> {
+    await Promise.allSettled([staging]);
+    this.#pending.delete(staging);
   }
 
   /** Waits until there is no write that a read must see and cannot yet. */

@@ -53,6 +53,6 @@ export class TurnTaking {
 function waitingOwners(view: LogView): number[] {
   return view
     .range('meta', metaKeys.waitings)
-    .map(([key, value]) => numberRow.decode(key, value) as number)
+    .map(([key, value]) => numberRow.decode(key, value))
     .filter((owner) => view.get('owners', u32Key(owner)) !== undefined);
 }

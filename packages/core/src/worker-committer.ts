@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { Worker } from 'node:worker_threads';
 import type { CheckpointReport } from './checkpoint.js';
 import { type Committer, type CommitterEvent, type CommitterState, Counters } from './committer.js';
+import { commitGateBytes, endCommits } from './commit-gate.js';
 import type { Commit } from './engine.js';
 import { fromPlainError, StoreError } from './errors.js';
 import type { Roots } from './path.js';
@@ -14,7 +15,9 @@ import type { CommitRequest } from './request.js';
 import type { FromWorker, PlainOptions, ToWorker, WorkerInput } from './worker-protocol.js';
 
 /** `close()` returns within two seconds, whatever other processes do: what is left of them is for ending the thread. */
-const closeTimeoutMs = 1700;
+const closeTimeoutMs = 1500;
+const writeTimeoutMs = 300;
+const exitTimeoutMs = 1500;
 
 interface Pending {
   readonly resolve: (value: never) => void;
@@ -34,7 +37,8 @@ export class WorkerCommitter implements Committer {
   readonly state: CommitterState;
   readonly counters: Counters;
   readonly #worker: Worker;
-  readonly #cancelFlag: Int32Array;
+  readonly #gate: Int32Array;
+  readonly #unguard: () => void;
   readonly #onEvent: (event: CommitterEvent) => void;
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
@@ -45,20 +49,22 @@ export class WorkerCommitter implements Committer {
     worker: Worker;
     state: CommitterState;
     counters: Counters;
-    cancelFlag: Int32Array;
+    gate: Int32Array;
+    unguard: () => void;
     onEvent: (event: CommitterEvent) => void;
   }) {
     this.state = parts.state;
     this.counters = parts.counters;
     this.#worker = parts.worker;
-    this.#cancelFlag = parts.cancelFlag;
+    this.#gate = parts.gate;
+    this.#unguard = parts.unguard;
     this.#onEvent = parts.onEvent;
     this.#worker.unref();
   }
 
   static async start({ entry, roots, options, umask, onEvent }: WorkerCommitterOptions): Promise<WorkerCommitter> {
     const counters = new Counters();
-    const cancelFlag = new SharedArrayBuffer(4);
+    const cancelFlag = new SharedArrayBuffer(commitGateBytes);
     const input: WorkerInput = {
       roots,
       options,
@@ -68,9 +74,12 @@ export class WorkerCommitter implements Committer {
       cancelFlag,
     };
     const worker = new Worker(entry, { workerData: input, stdin: false, execArgv: [] });
+    const gate = new Int32Array(cancelFlag);
+    const unguard = guardExit(gate);
     return await new Promise<WorkerCommitter>((resolve, reject) => {
       let committer: WorkerCommitter | undefined;
       const ended = (error: Error): void => {
+        unguard();
         if (committer === undefined) reject(error);
         else committer.#end(error);
       };
@@ -80,7 +89,7 @@ export class WorkerCommitter implements Committer {
         else if (message.type === 'failed') reject(fromPlainError(message.error));
         else if (message.type === 'ready') {
           const { state } = message;
-          committer = new WorkerCommitter({ worker, state, counters, cancelFlag: new Int32Array(cancelFlag), onEvent });
+          committer = new WorkerCommitter({ worker, state, counters, gate, unguard, onEvent });
           resolve(committer);
         }
       });
@@ -107,24 +116,25 @@ export class WorkerCommitter implements Committer {
   }
 
   async #close(): Promise<void> {
-    if (this.#ended !== undefined) return;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(() => {
-        // Whatever it waits for ends now; what it had committed is recovered by the next open.
-        Atomics.store(this.#cancelFlag, 0, 1);
-        Atomics.notify(this.#cancelFlag, 0);
-        resolve();
-      }, closeTimeoutMs);
-    });
-    const done = this.#ask<void>((id) => ({ type: 'close', id })).catch((error: unknown) => {
-      this.#onEvent({ type: 'log', level: 'warn', details: { error }, message: 'closing the committer failed' });
-    });
-    await Promise.race([done, late]);
-    clearTimeout(timer);
-    const ended = this.#worker.terminate();
+    if (this.#ended === undefined) {
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, closeTimeoutMs);
+      });
+      const done = this.#ask<void>((id) => ({ type: 'close', id })).catch((error: unknown) => {
+        this.#onEvent({ type: 'log', level: 'warn', details: { error }, message: 'closing the committer failed' });
+      });
+      await Promise.race([done, late]);
+      clearTimeout(timer);
+    }
+    // Whatever it still waits for ends now; what it had committed is recovered by the next open. A thread that is inside
+    // a write must not be ended: it is left to end with the process.
+    if (endCommits(this.#gate, writeTimeoutMs)) {
+      const ended = this.#worker.terminate();
+      await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 100).unref())]);
+    }
     this.#end(new StoreError('ERR_STORE_CLOSED', 'The store is closed', { op: 'close' }));
-    await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 100).unref())]);
+    this.#unguard();
   }
 
   #ask<T>(
@@ -186,6 +196,23 @@ export class WorkerCommitter implements Committer {
     this.#pending.clear();
     if (this.#closing === undefined) this.#onEvent({ type: 'poisoned', cause: this.#ended });
   }
+}
+
+/** A process that exits while its committer is inside a write would hang for ever: the write is waited for. */
+function guardExit(gate: Int32Array): () => void {
+  const onExit = (): void => {
+    endCommits(gate, exitTimeoutMs);
+  };
+  // One listener for each open store is no leak.
+  process.setMaxListeners(process.getMaxListeners() + 1);
+  process.on('exit', onExit);
+  let guarded = true;
+  return () => {
+    if (!guarded) return;
+    guarded = false;
+    process.off('exit', onExit);
+    process.setMaxListeners(process.getMaxListeners() - 1);
+  };
 }
 
 /** The buffer that `Transaction` packed all small content into moves to the other thread without a copy. */

@@ -20,7 +20,7 @@ export interface WorkerInput {
   readonly umask: number;
   readonly nonce: string;
   readonly counters: SharedArrayBuffer;
-  /** Not zero once the store is closing for good: ends every wait. */
+  /** The gate (`commit-gate.ts`) that the caller's thread closes before it ends this one. */
   readonly cancelFlag: SharedArrayBuffer;
 }
 

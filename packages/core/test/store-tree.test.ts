@@ -140,10 +140,10 @@ const nets: readonly {
     name: 'written, moved and written again',
     from: { b: 'old' },
     run: (tx) => {
-      tx.writeFile('a', '1');
+      void tx.writeFile('a', '1');
       tx.rename('a', 'b');
-      tx.writeFile('a', '2');
-      tx.appendFile('b', '+');
+      void tx.writeFile('a', '2');
+      void tx.appendFile('b', '+');
     },
     to: { a: '2', b: '1+' },
   },
@@ -152,7 +152,7 @@ const nets: readonly {
     from: { a: '1' },
     run: (tx) => {
       tx.rename('a', 'b');
-      tx.appendFile('b', '+');
+      void tx.appendFile('b', '+');
       tx.copyFile('b', 'c');
     },
     to: { b: '1+', c: '1+' },
@@ -161,10 +161,10 @@ const nets: readonly {
     name: 'made and removed again',
     from: { a: '1' },
     run: (tx) => {
-      tx.writeFile('d/x', '1');
+      void tx.writeFile('d/x', '1');
       tx.rm('d', { recursive: true });
       tx.rm('a');
-      tx.writeFile('a', '2');
+      void tx.writeFile('a', '2');
     },
     to: { a: '2' },
   },
@@ -173,8 +173,8 @@ const nets: readonly {
     from: { 'd/a': '1', 'd/b': '2', 'd/e/c': '3', 'd/f/g': '4' },
     run: (tx) => {
       tx.rm('d', { recursive: true });
-      tx.writeFile('d/b', 'new');
-      tx.writeFile('d/f/h', 'new');
+      void tx.writeFile('d/b', 'new');
+      void tx.writeFile('d/f/h', 'new');
     },
     to: { 'd/b': 'new', 'd/f/h': 'new' },
   },
@@ -182,11 +182,11 @@ const nets: readonly {
     name: 'a directory is moved and its files changed on the way',
     from: { 'd/a': '1', 'd/b': '2', 'd/c': '3' },
     run: (tx) => {
-      tx.writeFile('d/a', 'new');
+      void tx.writeFile('d/a', 'new');
       tx.rename('d', 'e');
       tx.rm('e/b');
-      tx.appendFile('e/c', '+');
-      tx.writeFile('e/n', 'new');
+      void tx.appendFile('e/c', '+');
+      void tx.writeFile('e/n', 'new');
     },
     to: { 'e/a': 'new', 'e/c': '3+', 'e/n': 'new' },
   },
@@ -195,7 +195,7 @@ const nets: readonly {
     from: { 'd/a': '1', 'd/b': '2' },
     run: (tx) => {
       tx.rename('d', 'e');
-      tx.writeFile('d/a', 'new');
+      void tx.writeFile('d/a', 'new');
     },
     to: { 'd/a': 'new', 'e/a': '1', 'e/b': '2' },
   },
@@ -214,7 +214,7 @@ const nets: readonly {
     run: (tx) => {
       tx.rename('d', 'n');
       tx.rename('n/e', 'n/f');
-      tx.writeFile('n/f/c', '3');
+      void tx.writeFile('n/f/c', '3');
     },
     to: { 'n/b': '2', 'n/f/a': '1', 'n/f/c': '3' },
   },
@@ -263,7 +263,7 @@ const nets: readonly {
     run: (tx) => {
       tx.rename('d', 'e');
       tx.rename('e', 'd');
-      tx.writeFile('d/a', '2');
+      void tx.writeFile('d/a', '2');
     },
     to: { 'd/a': '2' },
   },
@@ -306,7 +306,7 @@ for (const { name, from, run, to } of nets) {
 const impossible: readonly (readonly [name: string, run: (tx: Transaction) => void, code: string])[] = [
   ['directories change places', (tx) => { tx.rename('d', 't'); tx.rename('e', 'd'); tx.rename('t', 'e'); }, 'ERR_INVALID_PATH'],
   ['a file becomes a directory', (tx) => { tx.rm('a'); tx.mkdir('a'); }, 'ERR_NOT_DIRECTORY'],
-  ['a directory becomes a file', (tx) => { tx.rm('d', { recursive: true }); tx.writeFile('d', '1'); }, 'ERR_IS_DIRECTORY'],
+  ['a directory becomes a file', (tx) => { tx.rm('d', { recursive: true }); void tx.writeFile('d', '1'); }, 'ERR_IS_DIRECTORY'],
   ['a directory takes the place of one that goes', (tx) => { tx.rm('d', { recursive: true }); tx.rename('e', 'd'); }, 'ERR_EXISTS'],
 ];
 for (const [name, run, code] of impossible) {

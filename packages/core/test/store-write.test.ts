@@ -103,7 +103,7 @@ test('a stream that fails leaves nothing and its own error comes back', async ()
         assert.equal(leftovers(), []);
       }
       const tx = await store.begin();
-      tx.writeFile('beside', 'x');
+      void tx.writeFile('beside', 'x');
       assert.is(await Promise.resolve(tx.writeFile('new', failing(size))).catch((error: unknown) => error), failure);
       assert.is(await tx.commit().catch((error: unknown) => error), failure);
       assert.is(tx.state, 'aborted');
@@ -215,8 +215,8 @@ test('appending reads what is there, or begins a new file', async () => {
     await store.appendFile('log/a', 'one');
     await store.appendFile('log/a', ', two');
     await store.transact((tx) => {
-      tx.appendFile('log/a', ', three');
-      tx.appendFile('log/a', ', four');
+      void tx.appendFile('log/a', ', three');
+      void tx.appendFile('log/a', ', four');
     });
     assert.is(text('log/a'), 'one, two, three, four');
     await store.appendFile('log/a', large);
@@ -310,7 +310,7 @@ test('symbolic links inside the store are followed, or refused, as it was opened
     // Once it is removed its name stands for itself.
     await store.transact(async (tx) => {
       tx.rm('to-dir');
-      tx.writeFile('to-dir', 'a file');
+      void tx.writeFile('to-dir', 'a file');
       assert.is(await tx.readFile('to-dir', 'utf8'), 'a file');
     });
     assert.is(text('to-dir'), 'a file');

@@ -12,8 +12,8 @@ test('a transaction sees its own writes before anybody else does', async () => {
   await withStores({}, async ({ store, tree }) => {
     await store.writeFiles({ a: '1', 'd/b': '2', 'd/c': '3' });
     const tx = await store.begin();
-    tx.writeFile('a', 'new');
-    tx.appendFile('d/b', '+');
+    void tx.writeFile('a', 'new');
+    void tx.appendFile('d/b', '+');
     tx.rm('d/c');
     tx.mkdir('e');
     await tx.writeFile('large', 'x'.repeat(2_000_000));
@@ -45,13 +45,13 @@ test('going back to a savepoint forgets the writes since, whatever they were', a
     await store.writeFiles({ a: '1', b: '2' });
     await store.checkpoint();
     await store.transact(async (tx) => {
-      tx.writeFile('a', 'kept');
+      void tx.writeFile('a', 'kept');
       const first = tx.savepoint();
       tx.rm('b');
       tx.put('notes', 'n', 1);
       const second = tx.savepoint();
       await tx.writeFile('large', 'x'.repeat(2_000_000));
-      tx.writeFile('c', '3');
+      void tx.writeFile('c', '3');
       second.rollback();
       assert.equal(await tx.readdir('.'), ['a']);
       await tx.writeFile('other', 'y'.repeat(2_000_000));
@@ -59,7 +59,7 @@ test('going back to a savepoint forgets the writes since, whatever they were', a
       second.rollback();
       assert.equal(await tx.readdir('.'), ['a', 'b']);
       assert.is(await tx.get('notes', 'n'), undefined);
-      tx.writeFile('d', '4');
+      void tx.writeFile('d', '4');
     });
     assert.equal(tree(), { a: 'kept', b: '2', d: '4' });
     await store.checkpoint();
@@ -80,7 +80,7 @@ test('a stream that ends after its write was rolled back, well or badly, changes
       const savepoint = tx.savepoint();
       const writing = Promise.resolve(tx.writeFile('gone', slow())).catch(() => undefined);
       savepoint.rollback();
-      tx.writeFile('a', ending);
+      void tx.writeFile('a', ending);
       await writing;
       await tx.commit();
       assert.equal(tree(), { a: ending });
@@ -99,14 +99,14 @@ test('disposing of a transaction without a commit aborts it', async () => {
       assert.is(store.stats().activeTransactions, 1);
     }
     const tx = await store.begin();
-    tx.writeFile('a', '1');
+    void tx.writeFile('a', '1');
     await tx.abort();
     await tx.abort();
     assert.is(tx.state, 'aborted');
     assert.throwsWithCode(() => tx.writeFile('a', '1'), 'ERR_INVALID_ARGUMENT');
     await assert.rejectsWithCode(tx.commit(), 'ERR_INVALID_ARGUMENT');
     const done = await store.begin();
-    done.writeFile('b', '1');
+    void done.writeFile('b', '1');
     await done.commit();
     assert.is(done.state, 'applied');
     await done.abort();
@@ -121,11 +121,11 @@ test('disposing of a transaction without a commit aborts it', async () => {
 
 test('transact returns what its function does, and aborts when that throws', async () => {
   await withStores({}, async ({ store, tree }) => {
-    assert.is(await store.transact((tx) => { tx.writeFile('a', '1'); return 42; }), 42);
+    assert.is(await store.transact((tx) => { void tx.writeFile('a', '1'); return 42; }), 42);
     const failure = new Error('no');
-    const caught = await store.transact((tx) => { tx.writeFile('a', '2'); throw failure; }).catch((error: unknown) => error);
+    const caught = await store.transact((tx) => { void tx.writeFile('a', '2'); throw failure; }).catch((error: unknown) => error);
     assert.is(caught, failure);
-    assert.is(await store.transact(async (tx) => { tx.writeFile('a', '3'); await tx.abort(); return 'given up'; }), 'given up');
+    assert.is(await store.transact(async (tx) => { void tx.writeFile('a', '3'); await tx.abort(); return 'given up'; }), 'given up');
     assert.equal(tree(), { a: '1' });
   });
 });
@@ -175,7 +175,7 @@ for (const { name, read, change, conflict } of reads) {
       writeFileSync(`${root}/foreign`, 'foreign');
       const tx = await store.begin();
       await read(tx);
-      tx.writeFile('out', 'new');
+      void tx.writeFile('out', 'new');
       await change(store, root);
       if (conflict) {
         await assert.rejectsWithCode(tx.commit(), 'ERR_CONFLICT');
@@ -193,7 +193,7 @@ for (const { name, read, change, conflict } of reads) {
       await store.transact(async (again) => {
         runs += 1;
         await read(again).catch(() => undefined);
-        again.writeFile('out', `run ${runs}`);
+        void again.writeFile('out', `run ${runs}`);
         if (runs === 1) await change(store, root);
       });
       assert.is(text('out'), `run ${runs}`);
@@ -207,14 +207,14 @@ test('transactions that commit together see each other', async () => {
     await store.mkdir('d');
     const add = (): Promise<void> =>
       store.transact(async (tx) => {
-        tx.writeFile('counter', String(Number(await tx.readFile('counter', 'utf8')) + 1));
+        void tx.writeFile('counter', String(Number(await tx.readFile('counter', 'utf8')) + 1));
       }, { retries: 1000 });
     await Promise.all(Array.from({ length: 40 }, add));
     assert.is(text('counter'), '40');
     // A listing is no less binding than a file: no two find the same names.
     const take = (): Promise<void> =>
       store.transact(async (tx) => {
-        tx.writeFile(`d/${(await tx.readdir('d')).length}`, 'x');
+        void tx.writeFile(`d/${(await tx.readdir('d')).length}`, 'x');
       }, { retries: 1000 });
     await Promise.all(Array.from({ length: 20 }, take));
     assert.is((await store.readdir('d')).length, 20);
@@ -248,7 +248,7 @@ test('a conflict that does not go away comes back after so many retries', async 
       runs += 1;
       await tx.exists('a');
       await store.writeFile('a', String(runs));
-      tx.writeFile('b', '1');
+      void tx.writeFile('b', '1');
     }, { retries: 3 });
     await assert.rejectsWithCode(hopeless, 'ERR_CONFLICT');
     assert.is(runs, 4);
@@ -284,7 +284,7 @@ test('a signal ends a transaction before, during and after its writes, but not o
 
     const late = new AbortController();
     const tx = await store.begin({ signal: late.signal });
-    tx.writeFile('a', '1');
+    void tx.writeFile('a', '1');
     late.abort(reason);
     assert.is((await assert.rejectsWithCode(tx.commit(), 'ERR_ABORTED')).cause, reason);
     assert.is(tx.state, 'aborted');
@@ -301,7 +301,7 @@ test('a signal ends a transaction before, during and after its writes, but not o
 
 test('entries live beside the files, in and out of transactions', async () => {
   await withStores({}, async ({ store, open, tree }) => {
-    const notes = store.collection<unknown>('notes');
+    const notes = store.collection('notes');
     const values = { text: 'grüße', list: [1, 2n ** 60n, null, true], bytes: Uint8Array.of(1, 2), nested: { a: { b: -1.5 } } };
     for (const [key, value] of Object.entries(values)) await notes.put(key, value);
     for (const [key, value] of Object.entries(values)) assert.equal(await notes.get(key), value);
@@ -318,7 +318,7 @@ test('entries live beside the files, in and out of transactions', async () => {
     await store.transact(async (tx) => {
       tx.put('notes', 'a', 1);
       tx.delete('notes', 'text');
-      tx.writeFile('file', 'with entries');
+      void tx.writeFile('file', 'with entries');
       assert.is(await tx.get('notes', 'a'), 1);
       assert.is(await tx.get('notes', 'text'), undefined);
       assert.equal((await tx.range('notes')).map(([key]) => key), ['a', 'bytes', 'nested']);
@@ -353,10 +353,10 @@ test('relaxed commits come back sooner, and every read through the store waits f
     await store.writeFile('a', '21');
     await store.transact(async (tx) => {
       assert.is(await tx.readFile('a', 'utf8'), '21');
-      tx.writeFile('a', '22');
+      void tx.writeFile('a', '22');
     });
     const tx = await store.begin({ durability: 'full' });
-    tx.writeFile('f', '1');
+    void tx.writeFile('f', '1');
     await tx.commit();
     assert.is(text('f'), '1');
     await store.writeFile('g', 'x'.repeat(2_000_000));

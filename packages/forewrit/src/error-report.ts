@@ -4,17 +4,25 @@ import { isStoreError, systemCode } from '@forewrit/core';
 import type { Json } from './command.js';
 import { type Colors, printable } from './terminal.js';
 
-export function errorAsText(error: unknown, { colors, debug }: { colors: Colors; debug: boolean }): string {
+export interface ErrorReportOptions {
+  readonly debug: boolean;
+  /** In place of the error's own. */
+  readonly hint?: string;
+}
+
+export function errorAsText(
+  error: unknown,
+  { colors, debug, hint = hintOf(error) }: ErrorReportOptions & { readonly colors: Colors },
+): string {
   const code = systemCode(error);
   const suffix = code === undefined ? '' : ` ${colors.dim(`(${code})`)}`;
   const lines = [`${colors.red('error:')} ${printableLines(messageOf(error))}${suffix}`];
-  const hint = isStoreError(error) ? error.hint : undefined;
   if (hint !== undefined) lines.push(`${colors.cyan('hint:')}  ${printableLines(hint)}`);
   if (debug) lines.push(stackOf(error));
   return `${lines.join('\n')}\n`;
 }
 
-export function errorAsJson(error: unknown, { debug }: { debug: boolean }): Json {
+export function errorAsJson(error: unknown, { debug, hint = hintOf(error) }: ErrorReportOptions): Json {
   const store = isStoreError(error) ? error : undefined;
   return {
     error: {
@@ -23,10 +31,14 @@ export function errorAsJson(error: unknown, { debug }: { debug: boolean }): Json
       ...(store === undefined ? {} : { op: store.op }),
       ...(store?.path === undefined ? {} : { path: store.path }),
       ...(store?.transaction === undefined ? {} : { transaction: store.transaction }),
-      ...(store?.hint === undefined ? {} : { hint: store.hint }),
+      ...(hint === undefined ? {} : { hint }),
       ...(debug ? { stack: stackOf(error) } : {}),
     },
   };
+}
+
+function hintOf(error: unknown): string | undefined {
+  return isStoreError(error) ? error.hint : undefined;
 }
 
 function printableLines(text: string): string {

@@ -33,6 +33,9 @@ export async function runProgram(run: Run): Promise<ExitCode> {
   return await program.run();
 }
 
+/** The library's own hint is for those who write programs. */
+const noStoreHint = 'Name the directory of a store with --root.';
+
 class Program {
   readonly #run: Run;
   readonly #command: Command;
@@ -167,9 +170,11 @@ class Program {
     terminal.progress('');
     const { json, debug } = this.#command.opts<GlobalOptions>();
     if (signal.aborted) return exitCodes.interrupted;
-    if (json) this.#print(errorAsJson(error, { debug }));
-    else terminal.writeError(errorAsText(error, { colors: terminal.colors, debug }));
-    return exitCodeOf(error);
+    const exitCode = exitCodeOf(error);
+    const shown = { debug, ...(exitCode === exitCodes.noStore ? { hint: noStoreHint } : {}) };
+    if (json) this.#print(errorAsJson(error, shown));
+    else terminal.writeError(errorAsText(error, { colors: terminal.colors, ...shown }));
+    return exitCode;
   }
 
   #print(json: Json): void {

@@ -17,16 +17,22 @@ export interface Terminal {
   progress(text: string): void;
 }
 
+interface Stream {
+  write(text: string): unknown;
+  /** Absent, whatever its type says, where there is no terminal. */
+  readonly isTTY?: boolean;
+}
+
 export interface TerminalStreams {
-  readonly stdout: Pick<NodeJS.WriteStream, 'write' | 'isTTY'>;
-  readonly stderr: Pick<NodeJS.WriteStream, 'write' | 'isTTY'>;
+  readonly stdout: Stream;
+  readonly stderr: Stream;
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 export function openTerminal({ stdout, stderr, env }: TerminalStreams): Terminal {
   const eraseLine = '\r\u001B[2K';
   return {
-    colors: picocolors.createColors(usesColor(stdout.isTTY, env)),
+    colors: picocolors.createColors(usesColor(stdout.isTTY === true, env)),
     write: (text) => void stdout.write(text),
     writeError: (text) => void stderr.write(text),
     progress: (text) => {

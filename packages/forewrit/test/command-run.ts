@@ -50,7 +50,7 @@ export async function runJson<Result>(
   args: readonly string[],
   options?: CommandOptions,
 ): Promise<{ readonly exitCode: number | null; readonly json: Result }> {
-  const { exitCode, stdout, stderr } = await runCommand([...args, '--json'], options);
+  const { exitCode, stdout, stderr } = await runCommand(['--json', ...args], options);
   if (stderr !== '') throw new Error(`unexpected on stderr: ${stderr}`);
   return { exitCode, json: JSON.parse(stdout) as Result };
 }

@@ -48,7 +48,6 @@ const misuses: readonly (readonly string[])[] = [
   ['dump', '--limit', 'many'],
   ['recover', '--owner-dead'],
   ['recover', '--owner-dead', 'NO'],
-  ['recover', '--dry-run', '--owner-dead', '1'],
   ['repair'],
   ['repair', '1-1'],
   ['repair', '--forward'],

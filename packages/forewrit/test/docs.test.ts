@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { decodeTransaction, formatVersion, loadChecksum, metaKeys, numberRow, tables } from '@forewrit/core';
-import { rows } from '@forewrit/recovery';
+import { decisionTable } from '@forewrit/recovery';
 import { assert, suite } from '@forewrit/testkit';
 
 const test = suite('the documentation against the code');
@@ -25,7 +25,8 @@ test('every section of docs/errors.md says what the code means and what to do', 
 
 test('docs/recovery.md has every row of the decision table, with its verdict', () => {
   const verdicts = new Map<number, Set<string>>();
-  for (const { row, verdict } of rows) verdicts.set(row, (verdicts.get(row) ?? new Set()).add(verdict));
+  for (const { row, verdict } of decisionTable)
+    verdicts.set(row, (verdicts.get(row) ?? new Set()).add(verdict));
   const text = read('docs/recovery.md');
   const lines = new Map(
     [...text.matchAll(/^\| (\d+) \|.*\| ([^|]+) \|$/gm)].map((match) => [Number(match[1]), match[2]!]),

@@ -4,16 +4,15 @@ import { openTerminal, printable, table, type TerminalStreams, usesColor } from 
 
 const test = suite('the terminal');
 
-function streams(isTTY: boolean, env: TerminalStreams['env'] = {}) {
+/** As Node has it: a pipe has no `isTTY` at all. */
+function streams(isTerminal: boolean, env: TerminalStreams['env'] = {}) {
   const written = { stdout: '', stderr: '' };
-  const stream = (name: 'stdout' | 'stderr') =>
-    ({
-      isTTY,
-      write: (text: string) => {
-        written[name] += text;
-        return true;
-      },
-    }) as TerminalStreams['stdout'];
+  const stream = (name: 'stdout' | 'stderr'): TerminalStreams['stdout'] => ({
+    ...(isTerminal ? { isTTY: true } : {}),
+    write: (text) => {
+      written[name] += text;
+    },
+  });
   return { written, terminal: openTerminal({ stdout: stream('stdout'), stderr: stream('stderr'), env }) };
 }
 

@@ -87,7 +87,7 @@ interface Row {
 const same = ({ boot }: Observation): boolean => boot === 'same';
 
 /** In the order in which they are tried. */
-export const rows: readonly Row[] = [
+export const decisionTable: readonly Row[] = [
   {
     row: 1,
     when: ({ records }) => records === 'refused',
@@ -191,7 +191,7 @@ export const blockedRow: Omit<Row, 'when'> = {
 };
 
 export function decide(observed: Observation): Decision {
-  const row = rows.find(({ when }) => when(observed));
+  const row = decisionTable.find(({ when }) => when(observed));
   assert(row !== undefined, 'the last row of the table matches everything');
   if (row.verdict === 'redo' && (observed.escapes || observed.source !== 'sound')) {
     return toDecision(blockedRow, false);

@@ -1,7 +1,7 @@
 /** The whole surface of `@forewrit/recovery`. */
 
 export { createRecoverer } from './recovery.js';
-export { decide, type Decision, type Observation, rows } from './decision.js';
+export { decide, type Decision, decisionTable, type Observation } from './decision.js';
 export { openStore } from './open.js';
 export {
   inspect,

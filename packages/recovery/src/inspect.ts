@@ -22,7 +22,7 @@ import {
   readFormat,
   readOwners,
   readVolumes,
-  StoreError,
+  type StoreError,
   type StoreOptions,
   type StorePath,
   type TransactionId,
@@ -196,7 +196,7 @@ function describeOwner({ id, number, identity, openedAtMs }: Owner): Omit<Inspec
 
 function newestRevision(view: LogView): number {
   const value = view.get('meta', metaKeys.revision);
-  return value === undefined ? 0 : (numberRow.decode(metaKeys.revision, value) as number);
+  return value === undefined ? 0 : numberRow.decode(metaKeys.revision, value);
 }
 
 function decodeAll(view: LogView, problems: InspectedProblem[]): LoggedTransaction[] {

@@ -73,7 +73,7 @@ function take({ log }: StoreContext, self: Owner, gone: ReadonlySet<number>): bo
 
 export function heldBy(view: LogView): number | undefined {
   const value = view.get('meta', metaKeys.recovery);
-  return value === undefined ? undefined : Number(numberRow.decode(metaKeys.recovery, value));
+  return value === undefined ? undefined : numberRow.decode(metaKeys.recovery, value);
 }
 
 /** Another owner that is registered, not known to be gone, and has the lock. */

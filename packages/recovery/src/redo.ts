@@ -223,7 +223,7 @@ export class Redo {
       if (parentPath(ancestor) === undefined || fileSystem.lstat(absolute) !== undefined) break;
       missing.push(absolute);
     }
-    for (const directory of missing.reverse()) {
+    for (const directory of missing.toReversed()) {
       // The system takes the umask off.
       fileSystem.makeDirectory(directory, parentMode);
       this.#effects.touched(directoryOf(directory));

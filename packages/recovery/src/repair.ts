@@ -15,6 +15,7 @@ import {
   beforePath,
   checksumOfFile,
   CommitterLoop,
+  currentUmask,
   decodeTransaction,
   entryKey,
   entryLockKey,
@@ -79,7 +80,7 @@ export async function repair(
 ): Promise<RepairReport> {
   const opened = openRoot(root, { ...options, create: false }, 'open');
   const parts = await openParts(opened, { ...options, create: false }, {
-    umask: process.umask(),
+    umask: currentUmask(),
     privileged: process.getuid?.() === 0,
   });
   // Opening recovers: a transaction that only waited for its owner's end is not blocked any more afterwards.

@@ -10,11 +10,9 @@ import {
   hash64,
   type Image,
   inodeOf,
-  isBelow,
   isStoreError,
   type LoggedTransaction,
   parentPath,
-  rebase,
   sameFingerprint,
   showsImage,
   fingerprintOf,
@@ -26,7 +24,7 @@ import {
   type Volume,
 } from '@forewrit/core';
 import { appliedHere, bootOf, revisionOf } from './analysis.js';
-import type { Decision, Observation } from './decision.js';
+import type { Observation } from './decision.js';
 import { type DirectoryTrace, traceDirectory } from './directory-trace.js';
 import type { PathHistory } from './path-history.js';
 import type { RecoveryContext } from './recovery-context.js';
@@ -124,7 +122,9 @@ export class TargetObservation implements ObservedTarget {
     return this.#once('parentGone', () => {
       const parent = parentPath(this.target.path);
       if (parent === undefined || this.#parts.willBeDirectory(parent)) return false;
-      return this.#lstat(this.#parts.locate(parent))?.type !== 'directory';
+      const type = this.#lstat(this.#parts.locate(parent))?.type;
+      // A symbolic link in its place is no absence: it leads elsewhere.
+      return type !== 'directory' && type !== 'symlink';
     });
   }
 

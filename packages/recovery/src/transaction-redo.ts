@@ -18,6 +18,7 @@ import {
   sameFingerprint,
   syncFile,
   systemCode,
+  type Target,
 } from '@forewrit/core';
 import { saveOurs, saveTheirs, type SavedConflict } from './conflicts.js';
 import type { ObservedTarget } from './target-observation.js';
@@ -119,11 +120,16 @@ export class TransactionRedo {
     }
     if (decision.verdict !== 'redo' && decision.row !== 6) return;
     if (decision.verdict === 'keep') this.#settleKept(path, observed);
-    if (target.action !== 'write' || target.after.type !== 'file') return;
-    const image = imageOf(this.#lstat(target.path), target.after.checksum);
+    this.#note(target);
+  }
+
+  /** Our content may be another inode by now: no reader shall take it for somebody's edit. */
+  #note({ action, path, index, after }: Target): void {
+    if (action !== 'write' || after.type !== 'file') return;
+    const image = imageOf(this.#lstat(path), after.checksum);
     if (image.type !== 'file') return;
-    const { fingerprint, mode } = target.after;
-    if (mode !== image.mode || !sameFingerprint(fingerprint, image.fingerprint)) this.#images.set(target.index, image);
+    const same = after.mode === image.mode && sameFingerprint(after.fingerprint, image.fingerprint);
+    if (!same) this.#images.set(index, image);
   }
 
   #settleKept(path: PlannedPath, observed: ObservedTarget): void {
@@ -174,6 +180,7 @@ export class TransactionRedo {
     }
     if (decision.verdict === 'leave' && !this.#hooks.lockAgain(path)) return;
     this.#redoOf(path).rewrite();
+    this.#note(target);
   }
 
   #surprised(action: () => void): void {

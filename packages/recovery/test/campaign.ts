@@ -133,7 +133,7 @@ export async function runCampaignOfTwo(seed: number, options: CampaignOptions): 
         trace.push(`${who === survivor ? 'survivor' : 'victim'}: ${operations.map(show).join('; ')}`);
         const outcome = who.attempt(...operations);
         if (dies.in < 0) candidates = who === victim ? [before, after] : [after];
-        else if (outcome instanceof Error && !isStoreError(outcome) && !/^locked/.test(outcome.message)) throw outcome;
+        else if (outcome instanceof Error && !isStoreError(outcome) && !outcome.message.startsWith('locked')) throw outcome;
         else if (outcome instanceof Error) candidates = [before];
         else candidates = [after];
         if (dies.in >= 0 && random.chance(0.5)) tolerate(dies, () => who.flushMarks());

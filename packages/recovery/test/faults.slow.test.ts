@@ -11,7 +11,7 @@ import {
   MemoryLogState,
   NodeFileSystem,
   type Store,
-  StoreError,
+  type StoreError,
   type StoreOptions,
   type Transaction,
 } from '@forewrit/core';
@@ -30,17 +30,17 @@ const scenarios: readonly Scenario[] = [
   {
     name: 'replace and create small files',
     run(tx) {
-      tx.writeFile('one', 'new one');
-      tx.writeFile('two', 'new two');
-      tx.writeFile('sub/three', 'new three');
-      tx.writeFile('fresh/four', 'new four');
+      void tx.writeFile('one', 'new one');
+      void tx.writeFile('two', 'new two');
+      void tx.writeFile('sub/three', 'new three');
+      void tx.writeFile('fresh/four', 'new four');
     },
   },
   {
     name: 'replace with large content',
     async run(tx) {
       await tx.writeFile('one', large);
-      tx.writeFile('two', 'new two');
+      void tx.writeFile('two', 'new two');
     },
   },
   { name: 'move a file onto another', run: (tx) => tx.rename('one', 'two') },
@@ -57,6 +57,7 @@ const failures: readonly object[] = [
   { error: 'EMFILE' },
   { error: 'EBUSY' },
   { error: 'EIO', sticky: true },
+  { error: 'EIO', after: true },
   { shortWrite: 1 },
 ];
 

@@ -23,7 +23,11 @@ import {
   type StoreOptions,
   type StorePath,
 } from '@forewrit/core';
-import { createRecoverer } from '@forewrit/recovery';
+import { analyse } from '#src/analysis.js';
+import { subjectOf } from '#src/completion.js';
+import { recoveryContext } from '#src/recovery-context.js';
+import { createRecoverer } from '#src/recovery.js';
+import { planTransaction } from '#src/transaction-plan.js';
 import {
   type CrashChoice,
   CrashSignal,
@@ -37,7 +41,7 @@ import {
 
 export const root = '/store';
 
-export interface ProcessOptions extends Pick<StoreOptions, 'inlineLimitBytes'> {
+export interface ProcessOptions extends Pick<StoreOptions, 'inlineLimitBytes' | 'lockTimeoutMs' | 'probeWitness'> {
   readonly failpoint?: Failpoint;
   readonly faults?: readonly Fault[];
   readonly beforeCall?: (call: FileSystemCall) => void;
@@ -83,7 +87,7 @@ export class World {
 
   async open(options: ProcessOptions = {}): Promise<SimulatedProcess> {
     const process = await this.start(options);
-    process.recovery = await process.recover();
+    await process.recover();
     return process;
   }
 
@@ -104,7 +108,7 @@ export class World {
     const log = new MemoryLog(this.log, { onReserve: check, notify: () => undefined });
     const processTable = this.#processTable(pid);
     const roots = { root, named: new Map(Object.entries(options.roots ?? {})) };
-    const { inlineLimitBytes, failpoint } = options;
+    const { inlineLimitBytes, lockTimeoutMs, probeWitness, failpoint } = options;
     const context = await openContext({
       roots,
       layout: storeLayout(root),
@@ -115,6 +119,8 @@ export class World {
       options: {
         clock: this.disk.clock,
         ...(inlineLimitBytes === undefined ? {} : { inlineLimitBytes }),
+        ...(lockTimeoutMs === undefined ? {} : { lockTimeoutMs }),
+        ...(probeWitness === undefined ? {} : { probeWitness }),
         ...(failpoint === undefined ? {} : { failpoint }),
       },
       newStoreId: 'simulated',
@@ -182,9 +188,13 @@ export class SimulatedProcess {
     this.#parts.kill();
   }
 
-  recover(): Promise<RecoveryReport> {
-    const dead = this.context.log.view(readOwners).filter((owner) => this.#parts.isDead(owner));
-    return createRecoverer().recover(this.context, dead, this.owner);
+  async recover(): Promise<RecoveryReport> {
+    this.recovery = await createRecoverer().recover(this.context, this.#dead(), this.owner);
+    return this.recovery;
+  }
+
+  #dead(): Owner[] {
+    return this.context.log.view(readOwners).filter((owner) => this.#parts.isDead(owner));
   }
 
   /** Commits and applies; what fails is thrown. A simulated death kills the process. */
@@ -224,6 +234,18 @@ export class SimulatedProcess {
     }
     if (outcome === undefined) throw new Error('the engine did not answer');
     return outcome;
+  }
+
+  /** What recovery would do now, by path: the row of the table. */
+  rows(): Record<string, number> {
+    const dead = new Set(this.#dead().map(({ number }) => number));
+    const context = recoveryContext(this.context);
+    const { winners, living, history } = this.context.log.view((view) => analyse(view, dead, this.context.folding));
+    const subjects = this.context.log.view((view) =>
+      winners.map((transaction) => subjectOf(view, { transaction, living, folding: this.context.folding })),
+    );
+    const paths = subjects.flatMap((subject) => planTransaction(context, subject, history).paths);
+    return Object.fromEntries(paths.map(({ target, decision }) => [target.path, decision.row]));
   }
 
   checkpoint(): void {

@@ -39,7 +39,7 @@ export class TestProcess<Message extends object> implements AsyncDisposable {
   #read = 0;
 
   constructor(script: URL, { request = {}, under = [] }: TestProcessOptions = {}) {
-    const [command = '', ...args] = [
+    const [command, ...args] = [
       ...under,
       process.execPath,
       '--enable-source-maps',
@@ -85,7 +85,7 @@ export class TestProcess<Message extends object> implements AsyncDisposable {
     timeoutMs = processTimeoutMsDefault,
   ): Promise<Extract<Message, { readonly type: Type }>> {
     const found = await this.nextOrEnd(type, timeoutMs);
-    if (found === undefined) throw new Error(`the process ended and never said '${type}', but: ${this.#last}`);
+    if (found === undefined) throw new Error(`the process ended and never said '${type}', but: ${JSON.stringify(this.#last) ?? 'nothing'}`);
     return found;
   }
 
@@ -163,7 +163,7 @@ export class TestProcess<Message extends object> implements AsyncDisposable {
   }
 
   #wake(): void {
-    for (const waiter of [...this.#waiters]) waiter();
+    for (const waiter of this.#waiters) waiter();
   }
 }
 

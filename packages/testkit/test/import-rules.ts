@@ -51,7 +51,7 @@ const confinements: readonly Confinement[] = [
         'the demo looks at the files from outside, and compares with naive writes',
     },
   },
-  { module: /^lmdb(?:\/.*)?$/, name: 'lmdb', file: 'packages/core/src/lmdb-log.ts', filesMin: 1 },
+  { module: /^lmdb(?:\/.*)?$/, name: 'lmdb', file: 'packages/core/src/lmdb-environment.ts', filesMin: 1 },
   { module: /^msgpackr(?:\/.*)?$/, name: 'msgpackr', filesMin: 1 },
   { module: /^xxhash-wasm(?:\/.*)?$/, name: 'xxhash-wasm', filesMin: 1 },
   { module: /^node-disk-info(?:\/.*)?$/, name: 'node-disk-info', filesMin: 0 },

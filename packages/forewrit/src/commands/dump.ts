@@ -1,10 +1,11 @@
-/** `forewrit dump`: the records that the log holds, one line each. Reads only. */
+/** `forewrit dump`: the records that the log holds, one line each, the oldest transaction first. Reads only. */
 
 import { type Image, formatChecksum, type LoggedTransaction, type Target } from '@forewrit/core';
 import { inspect, type Inspection } from '@forewrit/recovery';
 import type { CommandContext, CommandResult, Json } from '../command.js';
 import { exitCodes } from '../exit-code.js';
-import { counted, formatBytes, formatTime } from '../format.js';
+import { formatBytes, formatCount, formatTime } from '../format.js';
+import { problemsAsJson, problemsAsText } from '../problem-report.js';
 import { printable, table } from '../terminal.js';
 
 export interface DumpOptions {
@@ -12,78 +13,130 @@ export interface DumpOptions {
   readonly stats: boolean;
 }
 
-/** A record as it is shown: its kind, and what it says. */
+type Details = { readonly [key: string]: Json };
+
 interface Line {
   readonly transaction: string;
   readonly kind: string;
-  readonly details: { readonly [key: string]: Json };
+  readonly details: Details;
 }
 
 export async function dump({ root, terminal }: CommandContext, options: DumpOptions): Promise<CommandResult> {
   const inspection = await inspect(root);
+  const { problems } = inspection;
   const lines = inspection.transactions.flatMap(({ records }) => linesOf(records));
   const shown = options.limit === undefined ? lines : lines.slice(-options.limit);
   const stats = statsOf(inspection, lines);
+  const records = shown.map(({ transaction, kind, details }) => ({ transaction, kind, ...details }));
   return {
-    exitCode: inspection.problems.length === 0 ? exitCodes.clean : exitCodes.findings,
-    json: options.stats
-      ? stats
-      : { records: shown.map(({ transaction, kind, details }) => ({ transaction, kind, ...details })) },
+    exitCode: problems.length === 0 ? exitCodes.clean : exitCodes.findings,
+    json: { ...(options.stats ? { stats: { ...stats } } : { records }), problems: problemsAsJson(problems) },
     text: () => {
-      const problems = inspection.problems.map(({ code, message }) => `${terminal.colors.red(code)}: ${message}\n`);
-      if (!options.stats) return [...problems, ...shown.map(lineAsText)].join('') || 'the log is empty\n';
-      const rows = Object.entries(stats).map(([name, value]) => [name, String(value)]);
-      return [...problems, table(terminal.colors, { head: ['', ''], rows, right: [1] })].join('');
+      const said = problemsAsText(problems, terminal.colors);
+      if (!options.stats) return said + (shown.map(lineAsText).join('') || 'the log holds no records\n');
+      return (
+        said + table(terminal.colors, { head: ['of the log', ''], rows: statsAsRows(stats), right: [1] })
+      );
     },
   };
 }
 
-function statsOf({ transactions, log }: Inspection, lines: readonly Line[]): { [key: string]: Json } {
+interface LogNumbers {
+  readonly transactions: number;
+  readonly records: number;
+  readonly recordsByKind: Readonly<Record<string, number>>;
+  readonly contentBytes: number;
+  readonly usedBytes: number;
+  readonly fileBytes: number;
+}
+
+function statsOf({ transactions, log }: Inspection, lines: readonly Line[]): LogNumbers {
+  const recordsByKind: Record<string, number> = {};
+  for (const { kind } of lines) recordsByKind[kind] = (recordsByKind[kind] ?? 0) + 1;
   const contentBytes = transactions
     .flatMap(({ records }) => records.targets)
     .reduce((sum, { content }) => sum + (content?.byteLength ?? 0), 0);
   return {
     transactions: transactions.length,
     records: lines.length,
+    recordsByKind,
     contentBytes,
     usedBytes: log?.usedBytes ?? 0,
     fileBytes: log?.fileBytes ?? 0,
   };
 }
 
+function statsAsRows(stats: LogNumbers): string[][] {
+  return [
+    ['transactions', formatCount(stats.transactions)],
+    ['records', formatCount(stats.records)],
+    ...Object.entries(stats.recordsByKind).map(([kind, count]) => [`  ${kind}`, formatCount(count)]),
+    ['content in them', formatBytes(stats.contentBytes)],
+    ['used', formatBytes(stats.usedBytes)],
+    ['length of the file', formatBytes(stats.fileBytes)],
+  ];
+}
+
 function linesOf({ id, begin, targets, commit, applied, abort }: LoggedTransaction): Line[] {
   const lines: Line[] = [];
-  const add = (kind: string, details: { readonly [key: string]: Json }): void => {
+  const add = (kind: string, details: Details): void => {
     lines.push({ transaction: id, kind, details });
   };
-  if (begin !== undefined) add('begin', { startedAt: formatTime(begin.startedAtMs) });
+  if (begin !== undefined) add('begin', { at: formatTime(begin.startedAtMs), boot: begin.bootId });
   for (const target of targets) {
-    if (target.applyName !== undefined) {
-      const content = target.content === undefined ? 'staged' : formatBytes(target.content.byteLength);
-      add('stage', { n: target.index, name: target.applyName, content });
-    }
-    add('checksum', { n: target.index, before: imageText(target.before), after: imageText(target.after) });
+    if (target.applyName !== undefined) add('stage', stageOf(target));
+    add('checksum', { n: target.index, before: imageOf(target.before), after: imageOf(target.after) });
     add('rename', renameOf(target));
   }
   if (commit !== undefined) {
-    add('commit', { revision: commit.revision, targets: targets.length, entries: counted(commit.entries.length, 'entry change') });
+    const { revision, entries } = commit;
+    add('commit', {
+      revision,
+      targets: targets.length,
+      ...(entries.length === 0
+        ? {}
+        : { entries: entries.map(({ collection, key }) => `${collection}/${key}`) }),
+    });
   }
-  if (applied !== undefined) add('applied', {});
+  if (applied !== undefined) add('applied', { boot: applied.bootId });
   if (abort !== undefined) add('abort', { revision: abort.revision });
   return lines;
 }
 
-function renameOf({ index, action, path, from }: Target): { readonly [key: string]: Json } {
-  return { n: index, action, path, ...(from === undefined ? {} : { from }) };
+function stageOf({ index, applyName, staged, content }: Target): Details {
+  return {
+    n: index,
+    name: applyName ?? null,
+    ...(staged === undefined ? {} : { durable: staged }),
+    ...(content === undefined ? {} : { inlineBytes: content.byteLength }),
+  };
 }
 
-function imageText(image: Image): string {
+function renameOf({ index, action, path, from, via, beforeName }: Target): Details {
+  return {
+    n: index,
+    action,
+    path,
+    ...(from === undefined ? {} : { from }),
+    ...(via === undefined ? {} : { via }),
+    ...(beforeName === undefined ? {} : { beforeName }),
+  };
+}
+
+/** `file:<bytes>:<checksum>`, or what else it is. */
+function imageOf(image: Image): string {
   if (image.type !== 'file') return image.type;
-  const checksum = image.checksum === undefined ? '' : ` ${formatChecksum(image.checksum)}`;
-  return `${image.fingerprint.size} bytes${checksum}`;
+  const checksum = image.checksum === undefined ? '?' : formatChecksum(image.checksum);
+  return `file:${image.fingerprint.size}:${checksum}`;
 }
 
 function lineAsText({ transaction, kind, details }: Line): string {
-  const said = Object.entries(details).map(([key, value]) => `${key}=${printable(String(value))}`);
+  const said = Object.entries(details).map(([key, value]) => `${key}=${printable(valueAsText(value))}`);
   return `${[transaction.padEnd(8), kind.padEnd(8), ...said].join(' ').trimEnd()}\n`;
+}
+
+/** Quoted where a blank would end it. */
+function valueAsText(value: Json): string {
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return /[\s"]/.test(text) && typeof value === 'string' ? JSON.stringify(text) : text;
 }

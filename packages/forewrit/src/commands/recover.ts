@@ -1,11 +1,12 @@
 /** `forewrit recover`: finishes or sweeps what dead processes left, or shows what that would be. */
 
-import { inspect, type Inspection, openStore } from '@forewrit/recovery';
-import type { RecoveryReport } from '@forewrit/core';
-import type { CommandContext, CommandResult } from '../command.js';
+import { type RecoveryReport, StoreError } from '@forewrit/core';
+import { inspect, type Inspection, type InspectedTransaction, openStore } from '@forewrit/recovery';
+import type { CommandContext, CommandResult, Json } from '../command.js';
 import { exitCodes } from '../exit-code.js';
 import { counted, formatMs } from '../format.js';
-import { type Colors, table } from '../terminal.js';
+import { problemsAsJson, problemsAsText } from '../problem-report.js';
+import { type Colors, printable, table } from '../terminal.js';
 
 export interface RecoverOptions {
   readonly dryRun: boolean;
@@ -13,19 +14,29 @@ export interface RecoverOptions {
 }
 
 export async function recover(context: CommandContext, options: RecoverOptions): Promise<CommandResult> {
+  const { root, terminal } = context;
   const ownersDead = options.ownerDead === undefined ? [] : [options.ownerDead];
-  // Nothing is made where there is no store.
-  const before = await inspect(context.root, { ownersDead });
-  if (options.dryRun) return dryRun(before, context.terminal.colors);
-  context.terminal.progress('recovering');
-  const store = await openStore(context.root, { create: false, committer: 'inline', ownersDead });
+  const inspection = await inspect(root, { ownersDead });
+  for (const id of ownersDead) requireOwner(inspection, id);
+  if (options.dryRun) return dryRun(inspection, terminal.colors);
+
+  terminal.progress('recovering');
+  const store = await openStore(root, { create: false, committer: 'inline', ownersDead });
   const report = store.recovery;
   await store.close();
   return {
     exitCode: report.blocked.length + report.conflicts.length === 0 ? exitCodes.clean : exitCodes.findings,
     json: reportAsJson(report),
-    text: () => reportAsText(report, context.terminal.colors),
+    text: () => reportAsText(report, terminal.colors),
   };
+}
+
+function requireOwner({ owners }: Inspection, id: string): void {
+  if (owners.some((owner) => owner.id === id)) return;
+  throw new StoreError('ERR_NOT_FOUND', `There is no owner ${id}`, {
+    op: 'recover',
+    hint: '`forewrit status` lists the owners. It may have been recovered just now.',
+  });
 }
 
 function dryRun(inspection: Inspection, colors: Colors): CommandResult {
@@ -35,43 +46,48 @@ function dryRun(inspection: Inspection, colors: Colors): CommandResult {
     exitCode: clean ? exitCodes.clean : exitCodes.findings,
     json: {
       clean,
-      transactions: pending.map(({ id, state, paths }) => ({
-        id,
-        state,
-        paths: paths.map(({ path, action, verdict, row, reason }) => ({
-          path,
-          action,
-          verdict: verdict ?? null,
-          row: row ?? null,
-          reason: reason ?? null,
-        })),
-      })),
+      transactions: pending.map(transactionAsJson),
       leftovers: [...leftovers],
-      problems: problems.map(({ code, message }) => ({ code, message })),
+      problems: problemsAsJson(problems),
     },
     text: () => {
-      const parts = problems.map(({ code, message }) => `${colors.red(code)}: ${message}\n`);
-      for (const { id, paths } of pending) {
-        const rows = paths.map(({ path, action, verdict, row, reason }) => [
-          path,
-          action,
-          verdict ?? 'sweep',
-          row === undefined ? '' : String(row),
-          reason ?? '',
-        ]);
-        parts.push(
-          `transaction ${id}\n`,
-          table(colors, { head: ['path', 'action', 'decision', 'row', 'because'], rows, right: [3] }),
-          '\n',
-        );
-      }
+      const parts = pending.map((transaction) => transactionAsText(transaction, colors));
       if (leftovers.length > 0) parts.push(`${counted(leftovers.length, 'staged name')} would be swept\n`);
-      return clean ? 'nothing to recover\n' : parts.join('');
+      if (problems.length > 0) parts.push(problemsAsText(problems, colors), 'nothing would be recovered\n');
+      return parts.length === 0 ? 'nothing to recover\n' : parts.join('\n');
     },
   };
 }
 
-function reportAsJson(report: RecoveryReport): CommandResult['json'] {
+function transactionAsJson({ id, state, paths }: InspectedTransaction): Json {
+  return {
+    id,
+    state,
+    paths: paths.map(({ path, action, verdict, row, reason }) => ({
+      path,
+      action,
+      verdict: verdict ?? null,
+      row: row ?? null,
+      reason: reason ?? null,
+    })),
+  };
+}
+
+function transactionAsText({ id, state, paths }: InspectedTransaction, colors: Colors): string {
+  const title = `transaction ${id}, ${state}\n`;
+  if (paths.every(({ verdict }) => verdict === undefined)) return `${title}would be swept\n`;
+  const rows = paths.map(({ path, action, verdict = '', row, reason = '' }) => [
+    path,
+    action,
+    { text: verdict, color: verdict === 'block' ? colors.red : String },
+    row === undefined ? '' : String(row),
+    reason,
+  ]);
+  const head = ['path', 'action', 'decision', 'row', 'because'];
+  return title + table(colors, { head, rows, right: [3] });
+}
+
+function reportAsJson(report: RecoveryReport): Json {
   return {
     redone: [...report.redone],
     undone: [...report.undone],
@@ -90,11 +106,16 @@ function reportAsText(report: RecoveryReport, colors: Colors): string {
     if (ids.length > 0) lines.push(`${what}: ${ids.join(', ')}`);
   };
   say('carried out', redone);
-  say('swept, never committed', undone);
+  say('swept, as it had not been committed', undone);
   say('left as somebody has changed it', kept);
-  for (const { path, savedAs } of conflicts) lines.push(`kept aside: ${path} is now ${savedAs}`);
-  for (const id of blocked) lines.push(colors.red(`blocked: ${id}; run: forewrit repair ${id} --forward (or --back, or --quarantine)`));
+  for (const { path, savedAs } of conflicts)
+    lines.push(`kept aside: ${printable(path)} is now ${printable(savedAs)}`);
+  for (const id of blocked) {
+    lines.push(
+      `${colors.red('blocked')}: ${id}; run: forewrit repair ${id} --forward (or --back, or --quarantine)`,
+    );
+  }
   if (lines.length === 0 && sweptFiles === 0) return 'nothing to recover\n';
-  lines.push(`${counted(sweptFiles, 'name')} swept, in ${formatMs(durationMs)}`);
+  lines.push(`${counted(sweptFiles, 'file')} swept, in ${formatMs(durationMs)}`);
   return `${lines.join('\n')}\n`;
 }

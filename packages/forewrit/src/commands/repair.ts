@@ -3,6 +3,7 @@
 import { repair as repairTransaction, type RepairDirection, type RepairReport } from '@forewrit/recovery';
 import type { CommandContext, CommandResult } from '../command.js';
 import { exitCodes } from '../exit-code.js';
+import { printable } from '../terminal.js';
 
 export type Direction = RepairDirection;
 
@@ -27,5 +28,5 @@ export async function repair(
 function asText({ transaction, paths, conflicts }: RepairReport): string {
   const lines = paths.map(({ path, did }) => `${did}: ${path}`);
   for (const { path, savedAs } of conflicts) lines.push(`kept aside: ${path} is now ${savedAs}`);
-  return `${[...lines, `transaction ${transaction} is settled`].join('\n')}\n`;
+  return `${[...lines, `transaction ${transaction} is settled`].map(printable).join('\n')}\n`;
 }

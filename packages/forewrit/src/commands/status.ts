@@ -3,83 +3,122 @@
 import { inspect, type Inspection } from '@forewrit/recovery';
 import type { CommandContext, CommandResult } from '../command.js';
 import { exitCodes } from '../exit-code.js';
-import { counted, formatBytes, formatTime, shortened } from '../format.js';
-import { type Colors, table } from '../terminal.js';
+import { counted, formatBytes, formatMs, formatTime, shortened } from '../format.js';
+import { problemsAsJson, problemsAsText } from '../problem-report.js';
+import { type Colors, printable, table } from '../terminal.js';
 
-export async function status({ root, terminal }: CommandContext, _options: object): Promise<CommandResult> {
+export async function status({ root, terminal }: CommandContext): Promise<CommandResult> {
   const inspection = await inspect(root);
+  const lag = lagOf(inspection, Date.now());
   return {
     exitCode: inspection.clean ? exitCodes.clean : exitCodes.findings,
-    json: statusAsJson(inspection),
-    text: () => statusAsText(inspection, terminal.colors),
+    json: statusAsJson(inspection, lag),
+    text: () => statusAsText(inspection, lag, terminal.colors),
   };
 }
 
-function statusAsJson(inspection: Inspection): CommandResult['json'] {
-  const { log, transactions, owners, problems } = inspection;
+/** What is applied and not yet checkpointed. */
+interface Lag {
+  readonly transactions: number;
+  /** Since the oldest of them began; absent when there is none. */
+  readonly ageMs?: number;
+}
+
+function lagOf({ transactions }: Inspection, nowMs: number): Lag {
+  const applied = transactions.filter(({ state }) => state === 'applied');
+  const begun = applied.flatMap(({ startedAtMs }) => startedAtMs ?? []);
+  // Another clock may be ahead of ours.
+  const ageMs = Math.max(0, nowMs - Math.min(...begun));
+  return { transactions: applied.length, ...(begun.length === 0 ? {} : { ageMs }) };
+}
+
+function statusAsJson(inspection: Inspection, lag: Lag): CommandResult['json'] {
+  const { log, transactions, owners } = inspection;
   return {
     root: inspection.root,
     storeId: inspection.storeId ?? null,
     formatVersion: inspection.formatVersion ?? null,
+    createdAtMs: inspection.createdAtMs ?? null,
     revision: inspection.revision,
     clean: inspection.clean,
     owners: owners.map(({ id, pid, alive, why, openedAtMs }) => ({ id, pid, alive, why, openedAtMs })),
-    transactions: transactions.map(({ id, state, ownerAlive, revision, paths }) => ({
+    transactions: transactions.map(({ id, owner, state, ownerAlive, revision, startedAtMs, paths }) => ({
       id,
       state,
+      owner: owner.toString(36),
       ownerAlive,
       revision: revision ?? null,
+      startedAtMs: startedAtMs ?? null,
       paths: paths.map(({ path, action }) => ({ path, action })),
     })),
+    checkpointLag: { transactions: lag.transactions, ageMs: lag.ageMs ?? null },
     leftovers: [...inspection.leftovers],
     conflicts: [...inspection.conflicts],
     log: log === undefined ? null : { usedBytes: log.usedBytes, fileBytes: log.fileBytes },
-    problems: problems.map(({ code, message, hint }) => ({ code, message, hint: hint ?? null })),
+    problems: problemsAsJson(inspection.problems),
   };
 }
 
-function statusAsText(inspection: Inspection, colors: Colors): string {
-  const { owners, transactions, log, leftovers, conflicts } = inspection;
-  const waiting = transactions.filter(({ state }) => state === 'applied').length;
-  const parts = [
-    `${inspection.root}\n`,
-    `revision ${inspection.revision}, format ${inspection.formatVersion ?? 'unknown'}`,
-    log === undefined ? '\n' : `, log ${formatBytes(log.usedBytes)} of ${formatBytes(log.fileBytes)}\n`,
-    `${counted(waiting, 'applied transaction')} waiting for a checkpoint\n`,
+function statusAsText(inspection: Inspection, lag: Lag, colors: Colors): string {
+  const { leftovers, conflicts, problems } = inspection;
+  const sections = [
+    overview(inspection, lag),
+    ownersAsText(inspection, colors),
+    transactionsAsText(inspection, colors),
+    leftovers.length === 0 ? '' : `${counted(leftovers.length, 'staged name')} of nobody\n`,
+    conflicts.length === 0 ? '' : `kept aside for you to look at:\n${conflicts.map(indented).join('')}`,
+    problemsAsText(problems, colors),
+    advice(inspection),
   ];
-  if (owners.length > 0) {
-    const rows = owners.map(({ id, pid, alive, why, openedAtMs }) => [
-      id,
-      String(pid),
-      { text: alive ? 'alive' : 'dead', color: alive ? colors.green : colors.red },
-      why,
-      formatTime(openedAtMs),
-    ]);
-    parts.push('\n', table(colors, { head: ['owner', 'pid', 'state', 'because', 'opened'], rows }));
-  }
-  const notable = transactions.filter(({ state, ownerAlive }) => state !== 'applied' || !ownerAlive);
-  if (notable.length > 0) {
-    const rows = notable.map(({ id, state, ownerAlive, paths }) => [
-      id,
-      { text: state, color: state === 'blocked' ? colors.red : (text: string) => text },
-      ownerAlive ? 'alive' : 'dead',
-      shortened(paths.map(({ path }) => path)),
-    ]);
-    parts.push('\n', table(colors, { head: ['transaction', 'state', 'owner', 'paths'], rows }));
-  }
-  if (leftovers.length > 0) parts.push(`\n${counted(leftovers.length, 'staged name')} of nobody\n`);
-  if (conflicts.length > 0) parts.push(`\nkept aside for you to look at:\n  ${conflicts.join('\n  ')}\n`);
-  for (const { code, message, hint } of inspection.problems) {
-    parts.push(`\n${colors.red(code)}: ${message}\n${hint === undefined ? '' : `  ${hint}\n`}`);
-  }
-  parts.push('\n', advice(inspection));
-  return parts.join('');
+  return sections.filter((section) => section !== '').join('\n');
 }
 
-function advice({ clean, transactions, problems }: Inspection): string {
-  if (clean) return 'clean\n';
+function indented(line: string): string {
+  return `  ${printable(line)}\n`;
+}
+
+function overview(inspection: Inspection, lag: Lag): string {
+  const { root, revision, formatVersion, log } = inspection;
+  const facts = [`revision ${revision}`, `format ${formatVersion ?? 'unknown'}`];
+  if (log !== undefined) facts.push(`log ${formatBytes(log.usedBytes)} of ${formatBytes(log.fileBytes)}`);
+  const age = lag.ageMs === undefined ? '' : `, the oldest for ${formatMs(lag.ageMs)}`;
+  return [
+    `${printable(root)}\n`,
+    `${facts.join(', ')}\n`,
+    `${counted(lag.transactions, 'applied transaction')} waiting for a checkpoint${age}\n`,
+  ].join('');
+}
+
+function ownersAsText({ owners }: Inspection, colors: Colors): string {
+  if (owners.length === 0) return 'nobody has it open\n';
+  const rows = owners.map(({ id, pid, alive, why, openedAtMs }) => [
+    id,
+    String(pid),
+    { text: alive ? 'alive' : 'dead', color: alive ? colors.green : colors.red },
+    why,
+    formatTime(openedAtMs),
+  ]);
+  return table(colors, { head: ['owner', 'pid', 'is', 'because', 'opened'], rows });
+}
+
+/** Those that wait for nothing but their checkpoint are counted elsewhere. */
+function transactionsAsText({ transactions }: Inspection, colors: Colors): string {
+  const notable = transactions.filter(({ state, ownerAlive }) => state !== 'applied' || !ownerAlive);
+  if (notable.length === 0) return '';
+  const rows = notable.map(({ id, state, ownerAlive, paths }) => [
+    id,
+    { text: state, color: state === 'blocked' ? colors.red : String },
+    ownerAlive ? 'alive' : 'dead',
+    shortened(paths.map(({ path }) => path)),
+  ]);
+  return table(colors, { head: ['transaction', 'is', 'owner', 'paths'], rows });
+}
+
+function advice({ clean, transactions, problems, owners }: Inspection): string {
+  if (clean)
+    return owners.some(({ alive }) => !alive) ? 'clean; the dead owner goes with the next open\n' : 'clean\n';
   const blocked = transactions.find(({ state }) => state === 'blocked');
-  if (blocked !== undefined) return `run: forewrit repair ${blocked.id} --forward (or --back, or --quarantine)\n`;
-  if (problems.length > 0) return 'keep a copy of .forewrit before anything else\n';
-  return 'run: forewrit recover\n';
+  if (problems.length > 0) return 'not clean: keep a copy of .forewrit before anything else\n';
+  if (blocked === undefined) return 'not clean; run: forewrit recover\n';
+  return `not clean; run: forewrit repair ${blocked.id} --forward (or --back, or --quarantine)\n`;
 }

@@ -18,7 +18,7 @@ const test = suite('a store on', { timeoutMs: 60_000 });
 const kills = 6;
 const random = new Random(announceSeed('file systems'));
 
-for (const type of mountTypes.filter(t => !process.env.ONLY || t === process.env.ONLY)) {
+for (const type of mountTypes) {
   test.skipIf(whyNoMount(type), `${type}: kills and edits end as elsewhere`, async () => {
     using directory = temporaryDirectory(type);
     const mount = prepareMount(type, directory.path);

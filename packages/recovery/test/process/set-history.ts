@@ -131,7 +131,7 @@ export class SetHistory {
       case 'remove':
         this.#files.delete(path);
         this.#directories.delete(path);
-        for (const below of [...this.#below(path)]) {
+        for (const below of this.#below(path)) {
           this.#files.delete(below);
           this.#directories.delete(below);
         }
