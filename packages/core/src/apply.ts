@@ -249,7 +249,9 @@ function revertFile(fileSystem: FileSystem, staged: StagedTarget, now: FileStat 
   const { target, absolute, volume } = staged;
   const apply = stagedPath(volume, target.applyName!);
   if (fileSystem.lstat(apply) !== undefined) return true;
-  if (!isAfterImage(now, target.after)) return showsImage(now, target.before);
+  // A moved file is ours by its inode, whatever has been written into it since.
+  const isOurs = target.action === 'move' ? now?.ino === inodeOf(target.after) : isAfterImage(now, target.after);
+  if (!isOurs) return showsImage(now, target.before);
   if (target.before.type === 'absent') {
     fileSystem.rename(absolute, apply);
     return true;

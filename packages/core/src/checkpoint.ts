@@ -23,10 +23,12 @@ import { absolutePath, ancestors, type Roots } from './path.js';
 import type { Listed, TransactionNumber } from './record.js';
 import { fileRow, metaKeys, textRow, tombstoneRevision } from './rows.js';
 import { beforePath, type StagedTarget, type StagedTransaction, stagedPath } from './staging-area.js';
-import { type Folding, pathKey } from './key.js';
+import { type Folding, ownerRange, pathKey } from './key.js';
 
 /** Transactions whose records one batch trims: three changes each, of the 40,000 that a batch may have. */
 const trimMax = 4000;
+/** Tombstones that one batch buries: two changes each. */
+const buryMax = 4000;
 
 export interface AppliedTransaction {
   readonly number: TransactionNumber;
@@ -56,7 +58,10 @@ export interface CheckpointContext {
   readonly thinOutMarks: () => void;
   /** Guards the batch and writes the marks that wait for one. */
   readonly writeMarks: (batch: LogBatch) => void;
-  readonly marksWritten: () => void;
+  /** The batch is durable that has trimmed these and written the marks. */
+  readonly trimmed: (set: readonly AppliedTransaction[]) => void;
+  /** What this owner has in the log beside these. */
+  readonly untrimmedOwn: (beside: readonly AppliedTransaction[]) => UntrimmedOwn;
   /** Closes what is still open of a target. */
   readonly release: (target: StagedTarget) => void;
   /** A target's fsync failed: never repeat it, write the content again from its durable copy. */
@@ -100,12 +105,13 @@ export function* checkpoint(
     log.commit(
       (batch) => {
         context.writeMarks(batch);
-        for (const applied of set.slice(start, start + trimMax)) trimRecords(batch, applied.number);
-        buryTombstones(batch, context.folding);
+        const trimmed = set.slice(start, start + trimMax);
+        for (const { number } of trimmed) trimRecords(batch, number);
+        buryTombstones(batch, context.folding, context.untrimmedOwn(trimmed));
       },
       context.commitOptions(),
     );
-    context.marksWritten();
+    context.trimmed(set.slice(start, start + trimMax));
   }
   context.onStep?.('sweep');
   for (const applied of set) {
@@ -158,14 +164,22 @@ export function syncDirectoryIfThere(fileSystem: FileSystem, directory: string):
   }
 }
 
+/** Of whose transactions it is known how old they are. */
+export interface UntrimmedOwn {
+  readonly owner: number;
+  /** Infinity if there are none. */
+  readonly oldestRevision: number;
+}
+
 /** Drops rows of deleted paths once no untrimmed transaction is older than the deletion. */
 export function buryTombstones(
   batch: LogView & { delete(table: 'files' | 'meta', key: Uint8Array): void },
   folding: Folding,
+  own?: UntrimmedOwn,
 ): void {
-  const rows = batch.range('meta', { ...metaKeys.tombstones, limit: 1000 });
+  const rows = batch.range('meta', { ...metaKeys.tombstones, limit: buryMax });
   if (rows.length === 0) return;
-  const oldest = oldestUntrimmed(batch);
+  const oldest = oldestUntrimmed(batch, own);
   for (const [key, value] of rows) {
     if (tombstoneRevision(key) >= oldest) return;
     const path = textRow.decode(key, value);
@@ -178,9 +192,14 @@ export function buryTombstones(
   }
 }
 
-/** The revision below which nothing can be recovered any more; infinity when the log is empty. */
-function oldestUntrimmed(view: LogView): number {
-  return view.range('log', { start: new Uint8Array(0), limit: 1 }).length === 0 ? Infinity : 0;
+/** The revision below which nothing can be recovered any more. Of other owners' transactions any may be that old. */
+function oldestUntrimmed(view: LogView, own: UntrimmedOwn | undefined): number {
+  const isEmpty = (range: { start: Uint8Array; end?: Uint8Array }): boolean =>
+    view.range('log', { ...range, limit: 1 }).length === 0;
+  const first = new Uint8Array(0);
+  if (own === undefined) return isEmpty({ start: first }) ? Infinity : 0;
+  const { start, end } = ownerRange(own.owner);
+  return isEmpty({ start: first, end: start }) && isEmpty({ start: end }) ? own.oldestRevision : 0;
 }
 
 interface Saved {

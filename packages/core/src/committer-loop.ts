@@ -255,7 +255,11 @@ export class CommitterLoop implements Committer {
     // First come, first served.
     this.#queue.unshift(...again);
     this.#waiting.push(...result.waiting);
-    if (result.checkpointWanted === true && this.#finishCheckpoint()) this.#finishCheckpoint();
+    if (result.checkpointWanted === true) {
+      // One that is under way has its set already.
+      const underWay = this.#checkpoint !== undefined;
+      if (this.#finishCheckpoint() && underWay) this.#finishCheckpoint();
+    }
   }
 
   /** How long a transaction may wait counts from when it was first tried, not from when it had to queue for that. */

@@ -13,6 +13,7 @@ import {
   type CheckpointReport,
   isSupersededInLog,
   unlinkIfThere,
+  type UntrimmedOwn,
 } from './checkpoint.js';
 import {
   type AppliedMark,
@@ -94,6 +95,8 @@ export class Engine {
   readonly #newest = new Map<StorePath, { readonly revision: number; readonly staged: StagedTarget }>();
   #openDescriptors = 0;
   #appliedBytes = 0;
+  /** Revisions of our transactions that have a record in the log, by counter. */
+  readonly #untrimmed = new Map<number, number>();
   #poison: unknown;
   #internalCounter = 0xc000_0000;
   /** A checkpoint is under way. */
@@ -228,6 +231,10 @@ export class Engine {
         { sizeBytes, ...this.#timeout() },
       );
       this.#forgetMarks();
+      for (const { prepared, verdict } of live) {
+        if (verdict?.kind !== 'committed' || prepared.staged.targets.length === 0) continue;
+        this.#untrimmed.set(prepared.proposal.number.counter, verdict.revision);
+      }
       this.#counters.add('groups');
       return true;
     } catch (error) {
@@ -464,8 +471,18 @@ export class Engine {
   }
 
   #forgetMarks(): void {
+    for (const { counter } of this.#trims) this.#untrimmed.delete(counter);
     this.#marks = [];
     this.#trims = [];
+  }
+
+  #untrimmedBeside(beside: readonly AppliedTransaction[]): UntrimmedOwn {
+    const leaving = new Set([...this.#trims, ...beside.map(({ number }) => number)].map(({ counter }) => counter));
+    let oldestRevision = Number.POSITIVE_INFINITY;
+    for (const [counter, revision] of this.#untrimmed) {
+      if (!leaving.has(counter)) oldestRevision = Math.min(oldestRevision, revision);
+    }
+    return { owner: this.owner.number, oldestRevision };
   }
 
   /** One batch takes only so many changes: where many locks have gathered, they go before it. */
@@ -527,7 +544,11 @@ export class Engine {
             assertRegistered(batch, this.owner.number);
             this.#writeMarks(batch);
           },
-          marksWritten: () => this.#forgetMarks(),
+          trimmed: (trimmed) => {
+            this.#forgetMarks();
+            for (const { number } of trimmed) this.#untrimmed.delete(number.counter);
+          },
+          untrimmedOwn: (beside) => this.#untrimmedBeside(beside),
           release: (target) => this.#release(target),
           rewrite: (target, cause) => this.#rewrite(target, cause),
           isSuperseded: (applied, target) =>

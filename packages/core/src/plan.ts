@@ -131,7 +131,7 @@ function addTarget(context: Context, path: StorePath, node: WorkingNode): void {
     case 'file':
       if (before?.stat.type === 'directory') throw typeChange(path, 'ERR_IS_DIRECTORY');
       if (node.inode !== undefined && node.parts.length === 0) addMove(context, path, node.inode, before);
-      else draft.files.push({ action: 'write', path, file: node, ...before });
+      else draft.files.push({ action: 'write', path, file: node, ...replaced(context, before) });
       break;
     case 'symlink':
     case 'other':
@@ -143,16 +143,20 @@ function addTarget(context: Context, path: StorePath, node: WorkingNode): void {
 
 type Before = ReturnType<typeof preimage>;
 
-function addMove({ draft, tree }: Context, path: StorePath, inodePath: StorePath, before: Before): void {
+function replaced({ movedInodes }: Context, before: Before): Partial<PlannedTarget> {
+  return { ...before, ...(before !== undefined && movedInodes.has(before.basePath) ? { movedAway: true } : {}) };
+}
+
+function addMove(context: Context, path: StorePath, inodePath: StorePath, before: Before): void {
   if (before?.basePath === inodePath) return;
-  const inode = tree.base.stat(inodePath)?.ino;
-  draft.files.push({
+  const inode = context.tree.base.stat(inodePath)?.ino;
+  context.draft.files.push({
     action: 'move',
     path,
     from: inodePath,
     inodePath,
     ...(inode === undefined ? {} : { inode }),
-    ...before,
+    ...replaced(context, before),
   });
 }
 
@@ -189,11 +193,10 @@ function addDirectory(context: Context, path: StorePath, node: DirectoryNode, be
 }
 
 function addRemoval(context: Context, path: StorePath, before: NonNullable<Before>): void {
-  const { draft, tree, limits, movedInodes } = context;
+  const { draft, tree, limits } = context;
   if (before.stat.type === 'other') throw notRegular(path);
   if (before.stat.type !== 'directory') {
-    const movedAway = movedInodes.has(before.basePath);
-    draft.removals.push({ action: 'remove', path, ...before, ...(movedAway ? { movedAway } : {}) });
+    draft.removals.push({ action: 'remove', path, ...replaced(context, before) });
     return;
   }
   refuseMounted(tree, before.basePath, before.stat);

@@ -74,7 +74,7 @@ export interface Target {
   readonly beforeCopied?: boolean;
   /** What a directory that is removed was planned to hold. */
   readonly listing?: readonly Listed[];
-  /** A removal of a file whose inode this same transaction moves elsewhere. */
+  /** The inode that was here is moved elsewhere by this same transaction. */
   readonly movedAway?: boolean;
 }
 

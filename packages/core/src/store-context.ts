@@ -79,7 +79,7 @@ export async function openContext(parts: ContextParts): Promise<StoreContext> {
   const folding = { caseInsensitive: format.caseInsensitive, normalizing: format.normalizing };
   registerRoots(log, roots, options.readOnly === true);
   const volumes = new Volumes(fileSystem, roots);
-  for (const place of log.view(readVolumes)) volumes.add(place);
+  for (const place of log.view(readVolumes)) volumes.addIfThere(place);
   const spares = new SpareFiles({
     fileSystem,
     directory: layout.spare,

@@ -6,7 +6,7 @@
 
 import type { FileSystem } from './file-system.js';
 import { stagedDirectoryName, storeDirectoryName } from './path-name.js';
-import { absolutePath, ancestors, type Roots, type StorePath } from './path.js';
+import { absolutePath, ancestors, rootDirectory, type Roots, splitRoot, type StorePath } from './path.js';
 
 export interface Volume {
   /** '' for the store's own, otherwise the directory that holds `.forewrit-staged`. */
@@ -101,6 +101,18 @@ export class Volumes {
     const volume = this.#open(path);
     this.#known.set(path, volume);
     return volume;
+  }
+
+  /**
+   * Takes an area of an earlier time into use, if it is there: its file system may not be mounted now, or the store may
+   * have been opened without its root.
+   */
+  addIfThere(path: StorePath): void {
+    const { root } = splitRoot(path);
+    const directory = rootDirectory(root, this.#roots);
+    if (directory === undefined) return;
+    const base = volumeDirectory(absolutePath(path, this.#roots), path);
+    if (this.#fileSystem.lstat(base)?.type === 'directory') this.add(path);
   }
 
   #open(path: StorePath): Volume {

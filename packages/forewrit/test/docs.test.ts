@@ -38,11 +38,19 @@ test('docs/recovery.md has every row of the decision table, with its verdict', (
     );
     assert.equal(bold.sort(), [...expected].sort(), `row ${row}`);
   }
-  const reasons = text.slice(text.indexOf('Why each row'));
+  const reasons = text.slice(text.indexOf('Why each row'), text.indexOf('Two rules that follow'));
   assert.equal(
     [...reasons.matchAll(/^(\d+)\. /gm)].map((match) => Number(match[1])),
     Array.from({ length: 14 }, (_, index) => index + 1),
   );
+});
+
+test('docs/format.md has every key of the database `meta`', () => {
+  const text = read('docs/format.md');
+  // A range is where keys of one kind are.
+  const keys = Object.entries(metaKeys).filter(([, key]) => !('start' in key));
+  assert.ok(keys.length >= 6);
+  for (const [name] of keys) assert.match(text, new RegExp(`^\\| \`${name}\`.* \\| 2[012] \\|`, 'm'), name);
 });
 
 test('docs/format.md names every database and the version', () => {

@@ -285,6 +285,30 @@ test('a damaged log is reported, and nothing is done', async () => {
   assert.is(world.read('a.txt'), 'one');
 });
 
+test('docs/command.md has the keys of every JSON document', async () => {
+  const page = readFileSync(new URL('../../../docs/command.md', import.meta.url), 'utf8');
+  const documented = (verb: string): string[] => {
+    const line = page.split('\n').find((each) => each.startsWith(`| \`${verb}\` | `));
+    assert.ok(line !== undefined, verb);
+    return [...line.slice(verb.length + 6).matchAll(/`(\w+)`/g)].map((match) => match[1]!);
+  };
+  await using world = await blockedWorld();
+  const verbs: readonly (readonly string[])[] = [
+    ['status'],
+    ['recover', '--dry-run'],
+    ['recover'],
+    ['dump'],
+    ['dump', '--stats'],
+    ['repair', '2-1', '--back'],
+    ['demo', '--kills', '1'],
+  ];
+  for (const args of verbs) {
+    const { json } = await runJson<object>([...args, ...at(world)]);
+    const verb = args.filter((arg) => arg !== '2-1' && !/^--(?:back|kills)$|^\d+$/.test(arg)).join(' ');
+    assert.equal(Object.keys(json), documented(verb), verb);
+  }
+});
+
 test('NO_COLOR is honoured, FORCE_COLOR too', async () => {
   await using world = await blockedWorld();
   const [plain, coloured, piped] = await Promise.all([

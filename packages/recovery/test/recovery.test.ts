@@ -8,10 +8,11 @@ import {
   metaKeys,
   numberRow,
   type StoreError,
+  tables,
   u32Key,
 } from '@forewrit/core';
 import { heldBy } from '#src/recovery-lock.js';
-import { assert, suite } from '@forewrit/testkit';
+import { assert, CrashSignal, suite } from '@forewrit/testkit';
 import {
   conflictContents,
   edit,
@@ -76,32 +77,45 @@ async function assertNothingLeft(world: World): Promise<void> {
   assert.equal(world.disk.listing(), listing);
 }
 
-test('a clean store is opened without a write', async () => {
+test('a clean store is looked at, and nothing is written', async () => {
   const world = new World();
   const first = await world.open(small);
   first.commit(write('a', 'content'));
-  first.checkpoint();
-  const process = await world.start();
-  const { fileSystem, log } = process.context;
+  const writes = new Set<string>();
+  const process = await world.start({ ...small, beforeCall: ({ method }) => void writes.add(method) });
+  writes.clear();
   const disk = world.disk.fingerprint();
-  let commits = 0;
-  const counting = { ...process.context, fileSystem, log: { ...spied(log), commit: () => assert.unreachable() } };
-  commits += 1;
-  const { createRecoverer } = await import('@forewrit/recovery');
-  const report = await createRecoverer().recover(counting, [], process.owner);
-  assert.is(report.sweptFiles, 0);
-  assert.is(commits, 1);
+  const rows = allRows(world.log);
+  const { redone, undone, kept, blocked, conflicts, sweptFiles } = await process.recover();
+  assert.equal([redone, undone, kept, blocked, conflicts, sweptFiles], [[], [], [], [], [], 0]);
   assert.is(world.disk.fingerprint(), disk);
+  assert.is(allRows(world.log), rows);
+  assert.equal([...writes].sort(), ['list', 'lstat']);
 });
 
-function spied(log: SimulatedProcess['context']['log']): SimulatedProcess['context']['log'] {
-  return {
-    commit: (build, options) => log.commit(build, options),
-    view: (read) => log.view(read),
-    watch: (listener) => log.watch(listener),
-    stats: () => log.stats(),
-    close: () => log.close(),
+function allRows(log: MemoryLogState): string {
+  return tables
+    .flatMap((table) => log.rows(table).range(everything))
+    .map(([key, value]) => `${Buffer.from(key).toString('hex')} ${Buffer.from(value).toString('hex')}`)
+    .join('\n');
+}
+
+/** Dies at this call to its file system; `undefined` if it does so before it has opened the store. */
+async function startDying(world: World, call: number): Promise<{ process: SimulatedProcess; calls: () => number } | undefined> {
+  let calls = 0;
+  const life: { process?: SimulatedProcess } = {};
+  const beforeCall = (): void => {
+    if (calls++ !== call) return;
+    if (life.process === undefined) throw new CrashSignal('dies while it opens');
+    life.process.kill();
   };
+  try {
+    life.process = await world.start({ ...small, beforeCall });
+  } catch (error) {
+    if (error instanceof CrashSignal) return undefined;
+    throw error;
+  }
+  return { process: life.process, calls: () => calls };
 }
 
 test('a recovered store recovers to itself', async () => {
@@ -136,23 +150,14 @@ for (const boot of ['same', 'other'] as const) {
     for (let call = 0; ; call += 1) {
       const dying = await dyingWorld(3);
       const world = boot === 'same' ? dying : dying.powerCut();
-      let calls = 0;
-      const process = await world.start({
-        ...small,
-        beforeCall: () => {
-          if (calls++ === call) process?.kill();
-        },
-      }).catch(() => undefined);
-      if (process === undefined) continue;
-      const done = await process.recover().then(
-        () => true,
-        () => false,
-      );
-      process.kill();
+      const recovering = await startDying(world, call);
+      if (recovering === undefined) continue;
+      await recovering.process.recover().catch(() => undefined);
+      recovering.process.kill();
       (await world.open(small)).kill();
       assertWhole(world, `died at call ${call}`);
       await assertNothingLeft(world);
-      if (done && calls <= call) break;
+      if (recovering.calls() <= call) break;
     }
   });
 }
@@ -161,15 +166,9 @@ test('the power may go again and again while recovery runs', async () => {
   for (let call = 5; call < 120; call += 7) {
     let world = (await dyingWorld(4)).powerCut(() => false);
     for (let cut = 0; cut < 3; cut += 1) {
-      let calls = 0;
-      const process = await world.start({
-        ...small,
-        beforeCall: () => {
-          if (calls++ === call) process?.kill();
-        },
-      }).catch(() => undefined);
-      await process?.recover().catch(() => undefined);
-      process?.kill();
+      const recovering = await startDying(world, call);
+      await recovering?.process.recover().catch(() => undefined);
+      recovering?.process.kill();
       world = world.powerCut((_, index) => index % 2 === cut % 2);
     }
     (await world.open(small)).kill();

@@ -4,6 +4,7 @@ import { onCommand, requestOf, say } from '@forewrit/testkit/child-process';
 import { Random } from '@forewrit/testkit/random';
 import { editAfterKill, targetCount } from './edit-scenarios.js';
 import { killAtFailpoint, killAtRandom } from './kill-scenarios.js';
+import type { SetHistoryOptions } from './set-history.js';
 import { SetWorld } from './set-world.js';
 
 export interface FileSystemRequest {
@@ -11,7 +12,7 @@ export interface FileSystemRequest {
   readonly seed: number;
   readonly kills: number;
   /** A store that was made before, at this version, where the file system shows it. */
-  readonly older?: { readonly root: string; readonly seed: number; readonly version: number };
+  readonly older?: { readonly root: string; readonly version: number; readonly history: SetHistoryOptions };
 }
 
 export type FileSystemMessage =
@@ -25,10 +26,10 @@ process.env['FOREWRIT_TEST_DIR'] = `${directory}/own`;
 const parts: Readonly<Record<string, () => Promise<unknown>>> = {
   ...(older === undefined
     ? {}
-    : { 'kills in an older store': () => killSome(new SetWorld(older.root, older.seed, older.version)) }),
+    : { 'kills in an older store': () => killSome(new SetWorld(older.root, older.history, older.version)) }),
   'kills at random': () => {
     mkdirSync(`${directory}/kills`);
-    return killSome(new SetWorld(`${directory}/kills`, seed));
+    return killSome(new SetWorld(`${directory}/kills`, { seed }));
   },
   'kills at failpoints': async () => {
     await Promise.all([killAtFailpoint('log.after', 7), killAtFailpoint('apply.target', 22)]);

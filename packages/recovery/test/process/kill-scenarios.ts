@@ -90,7 +90,7 @@ export const failpointScenarios: Record<Exclude<FailpointName, `roll-back.${stri
 
 export async function killAtFailpoint(name: keyof typeof failpointScenarios, skip: number): Promise<void> {
   using directory = temporaryDirectory('kill');
-  const world = new SetWorld(directory.path, 1);
+  const world = new SetWorld(directory.path, { seed: 1 });
   const { options, restMs, after, closes } = failpointScenarios[name];
   if (after !== undefined) {
     // After some saves, and after one target of the next.

@@ -14,7 +14,7 @@ test('200 times at random: every set is of one version, no acknowledged save is 
   const count = { kills: 0, looks: 0, redone: 0, undone: 0 };
   const lane = async (own: Random): Promise<void> => {
     using directory = temporaryDirectory('kill');
-    await killAtRandom(new SetWorld(directory.path, own.next32()), own, count, killsMax);
+    await killAtRandom(new SetWorld(directory.path, { seed: own.next32() }), own, count, killsMax);
   };
   await Promise.all(Array.from({ length: lanes }, () => lane(random.fork())));
   console.log(`after kills: ${JSON.stringify(count)}`);

@@ -4,11 +4,10 @@ import type { Commit, RecoveryReport, Store, StoreOptions } from '@forewrit/core
 import { openStore } from '@forewrit/recovery';
 import { onCommand, requestOf, say } from '@forewrit/testkit/child-process';
 import { contentOf, labelOf } from './labelled-content.js';
-import { setFiles, SetHistory } from './set-history.js';
+import { setFiles, SetHistory, type SetHistoryOptions } from './set-history.js';
 
-export interface SetRequest {
+export interface SetRequest extends SetHistoryOptions {
   readonly root: string;
-  readonly seed: number;
   readonly options?: StoreOptions;
   /** Rests so long after each save. */
   readonly restMs?: number;
@@ -40,9 +39,9 @@ function run(): void {
 }
 
 async function saveForEver(): Promise<void> {
-  const { root, seed, options = {}, restMs } = request;
+  const { root, options = {}, restMs } = request;
   const store = await openStore(root, options);
-  const history = new SetHistory(seed);
+  const history = new SetHistory(request);
   history.advanceTo(await versionOf(store));
   say({ type: 'open', version: history.version, recovery: store.recovery });
   while (!closing) {

@@ -22,14 +22,20 @@ const largeSizesBytes = [70_000, 200_000] as const;
 /** Beyond what the caller's thread hands over: it stages this itself. */
 const hugeSizeBytes = 1_100_000;
 
-export class SetHistory {
+export interface SetHistoryOptions {
   readonly seed: number;
+  /** Neither moves nor removes directories. */
+  readonly leavesDirectories?: boolean | undefined;
+}
+
+export class SetHistory {
+  readonly #options: SetHistoryOptions;
   #version = 0;
   readonly #files = new Map<string, readonly LabelledContent[]>();
   readonly #directories = new Set<string>();
 
-  constructor(seed: number) {
-    this.seed = seed;
+  constructor(options: SetHistoryOptions) {
+    this.#options = options;
   }
 
   get version(): number {
@@ -51,7 +57,7 @@ export class SetHistory {
   /** What makes the next version of this one. */
   advance(): SetOperation[] {
     this.#version += 1;
-    const random = new Random(this.seed + this.#version);
+    const random = new Random(this.#options.seed + this.#version);
     const operations = this.#saveSet(random);
     if (random.chance(0.25)) operations.push(...this.#changeFiles(random));
     if (random.chance(0.15)) operations.push(...this.#changeDirectories(random));
@@ -89,7 +95,8 @@ export class SetHistory {
   }
 
   #changeDirectories(random: Random): SetOperation[] {
-    const tops = [...this.#directories].filter((path) => /^top-\d+$/.test(path));
+    const { leavesDirectories } = this.#options;
+    const tops = leavesDirectories ? [] : [...this.#directories].filter((path) => /^top-\d+$/.test(path));
     const fresh = `top-${this.#version}`;
     const some = tops.length === 0 ? undefined : random.pick(tops);
     if (some !== undefined && random.chance(0.3)) return [{ type: 'remove', path: some }];

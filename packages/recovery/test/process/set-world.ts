@@ -10,7 +10,7 @@ import * as assert from '@forewrit/testkit/assert';
 import { type ProcessEnd, TestProcess } from '@forewrit/testkit/child-process';
 import { labelOf } from './labelled-content.js';
 import type { SetMessage, SetRequest } from './set-child.js';
-import { setFiles, SetHistory } from './set-history.js';
+import { setFiles, SetHistory, type SetHistoryOptions } from './set-history.js';
 
 const script = new URL('./set-child.js', import.meta.url);
 
@@ -18,17 +18,17 @@ export type SetProcess = TestProcess<SetMessage>;
 
 export class SetWorld {
   readonly root: string;
-  readonly #seed: number;
+  readonly #options: SetHistoryOptions;
   readonly #history: SetHistory;
   /** The newest version that must be there, and the newest that may. */
   #oldest: number;
   #newest: number;
 
   /** `version`: what the store has now. */
-  constructor(root: string, seed: number, version = 0) {
+  constructor(root: string, options: SetHistoryOptions, version = 0) {
     this.root = root;
-    this.#seed = seed;
-    this.#history = new SetHistory(seed);
+    this.#options = options;
+    this.#history = new SetHistory(options);
     this.#oldest = version;
     this.#newest = version;
   }
@@ -38,8 +38,8 @@ export class SetWorld {
     return this.#oldest;
   }
 
-  start(request: Omit<SetRequest, 'root' | 'seed'> = {}): SetProcess {
-    return new TestProcess<SetMessage>(script, { request: { root: this.root, seed: this.#seed, ...request } });
+  start(request: Omit<SetRequest, 'root' | keyof SetHistoryOptions> = {}): SetProcess {
+    return new TestProcess<SetMessage>(script, { request: { root: this.root, ...this.#options, ...request } });
   }
 
   /** Takes in what a process that has ended had acknowledged. */
@@ -70,9 +70,9 @@ export class SetWorld {
     const store = await openStore(this.root, options);
     const { recovery } = store;
     try {
-      assert.equal(recovery.blocked, [], 'nothing is blocked');
-      assert.equal(recovery.kept, [], 'nobody else has changed anything');
-      assert.equal(recovery.conflicts, [], 'there is nothing to be saved from being overwritten');
+      const { blocked, kept, conflicts } = recovery;
+      // Nobody else has changed anything.
+      assert.equal({ blocked, kept, conflicts }, { blocked: [], kept: [], conflicts: [] });
       this.#assertTree();
       if (this.#history.version > 0) {
         const read = await store.readFiles(setFiles);
@@ -87,7 +87,7 @@ export class SetWorld {
     const { findings } = await again.verify();
     await again.close();
     assert.equal(report, { redone: [], undone: [], kept: [], blocked: [], conflicts: [], sweptFiles: 0 });
-    assert.equal(findings, [], 'files are what the log says they are');
+    assert.equal(findings, []);
     this.#assertTree();
     this.#assertClean();
     return recovery;
