@@ -9,7 +9,7 @@
 // A file passes when it exits 0, reports on its last line (see packages/testkit/src/suite.ts) that every test
 // either passed or was skipped, and that there was at least one.
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, sep } from 'node:path';
 import { build } from './build.mjs';
@@ -152,6 +152,8 @@ async function runAll(files) {
   const base = process.env.FOREWRIT_TEST_DIR ?? tmpdir();
   mkdirSync(base, { recursive: true });
   const directory = realpathSync(mkdtempSync(join(base, 'forewrit-tests-')));
+  // Tests that run a child as another user let it in themselves, from here on.
+  chmodSync(directory, 0o755);
   const sum = { passed: 0, skipped: 0, failed: 0 };
   const work = async (queue) => {
     for (let file = queue.shift(); file !== undefined; file = queue.shift()) {

@@ -8,7 +8,7 @@
 
 import { assert } from './assert.js';
 import { freeName } from './checkpoint.js';
-import { syncFile } from './content.js';
+import { copyDurably, linkRefusals, syncFile } from './content.js';
 import { StoreError, systemCode } from './errors.js';
 import type { FileStat, FileSystem } from './file-system.js';
 import { fingerprintOf, type Image, imageOf, inodeOf, sameFingerprint, showsImage } from './image.js';
@@ -257,11 +257,20 @@ function revertFile(fileSystem: FileSystem, staged: StagedTarget, now: FileStat 
     return true;
   }
   assert(target.beforeName !== undefined, 'a replaced file has a before-image');
-  fileSystem.link(absolute, apply);
+  linkOrCopy(fileSystem, absolute, apply);
   const before = beforePath(volume, target.beforeName);
   if (now?.ino === inodeOf(target.before)) fileSystem.unlink(before);
   else fileSystem.rename(before, absolute);
   return true;
+}
+
+function linkOrCopy(fileSystem: FileSystem, from: string, to: string): void {
+  try {
+    fileSystem.link(from, to);
+  } catch (error) {
+    if (!linkRefusals.has(systemCode(error) ?? '')) throw error;
+    copyDurably(fileSystem, from, to);
+  }
 }
 
 function isAfterImage(now: FileStat | undefined, after: Image): boolean {

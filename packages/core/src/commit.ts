@@ -25,7 +25,7 @@ import { batchChangesMax } from './log-limits.js';
 import type { Operation, TrackedRead } from './operation.js';
 import { ancestors, isBelow, joinPath, pathNames, type StorePath } from './path.js';
 import { type EntryChange, sequences, type Target, type TransactionNumber } from './record.js';
-import { entryRow, fileRow, type FileRow, lockRow, type LockRow, metaKeys, numberRow, textRow } from './rows.js';
+import { entryRow, fileRow, type FileRow, formatRow, type FormatRow, lockRow, type LockRow, metaKeys, numberRow, textRow } from './rows.js';
 
 export type EntryOperation = Extract<Operation, { type: 'put' | 'delete' }>;
 
@@ -86,6 +86,17 @@ export function assertRegistered(batch: LogView, owner: number): void {
   throw new StoreError('ERR_STORE_POISONED', 'This store was declared dead by another process', {
     op: 'commit',
     hint: 'Open the store again. Nothing of this transaction was written.',
+  });
+}
+
+/** Another version must not have taken the store over. */
+export function assertFormat(view: LogView, { version, storeId }: FormatRow): void {
+  const value = view.get('meta', metaKeys.format);
+  const now = value === undefined ? undefined : formatRow.decode(metaKeys.format, value);
+  if (now?.version === version && now.storeId === storeId) return;
+  throw new StoreError('ERR_UNSUPPORTED_FORMAT', 'The format of the store has changed while it was open', {
+    op: 'commit',
+    hint: 'Open the store again, with the version of Forewrit that has changed it. Nothing was written.',
   });
 }
 

@@ -198,7 +198,9 @@ export class CommitterLoop implements Committer {
     if (this.#running || this.#queue.length === 0) return;
     this.#running = true;
     try {
-      const jobs = this.#queue.splice(0, groupMax);
+      // Those that wait come first: nobody who wants the same may overtake them.
+      const waiting = this.#waiting.splice(0).map(({ job }) => job);
+      const jobs = [...waiting, ...this.#queue.splice(0, groupMax)];
       this.#runGroup(jobs);
       this.#standAside = this.engine.poison === undefined && this.#turns.othersWait();
       if (this.#standAside) this.flushQuietly();
@@ -395,6 +397,7 @@ export class CommitterLoop implements Committer {
     const nowMs = this.context.clock.monotonicMs();
     const waiting = this.#waiting;
     this.#waiting = [];
+    const again: Job[] = [];
     let probe = false;
     for (const { job, lock } of waiting) {
       if (nowMs > job.deadlineMs) {
@@ -405,8 +408,9 @@ export class CommitterLoop implements Committer {
         job.nextProbeMs = nowMs + ownerProbeMs;
         probe = true;
       }
-      this.#queue.push(job);
+      again.push(job);
     }
+    this.#queue.unshift(...again);
     if (probe) this.#probeOwners();
     if (this.#queue.length > 0) this.#schedule();
     else this.#stopWatching();

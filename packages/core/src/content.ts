@@ -74,6 +74,41 @@ export function checksumOfFile(fileSystem: FileSystem, path: string): bigint {
   }
 }
 
+/** What link(2) answers where a file system, or this file, takes no further link. */
+export const linkRefusals: ReadonlySet<string> = new Set([
+  'EPERM',
+  'EACCES',
+  'ENOTSUP',
+  'EOPNOTSUPP',
+  'EMLINK',
+  'ENOSYS',
+  'EINVAL',
+]);
+
+/** A second file with the content, mode and owner of the first (a symbolic link: with its target); durable on return. */
+export function copyDurably(fileSystem: FileSystem, from: string, to: string): void {
+  if (fileSystem.lstat(from)?.type === 'symlink') {
+    fileSystem.symlink(fileSystem.readlink(from), to);
+    return;
+  }
+  const source = fileSystem.openRead(from);
+  try {
+    const copy = fileSystem.create(to, 0o600);
+    try {
+      const stat = fileSystem.stat(source);
+      eachPiece(fileSystem, source, (piece, position) => writeFully(fileSystem, copy, piece, position));
+      const own = fileSystem.stat(copy);
+      if (own.uid !== stat.uid || own.gid !== stat.gid) fileSystem.chown(copy, stat);
+      fileSystem.chmod(copy, stat.mode);
+      fileSystem.sync(copy);
+    } finally {
+      fileSystem.close(copy);
+    }
+  } finally {
+    fileSystem.close(source);
+  }
+}
+
 /** On return the file's content is durable. */
 export function syncFile(fileSystem: FileSystem, path: string): void {
   const descriptor = fileSystem.openRead(path);

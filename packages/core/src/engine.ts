@@ -17,6 +17,7 @@ import {
 } from './checkpoint.js';
 import {
   type AppliedMark,
+  assertFormat,
   assertNotApplied,
   assertRegistered,
   commitProposal,
@@ -143,6 +144,11 @@ export class Engine {
       this.context.failpoints.hit('log.after');
       for (const each of live) this.#finishSafely(each, result);
     }
+    // Whoever was refused by the batch itself comes before those that were put back for its sake.
+    if (result.deferred.length > 1) {
+      const places = new Map(jobs.map((job, place) => [job, place]));
+      result.deferred.sort((one, other) => places.get(one)! - places.get(other)!);
+    }
     return result;
   }
 
@@ -156,6 +162,7 @@ export class Engine {
         job.reject(cancelled());
         continue;
       }
+      const before = result.deferred.length + result.waiting.length;
       try {
         const prepared = this.#planner.prepare(job.request);
         if (prepared.kind === 'overlaps') result.deferred.push(job);
@@ -164,6 +171,7 @@ export class Engine {
       } catch (error) {
         this.#refusePlan(job, error, result);
       }
+      if (result.deferred.length + result.waiting.length > before) this.#planner.putBack(job.request);
     }
     // Our own work is no waiting.
     const workedMs = clock.monotonicMs() - startedMs;
@@ -218,6 +226,7 @@ export class Engine {
         (batch) => {
           failpoints.hit('log.inside');
           assertRegistered(batch, this.owner.number);
+          assertFormat(batch, this.context.format);
           this.#writeMarks(batch);
           for (const each of live) {
             each.verdict = isExpired(each.job, clock.monotonicMs())

@@ -117,7 +117,7 @@ export {
 export { formatChecksum, hash64, loadChecksum, RunningChecksum } from './checksum.js';
 
 // Pieces that recovery shares with the engine.
-export { type AppliedMark, isLocking, nextRevision, putFileRow, rowOf, rowsBelow, trimRecords, writeApplied } from './commit.js';
+export { type AppliedMark, isLocking, nextRevision, putFileRow, rowOf, rowsBelow, trimRecords, writeAbort, writeApplied } from './commit.js';
 export { unplannedBelow } from './apply.js';
 export {
   buryTombstones,

@@ -201,7 +201,9 @@ function addRemoval(context: Context, path: StorePath, before: NonNullable<Befor
   }
   refuseMounted(tree, before.basePath, before.stat);
   const listing: Listed[] = tree.walkBase(before.basePath, limits.maxTargets, 'rm').map((found) => {
-    if (found.stat.dev !== before.stat.dev) throw otherFileSystem(found.path);
+    // Of files it says nothing: on an overlay of several file systems they have that of their layer.
+    const isMounted = found.stat.type === 'directory' && found.stat.dev !== before.stat.dev;
+    if (isMounted) throw otherFileSystem(found.path);
     return {
       name: found.path.slice(before.basePath.length + 1),
       type: found.stat.type,
@@ -286,7 +288,7 @@ function typeChange(path: StorePath, code: 'ERR_IS_DIRECTORY' | 'ERR_NOT_DIRECTO
   });
 }
 
-function otherFileSystem(path: StorePath): StoreError {
+export function otherFileSystem(path: StorePath): StoreError {
   return new StoreError('ERR_INVALID_PATH', `A directory cannot be moved or removed across file systems: '${path}'`, {
     op: 'commit',
     path,

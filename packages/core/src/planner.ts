@@ -65,6 +65,8 @@ export class Planner {
   readonly #takenDirectories = new Set<StorePath>();
   /** The same paths as they were asked for: most overlaps are seen without planning. */
   readonly #asked = new Set<StorePath>();
+  /** Paths and entries that transactions want which were not let into this group. */
+  readonly #behind = new Set<string>();
   #oneAtATime = 0;
   #inGroup = 0;
 
@@ -82,9 +84,15 @@ export class Planner {
     this.#taken.clear();
     this.#takenDirectories.clear();
     this.#asked.clear();
+    this.#behind.clear();
     this.#inGroup = 0;
     if (this.#oneAtATime > 0) this.#oneAtATime -= 1;
     this.#context.resolver.forget();
+  }
+
+  /** This one is not in the group: whoever comes later and wants the same must not overtake it. */
+  putBack(request: CommitRequest): void {
+    for (const wish of wishes(request)) this.#behind.add(wish);
   }
 
   /** The next groups hold one transaction each: a group was too large for the log. */
@@ -95,7 +103,8 @@ export class Planner {
   prepare(request: CommitRequest): Preparation {
     if (this.#oneAtATime > 0 && this.#inGroup > 0) return { kind: 'overlaps' };
     const asked = askedPaths(request);
-    if (asked.some((path) => this.#asked.has(path))) return this.#overlap(asked);
+    if (asked.some((path) => this.#asked.has(path))) return { kind: 'overlaps' };
+    if (this.#behind.size > 0 && wishes(request).some((wish) => this.#behind.has(wish))) return { kind: 'overlaps' };
     const context = this.#context;
     const operations = request.operations.filter(isFileOperation);
     const entries = request.operations.filter(isEntryOperation);
@@ -118,10 +127,7 @@ export class Planner {
     checkChanges(targets, entries);
     checkSizes(context, targets);
     checkPermissions(context, targets);
-    if (this.#overlaps(targets)) {
-      this.#take(targets);
-      return this.#overlap(asked);
-    }
+    if (this.#overlaps(targets)) return { kind: 'overlaps' };
 
     const rows = context.log.view((view) => this.#readRows(view, targets, entries));
     if ('lock' in rows) return { kind: 'locked', lock: rows.lock };
@@ -237,12 +243,6 @@ export class Planner {
     return false;
   }
 
-  /** Whoever comes after it and wants the same must not come before it. */
-  #overlap(asked: readonly StorePath[]): Preparation {
-    for (const path of asked) this.#asked.add(path);
-    return { kind: 'overlaps' };
-  }
-
   #take(targets: readonly PlannedTarget[]): void {
     for (const target of targets) {
       for (const path of pathsOf(target)) {
@@ -270,6 +270,14 @@ export class Planner {
     cache.set(parent, volume);
     return volume;
   }
+}
+
+/** What a transaction asks to change, files and entries. */
+function wishes(request: CommitRequest): string[] {
+  return request.operations.flatMap((each) => {
+    if (!('path' in each)) return [`\0${each.collection}\0${each.key}`];
+    return each.type === 'rename' ? [each.path, each.from] : [each.path];
+  });
 }
 
 function askedPaths(request: CommitRequest): StorePath[] {

@@ -49,25 +49,25 @@ export class SpaceFloor {
   /** Before anything of a commit is done. */
   requireForCommit(essential: boolean): void {
     if (this.#copiesOnWrite) {
-      this.#require(0, essential ? essentialPart : 1);
+      this.#assertFree(0, essential ? essentialPart : 1);
     } else if (!essential) {
       const now = this.#options.clock();
       if (now < this.#roomyUntilMs) return;
-      this.#require(0, 1);
+      this.#assertFree(0, 1);
       this.#roomyUntilMs = now + ageMsMax;
     }
   }
 
   /** Before so much of the file is overwritten. */
   requireForWrite(bytes: number, essential: boolean): void {
-    if (this.#copiesOnWrite) this.#require(bytes, essential ? essentialPart : 1);
+    if (this.#copiesOnWrite) this.#assertFree(bytes, essential ? essentialPart : 1);
   }
 
   requireForRead(): void {
     if (!this.#copiesOnWrite) return;
     const now = this.#options.clock();
     if (now < this.#readableUntilMs) return;
-    this.#require(0, essentialPart);
+    this.#assertFree(0, essentialPart);
     this.#readableUntilMs = now + ageMsMax;
   }
 
@@ -84,7 +84,7 @@ export class SpaceFloor {
     });
   }
 
-  #require(bytes: number, part: number): void {
+  #assertFree(bytes: number, part: number): void {
     if (!this.#allows(bytes, part)) throw this.noSpace();
   }
 

@@ -12,13 +12,13 @@
 
 import { assert } from './assert.js';
 import { hash64, RunningChecksum } from './checksum.js';
-import { eachPiece, readFileAt, syncFile, writeFully } from './content.js';
+import { copyDurably, eachPiece, linkRefusals, readFileAt, syncFile, writeFully } from './content.js';
 import { fromSystemError, isStoreError, StoreError, systemCode } from './errors.js';
 import type { Descriptor, FileStat, FileSystem } from './file-system.js';
 import { absent, type Image, imageOf } from './image.js';
 import type { Content } from './operation.js';
 import { absolutePath, parentPath, type Roots, type StorePath } from './path.js';
-import type { PlannedTarget } from './plan.js';
+import { otherFileSystem, type PlannedTarget } from './plan.js';
 import type { SpareFiles } from './spare-files.js';
 import type { Action, Target, TransactionId } from './record.js';
 import { type Volume, volumeDirectory } from './volume.js';
@@ -66,8 +66,6 @@ export interface StagingOptions {
   /** Files that one transaction keeps open until its checkpoint; further ones are fsynced at once. */
   readonly descriptorsMax: number;
 }
-
-const linkRefusals = new Set(['EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'ENOSYS', 'EINVAL']);
 
 export class StagingArea {
   readonly #options: StagingOptions;
@@ -259,10 +257,13 @@ class StagingJob {
         after = this.#stageDirectory(draft);
         break;
       case 'move-directory':
+        this.#refuseUnmovable(planned.basePath ?? planned.path);
         after = this.#imageOfMovedDirectory();
         break;
-      case 'remove':
       case 'remove-directory':
+        this.#refuseUnmovable(planned.basePath ?? planned.path);
+        break;
+      case 'remove':
         break;
     }
     if (planned.listing !== undefined) draft.listing = planned.listing;
@@ -318,6 +319,11 @@ class StagingJob {
     this.#made.push(() => this.#fileSystem.unlink(to));
     const stat = this.#fileSystem.lstat(to);
     if (stat === undefined || stat.type !== this.#planned.stat?.type) throw new PlanOutdated(path);
+    if (stat.ino !== this.#planned.stat.ino && stat.ino !== this.#fileSystem.lstat(from)?.ino) {
+      // An overlay of several file systems gives what comes from its lower layer another number with each name.
+      this.#fileSystem.unlink(to);
+      return this.#copyBefore(path, draft, checksum);
+    }
     const same = stat.ino === this.#planned.stat.ino && stat.mtimeNs === this.#planned.stat.mtimeNs;
     return imageOf(stat, same ? checksum : undefined);
   }
@@ -504,24 +510,13 @@ class StagingJob {
       this.#fileSystem.link(stagedPath(this.volume, name), to);
     } catch (error) {
       if (!linkRefusals.has(systemCode(error) ?? '')) throw error;
-      this.#copyApplyName(stagedPath(this.volume, name), to);
+      this.#made.push(() => this.#fileSystem.unlink(to));
+      copyDurably(this.#fileSystem, stagedPath(this.volume, name), to);
       const checksum = durable.type === 'file' ? durable.checksum : undefined;
       return imageOf(this.#fileSystem.lstat(to), checksum);
     }
     this.#made.push(() => this.#fileSystem.unlink(to));
     return durable;
-  }
-
-  /** A file system without hard links: the name that the apply consumes is a copy of its own, fsynced. */
-  #copyApplyName(from: string, to: string): void {
-    const descriptor = this.#create(to, 0o600);
-    try {
-      this.#copyAbsolute(from, descriptor, new RunningChecksum(), 0);
-      this.#setOwnerAndMode(descriptor);
-      this.#fileSystem.sync(descriptor);
-    } finally {
-      this.#fileSystem.close(descriptor);
-    }
   }
 
   #writePart(part: Content, descriptor: Descriptor, checksum: RunningChecksum, position: number): number {
@@ -612,6 +607,22 @@ class StagingJob {
     this.#made.push(() => this.#fileSystem.removeDirectory(path));
     this.#fileSystem.chmodPath(path, mode);
     return { type: 'directory', mode };
+  }
+
+  /**
+   * An overlay cannot rename a directory of a lower layer, nor any file system one that something is mounted on. To
+   * rename it over a directory that is not empty always fails, and if it is for such a reason, says so.
+   */
+  #refuseUnmovable(path: StorePath): void {
+    const top = volumeDirectory(absolutePath(this.volume.path, this.#options.roots), this.volume.path);
+    try {
+      this.#fileSystem.rename(this.#absolute(path), top);
+    } catch (error) {
+      const code = systemCode(error);
+      if (code === 'EXDEV' || code === 'EBUSY') throw otherFileSystem(path);
+      return;
+    }
+    assert(false, 'nothing is ever renamed over the staging areas');
   }
 
   #imageOfMovedDirectory(): Image {

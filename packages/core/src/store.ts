@@ -370,6 +370,8 @@ export class Store implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#status = 'closed';
+    // Saves that were asked for before reach the committer within this turn.
+    await new Promise((resolve) => setImmediate(resolve));
     // Relaxed commits that were accepted are finished by it, or told that they are not.
     await this.#parts.committer?.close();
     await this.#settleRelaxed();

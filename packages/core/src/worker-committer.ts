@@ -121,9 +121,13 @@ export class WorkerCommitter implements Committer {
       const late = new Promise<void>((resolve) => {
         timer = setTimeout(resolve, closeTimeoutMs);
       });
-      const done = this.#ask<void>((id) => ({ type: 'close', id })).catch((error: unknown) => {
-        this.#onEvent({ type: 'log', level: 'warn', details: { error }, message: 'closing the committer failed' });
-      });
+      // Its end is expected from then on.
+      const done = this.#ask<void>((id) => ({ type: 'close', id })).then(
+        () => this.#end(closed()),
+        (error: unknown) => {
+          this.#onEvent({ type: 'log', level: 'warn', details: { error }, message: 'closing the committer failed' });
+        },
+      );
       await Promise.race([done, late]);
       clearTimeout(timer);
     }
@@ -133,7 +137,7 @@ export class WorkerCommitter implements Committer {
       const ended = this.#worker.terminate();
       await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 100).unref())]);
     }
-    this.#end(new StoreError('ERR_STORE_CLOSED', 'The store is closed', { op: 'close' }));
+    this.#end(closed());
     this.#unguard();
   }
 
@@ -196,6 +200,10 @@ export class WorkerCommitter implements Committer {
     this.#pending.clear();
     if (this.#closing === undefined) this.#onEvent({ type: 'poisoned', cause: this.#ended });
   }
+}
+
+function closed(): StoreError {
+  return new StoreError('ERR_STORE_CLOSED', 'The store is closed', { op: 'close' });
 }
 
 /** A process that exits while its committer is inside a write would hang for ever: the write is waited for. */

@@ -31,12 +31,16 @@ export interface TerminalStreams {
 
 export function openTerminal({ stdout, stderr, env }: TerminalStreams): Terminal {
   const eraseLine = '\r\u001B[2K';
+  const showsProgress = stderr.isTTY === true && env['TERM'] !== 'dumb';
+  let shown = '';
   return {
     colors: picocolors.createColors(usesColor(stdout.isTTY === true, env)),
     write: (text) => void stdout.write(text),
     writeError: (text) => void stderr.write(text),
     progress: (text) => {
-      if (stderr.isTTY && env['TERM'] !== 'dumb') stderr.write(eraseLine + text);
+      if (!showsProgress || text === shown) return;
+      shown = text;
+      stderr.write(eraseLine + text);
     },
   };
 }

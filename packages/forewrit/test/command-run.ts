@@ -14,8 +14,8 @@ export interface CommandRun {
 export interface CommandOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** Sent to the process when it has written this to its standard error, or after that time. */
-  readonly signal?: { readonly name: NodeJS.Signals; readonly afterMs: number };
+  /** Sent to the process as soon as this holds. */
+  readonly signal?: { readonly name: NodeJS.Signals; readonly when: () => boolean };
 }
 
 export function runCommand(args: readonly string[], options: CommandOptions = {}): Promise<CommandRun> {
@@ -35,11 +35,15 @@ export function runCommand(args: readonly string[], options: CommandOptions = {}
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
   });
-  const timer = signal === undefined ? undefined : setTimeout(() => child.kill(signal.name), signal.afterMs);
+  const timer = setInterval(() => {
+    if (signal?.when() !== true) return;
+    child.kill(signal.name);
+    clearInterval(timer);
+  }, 20);
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (exitCode) => {
-      clearTimeout(timer);
+      clearInterval(timer);
       resolve({ exitCode, stdout, stderr });
     });
   });

@@ -30,7 +30,10 @@ test('colours only a terminal, and never with NO_COLOR', () => {
 
 test('shows progress on a terminal only', () => {
   const shown = streams(true);
+  shown.terminal.progress('');
+  assert.is(shown.written.stderr, '');
   shown.terminal.progress('half');
+  shown.terminal.progress('');
   shown.terminal.progress('');
   assert.is(shown.written.stderr, '\r\u001B[2Khalf\r\u001B[2K');
   assert.is(shown.written.stdout, '');

@@ -218,7 +218,8 @@ function renewRow(
   putFileRow(batch, { ...row, image }, folding);
 }
 
-function unlock(batch: LogBatch, key: Uint8Array, transaction: LoggedTransaction): void {
+/** Only a lock of this transaction: a superseded path may be locked by whoever came later. */
+export function unlock(batch: LogBatch, key: Uint8Array, transaction: LoggedTransaction): void {
   const value = batch.get('locks', key);
   if (value !== undefined && isOf(lockRow.decode(key, value), transaction)) batch.delete('locks', key);
 }

@@ -31,15 +31,14 @@ export interface ConflictSubject {
   readonly volume: Volume;
 }
 
-/** A regular file in a target's place. */
+/** A regular file: what is in a target's place, or was. It keeps its name. */
 export function saveTheirs(
-  { fileSystem, roots }: RecoveryContext,
+  { fileSystem }: RecoveryContext,
   subject: ConflictSubject,
-  { location, stat }: { readonly location: StorePath; readonly stat: FileStat },
+  { absolute, stat }: { readonly absolute: string; readonly stat: FileStat },
 ): SavedConflict {
-  const from = absolutePath(location, roots);
   const saved = find(fileSystem, subject, (there) => there.ino === stat.ino);
-  if (!saved.exists) linkFresh(fileSystem, { path: saved.path, mode: stat.mode, like: stat }, from);
+  if (!saved.exists) linkFresh(fileSystem, { path: saved.path, mode: stat.mode, like: stat }, absolute);
   return finish(fileSystem, subject, saved.path);
 }
 

@@ -1,39 +1,40 @@
 /**
  * Repair: ends a blocked transaction the way a person says.
  *
- * - `forward`: every path that can be redone is; what cannot stays as it is.
+ * - `forward`: every path that can be redone is; what cannot stays as it is, and ours is kept aside.
  * - `back`: every path gets its before-image again, if that passes its checksum; otherwise nothing is touched.
  * - `quarantine`: the tree stays as it is; what the transaction holds goes to `conflicts/`.
  *
  * Whatever is replaced is kept in `conflicts/` first. All of it is durable before the one batch that writes rows of what
- * is there now, lets go of the locks and forgets the transaction; until then the repair can be repeated.
+ * is there now, lets go of the locks and forgets the transaction; until then the repair can be repeated, in any
+ * direction. It runs under the recovery lock: nobody decides about the same transaction at the same time.
  */
 
 import { randomBytes } from 'node:crypto';
 import {
   absolutePath,
-  beforePath,
-  checksumOfFile,
+  ancestors,
   CommitterLoop,
   currentUmask,
   decodeTransaction,
-  entryKey,
   entryLockKey,
-  type FileStat,
-  fingerprintOf,
-  freeName,
+  type Folding,
+  type Image,
   imageOf,
+  isBelow,
   isLocking,
-  lockRow,
   type LogBatch,
   type LoggedTransaction,
+  metaKeys,
   nextRevision,
   openParts,
   openRoot,
+  type Owner,
   parseTransactionId,
   putFileRow,
+  rebase,
   removeTree,
-  sameFingerprint,
+  beforePath,
   showsImage,
   stagedPath,
   type StoreContext,
@@ -42,20 +43,24 @@ import {
   type StorePath,
   syncDirectoryIfThere,
   syncFile,
-  type Target,
+  textRow,
   type TransactionId,
+  type TransactionNumber,
   transactionRange,
   trimRecords,
-  type Volume,
-  writeFully,
+  writeAbort,
 } from '@forewrit/core';
-import { readTransactionRows, lockKeysOf } from './analysis.js';
-import { subjectOf } from './completion.js';
+import { lockKeysOf, readTransactionRows } from './analysis.js';
+import { subjectOf, unlock } from './completion.js';
+import type { SavedConflict } from './conflicts.js';
 import { PathHistory } from './path-history.js';
-import { directoryOf, recoveryContext, targetName } from './recovery-context.js';
+import { isReachable, type RecoveryContext, recoveryContext } from './recovery-context.js';
+import { acquireRecoveryLock, releaseRecoveryLock } from './recovery-lock.js';
 import { createRecoverer } from './recovery.js';
+import { goBack, refuseWithoutBeforeImages } from './repair-back.js';
+import { quarantine, type RepairSubject } from './quarantine.js';
 import { planTransaction } from './transaction-plan.js';
-import { TransactionRedo } from './transaction-redo.js';
+import { Surprise, TransactionRedo } from './transaction-redo.js';
 
 export type RepairDirection = 'forward' | 'back' | 'quarantine';
 
@@ -66,11 +71,14 @@ export interface RepairReport {
   readonly conflicts: readonly { readonly path: StorePath; readonly savedAs: string }[];
 }
 
+/** How often it is decided anew because somebody changes the files meanwhile. */
+const decisionsMax = 10;
+
 /**
  * Ends the blocked transaction `id` of the store at `root`. Durable on return.
  *
- * @throws StoreError ERR_NOT_FOUND for a transaction that the log does not hold, ERR_STORE_LOCKED while its owner lives,
- * ERR_CONFLICT if it is not blocked, ERR_INTEGRITY if a before-image is missing or damaged
+ * @throws StoreError ERR_NOT_FOUND for a transaction that the log does not hold, or files that are not there;
+ * ERR_STORE_LOCKED while its owner lives; ERR_INTEGRITY if a before-image is missing or damaged
  */
 export async function repair(
   root: string | URL,
@@ -92,14 +100,42 @@ export async function repair(
     withWitness: true,
   });
   try {
-    return new Repair(loop.context, findBlocked(loop, id)).run(direction);
+    return await repairTransaction(loop.context, loop.engine.owner, {
+      id,
+      direction,
+      blocked: loop.state.recovery.blocked,
+    });
   } finally {
     await loop.close();
   }
 }
 
-function findBlocked(loop: CommitterLoop, id: TransactionId): LoggedTransaction {
-  const { log } = loop.context;
+export interface RepairRequest {
+  readonly id: TransactionId;
+  readonly direction: RepairDirection;
+  /** What a recovery has just found blocked. */
+  readonly blocked: readonly TransactionId[];
+}
+
+/** The same in a store that is open, and recovered. `self` is the owner on whose behalf it runs. */
+export async function repairTransaction(
+  context: StoreContext,
+  self: Owner,
+  { id, direction, blocked }: RepairRequest,
+): Promise<RepairReport> {
+  await acquireRecoveryLock(context, self, new Set());
+  try {
+    return new Repair(context, findBlocked(context, id, blocked)).run(direction);
+  } finally {
+    releaseRecoveryLock(context, self);
+  }
+}
+
+function findBlocked(
+  { log }: StoreContext,
+  id: TransactionId,
+  blocked: readonly TransactionId[],
+): LoggedTransaction {
   const number = parseTransactionId(id);
   const rows =
     number === undefined ? [] : log.view((view) => view.range('log', transactionRange(number.owner, number.counter)));
@@ -110,7 +146,7 @@ function findBlocked(loop: CommitterLoop, id: TransactionId): LoggedTransaction 
       hint: 'It may have been recovered just now. `forewrit status` lists what is blocked.',
     });
   }
-  if (!loop.state.recovery.blocked.includes(id)) {
+  if (!blocked.includes(id)) {
     throw new StoreError('ERR_STORE_LOCKED', `Transaction ${id} belongs to a process that is running`, {
       op: 'repair',
       transaction: id,
@@ -120,224 +156,193 @@ function findBlocked(loop: CommitterLoop, id: TransactionId): LoggedTransaction 
   return decodeTransaction(number, rows);
 }
 
-interface Subject {
-  readonly target: Target;
-  readonly volume: Volume;
-  readonly absolute: string;
-}
-
 class Repair {
-  readonly #context: StoreContext;
+  readonly #store: StoreContext;
+  readonly #context: RecoveryContext;
   readonly #transaction: LoggedTransaction;
-  readonly #subjects: readonly Subject[];
-  readonly #conflicts: { path: StorePath; savedAs: string }[] = [];
+  /** Of paths that no newer transaction has decided since. */
+  readonly #subjects: readonly RepairSubject[];
+  readonly #conflicts = new Map<string, SavedConflict>();
   readonly #touched = new Set<string>();
   readonly #did = new Map<StorePath, RepairReport['paths'][number]['did']>();
 
-  constructor(context: StoreContext, transaction: LoggedTransaction) {
-    this.#context = context;
+  constructor(store: StoreContext, transaction: LoggedTransaction) {
+    this.#store = store;
+    this.#context = recoveryContext(store);
     this.#transaction = transaction;
-    const { folding, log, volumes, roots } = context;
-    const superseded = log.view(
-      (view) => subjectOf(view, { transaction, living: new Set(), folding }).superseded,
+    const { superseded } = store.log.view((view) =>
+      subjectOf(view, { transaction, living: new Set(), folding: store.folding }),
     );
-    this.#subjects = transaction.targets.flatMap((target): Subject[] => {
-      const volume = volumes.get(target.volume);
-      if (superseded.has(target.index) || volume === undefined) return [];
-      return [{ target, volume, absolute: absolutePath(target.path, roots) }];
+    const targets = transaction.targets.filter(({ index }) => !superseded.has(index));
+    this.#subjects = targets.map((target): RepairSubject => {
+      const volume = this.#context.volume(target.volume);
+      if (volume === undefined || !isReachable(this.#context, target)) throw outOfReach(transaction.id, target.path);
+      return { transaction: transaction.id, target, volume, absolute: absolutePath(target.path, store.roots) };
     });
   }
 
   run(direction: RepairDirection): RepairReport {
+    const effects = {
+      saved: (conflict: SavedConflict) => void this.#conflicts.set(conflict.savedAs, conflict),
+      touched: (directory: string) => void this.#touched.add(directory),
+    };
     switch (direction) {
       case 'forward':
-        this.#forward();
+        this.#forward(effects);
         break;
       case 'back':
-        this.#back();
+        refuseWithoutBeforeImages(this.#context, this.#subjects);
+        for (const subject of this.#subjects.toReversed()) {
+          this.#did.set(subject.target.path, goBack(this.#context, subject, effects));
+        }
         break;
       case 'quarantine':
         for (const subject of this.#subjects) {
-          this.#quarantine(subject);
+          quarantine(this.#context, subject, effects);
           this.#did.set(subject.target.path, 'kept');
         }
         break;
     }
     this.#makeDurable();
-    this.#context.log.commit((batch) => this.#write(batch, direction), { essential: true });
+    const images = this.#images();
+    this.#store.log.commit((batch) => this.#end(batch, { direction, images }), { essential: true });
     this.#removeNames();
     return {
       transaction: this.#transaction.id,
       direction,
       paths: [...this.#did].map(([path, did]) => ({ path, did })),
-      conflicts: this.#conflicts,
+      conflicts: [...this.#conflicts.values()],
     };
   }
 
-  #forward(): void {
-    const { log, folding } = this.#context;
-    const context = recoveryContext(this.#context);
+  #forward(effects: Pick<ConstructorParameters<typeof TransactionRedo>[2], 'saved' | 'touched'>): void {
+    for (let attempt = 0; attempt < decisionsMax; attempt += 1) {
+      const plan = this.#plan();
+      try {
+        new TransactionRedo(this.#context, plan, { ...effects, beforeTarget: () => undefined, lockAgain: () => true }).run();
+      } catch (error) {
+        if (error instanceof Surprise) continue;
+        throw error;
+      }
+      for (const { target, decision } of plan.paths) {
+        this.#did.set(target.path, decision.verdict === 'redo' ? 'redone' : 'kept');
+      }
+      return;
+    }
+    throw new StoreError('ERR_CONFLICT', `The files of transaction ${this.#transaction.id} keep changing`, {
+      op: 'repair',
+      transaction: this.#transaction.id,
+      hint: 'Another program writes them without pause. Try again.',
+    });
+  }
+
+  /** What blocks stays as it is: that is what a person has decided. */
+  #plan(): ReturnType<typeof planTransaction> {
+    const { log, folding } = this.#store;
+    const transaction = this.#transaction;
     const { subject, history } = log.view((view) => ({
-      subject: subjectOf(view, { transaction: this.#transaction, living: new Set(), folding }),
+      subject: subjectOf(view, { transaction, living: new Set(), folding }),
       history: new PathHistory(
         folding,
         readTransactionRows(view).map(({ number, rows }) => decodeTransaction(number, rows)),
       ),
     }));
-    const plan = planTransaction(context, subject, history);
+    const plan = planTransaction(this.#context, subject, history);
     const paths = plan.paths.map((path) =>
       path.decision.verdict === 'block'
-        ? { ...path, decision: { ...path.decision, verdict: 'keep' as const, save: 'nothing' as const } }
+        ? { ...path, decision: { ...path.decision, verdict: 'keep' as const, save: 'ours' as const } }
         : path,
     );
-    new TransactionRedo(context, { ...plan, paths, blocked: false }, {
-      touched: (directory) => this.#touched.add(directory),
-      saved: (conflict) => this.#conflicts.push(conflict),
-      beforeTarget: () => undefined,
-      lockAgain: () => true,
-    }).run();
-    for (const { target, decision } of paths) {
-      this.#did.set(target.path, decision.verdict === 'redo' ? 'redone' : 'kept');
-    }
-  }
-
-  /** Everything is looked at before anything is touched. */
-  #back(): void {
-    const wrong = this.#subjects.filter((subject) => !this.#canGoBack(subject)).map(({ target }) => target.path);
-    if (wrong.length > 0) {
-      throw new StoreError('ERR_INTEGRITY', `No sound before-image of ${wrong.join(', ')}`, {
-        op: 'repair',
-        path: wrong[0],
-        transaction: this.#transaction.id,
-        hint: 'Nothing was changed. Use --forward, or --quarantine to keep the files as they are.',
-      });
-    }
-    for (const subject of this.#subjects.toReversed()) this.#did.set(subject.target.path, this.#goBack(subject));
-  }
-
-  #canGoBack({ target, volume, absolute }: Subject): boolean {
-    const { fileSystem } = this.#context;
-    if (showsImage(fileSystem.lstat(absolute), target.before) || target.before.type === 'absent') return true;
-    if (target.beforeName === undefined) return false;
-    const path = beforePath(volume, target.beforeName);
-    const stat = fileSystem.lstat(path);
-    if (stat === undefined || stat.type !== target.before.type) return false;
-    if (target.before.type !== 'file') return true;
-    if (target.before.checksum !== undefined) return checksumOfFile(fileSystem, path) === target.before.checksum;
-    return target.beforeCopied !== true && sameFingerprint(target.before.fingerprint, fingerprintOf(stat));
-  }
-
-  #goBack(subject: Subject): 'restored' | 'removed' | 'kept' {
-    const { fileSystem, roots } = this.#context;
-    const { target, volume, absolute } = subject;
-    const now = fileSystem.lstat(absolute);
-    if (target.action === 'make-parent') return 'kept';
-    if (target.action === 'move-directory') {
-      const from = absolutePath(target.from!, roots);
-      if (now === undefined || fileSystem.lstat(from) !== undefined) return 'kept';
-      fileSystem.rename(absolute, from);
-      this.#touch(from);
-      return 'restored';
-    }
-    if (showsImage(now, target.before)) return 'kept';
-    if (now !== undefined) this.#setAside(subject, absolute, now);
-    if (target.before.type === 'absent') return 'removed';
-    fileSystem.rename(beforePath(volume, target.beforeName!), absolute);
-    return 'restored';
-  }
-
-  /** What the transaction would have put there, where somebody can find it. */
-  #quarantine(subject: Subject): void {
-    const { fileSystem } = this.#context;
-    const { target, volume } = subject;
-    if (target.content !== undefined) {
-      const to = this.#conflictName(subject);
-      const descriptor = fileSystem.create(to, 0o600);
-      try {
-        writeFully(fileSystem, descriptor, target.content, 0);
-        fileSystem.sync(descriptor);
-      } finally {
-        fileSystem.close(descriptor);
-      }
-      this.#conflicts.push({ path: target.path, savedAs: to });
-    }
-    const held = [
-      ...(target.staged === undefined ? [] : [stagedPath(volume, target.staged)]),
-      ...(target.beforeName === undefined ? [] : [beforePath(volume, target.beforeName)]),
-    ];
-    for (const path of held) {
-      const stat = fileSystem.lstat(path);
-      if (stat !== undefined) this.#setAside(subject, path, stat);
-    }
-  }
-
-  #setAside(subject: Subject, path: string, stat: FileStat): void {
-    const { fileSystem } = this.#context;
-    if (stat.type === 'file') syncFile(fileSystem, path);
-    const to = this.#conflictName(subject);
-    fileSystem.rename(path, to);
-    this.#conflicts.push({ path: subject.target.path, savedAs: to });
-  }
-
-  #conflictName({ target, volume }: Subject): string {
-    this.#touched.add(volume.conflicts);
-    return freeName(
-      this.#context.fileSystem,
-      `${volume.conflicts}/${targetName(this.#transaction.id, target)}`,
-      undefined,
-    )!;
-  }
-
-  #touch(absolute: string): void {
-    this.#touched.add(directoryOf(absolute));
+    return { ...plan, paths, blocked: false };
   }
 
   #makeDurable(): void {
-    const { fileSystem } = this.#context;
-    for (const { absolute } of this.#subjects) {
+    const { fileSystem, roots } = this.#context;
+    const moves = this.#subjects.filter(({ target }) => target.action === 'move-directory');
+    for (const { target, absolute } of this.#subjects) {
       if (fileSystem.lstat(absolute)?.type === 'file') syncFile(fileSystem, absolute);
-      this.#touch(absolute);
+      // What has moved back with a directory is where that came from.
+      const origins = moves
+        .filter(({ target: move }) => isBelow(target.path, move.path))
+        .map(({ target: move }) => rebase(target.path, move.path, move.from ?? move.path));
+      for (const path of [target.path, ...origins]) {
+        for (const above of ancestors(path)) this.#touched.add(absolutePath(above, roots));
+      }
     }
     for (const directory of this.#touched) syncDirectoryIfThere(fileSystem, directory);
   }
 
-  #write(batch: LogBatch, direction: RepairDirection): void {
-    const { folding, fileSystem } = this.#context;
+  #end(
+    batch: LogBatch,
+    { direction, images }: { readonly direction: RepairDirection; readonly images: ReadonlyMap<StorePath, Image> },
+  ): void {
+    const { folding } = this.#store;
     const { number, commit, targets } = this.#transaction;
-    const revision = nextRevision(batch);
-    for (const { target, absolute } of this.#subjects) {
-      if (!isLocking(target)) continue;
-      const stat = fileSystem.lstat(absolute);
-      const known = [target.after, target.before].find((image) => image.type === 'file' && showsImage(stat, image));
-      const checksum = known?.type === 'file' ? known.checksum : undefined;
-      putFileRow(batch, { path: target.path, revision, transaction: number, image: imageOf(stat, checksum) }, folding);
+    const entries = commit?.entries ?? [];
+    if (direction === 'back') {
+      // A roll-back, only later: with it the rows of what had moved with a directory move back.
+      const back = this.#subjects.map(({ target }) => target);
+      const mark = { number, lockKeys: [] };
+      writeAbort(batch, { mark, targets: back, entries, buried: [], images }, folding);
+    } else {
+      writeRows(batch, { number, images }, folding);
     }
-    for (const { collection, key, old } of commit?.entries ?? []) {
-      if (direction === 'back') {
-        if (old === undefined) batch.delete('entries', entryKey(collection, key));
-        else batch.put('entries', entryKey(collection, key), old);
-      }
-      this.#unlock(batch, entryLockKey(collection, key));
+    for (const target of targets) {
+      for (const { key } of lockKeysOf(target, folding)) unlock(batch, key, this.#transaction);
     }
-    for (const target of targets) for (const { key } of lockKeysOf(target, folding)) this.#unlock(batch, key);
+    for (const { collection, key } of entries) unlock(batch, entryLockKey(collection, key), this.#transaction);
     trimRecords(batch, number);
   }
 
-  /** Where a newer transaction has superseded this one, the lock is that one's. */
-  #unlock(batch: LogBatch, key: Uint8Array): void {
-    const value = batch.get('locks', key);
-    if (value === undefined) return;
-    const { owner, counter } = lockRow.decode(key, value).transaction;
-    const { number } = this.#transaction;
-    if (owner === number.owner && counter === number.counter) batch.delete('locks', key);
+  /** What is at each path now, with its checksum where the transaction knows it. */
+  #images(): Map<StorePath, Image> {
+    const moves = this.#subjects.filter(({ target }) => target.action === 'move-directory');
+    const images = new Map<StorePath, Image>();
+    for (const { target, absolute } of this.#subjects) {
+      const { path, before, after } = target;
+      // Where a directory has moved back, what was in it is elsewhere again.
+      const stays = !moves.some((move) => isBelow(path, move.target.path));
+      if (!isLocking(target) || target.action === 'move-directory' || !stays) continue;
+      const stat = this.#context.fileSystem.lstat(absolute);
+      const known = [after, before].find((image) => image.type === 'file' && showsImage(stat, image));
+      images.set(path, imageOf(stat, known?.type === 'file' ? known.checksum : undefined));
+    }
+    return images;
   }
 
   #removeNames(): void {
     const { fileSystem } = this.#context;
     for (const { target, volume } of this.#subjects) {
-      if (target.staged !== undefined) removeTree(fileSystem, stagedPath(volume, target.staged));
-      if (target.applyName !== undefined) removeTree(fileSystem, stagedPath(volume, target.applyName));
+      for (const name of [target.staged, target.applyName]) {
+        if (name !== undefined) removeTree(fileSystem, stagedPath(volume, name));
+      }
       if (target.beforeName !== undefined) removeTree(fileSystem, beforePath(volume, target.beforeName));
     }
   }
 }
+
+function writeRows(
+  batch: LogBatch,
+  { number, images }: { readonly number: TransactionNumber; readonly images: ReadonlyMap<StorePath, Image> },
+  folding: Folding,
+): void {
+  const revision = nextRevision(batch);
+  let tombstones = 0;
+  for (const [path, image] of images) {
+    putFileRow(batch, { path, revision, transaction: number, image }, folding);
+    if (image.type !== 'absent') continue;
+    const key = metaKeys.tombstone(revision, tombstones);
+    tombstones += 1;
+    batch.put('meta', key, textRow.encode(key, path));
+  }
+}
+
+function outOfReach(transaction: TransactionId, path: StorePath): StoreError {
+  return new StoreError('ERR_NOT_FOUND', `'${path}' is below a root, or on a file system, that is not there`, {
+    op: 'repair',
+    path,
+    transaction,
+    hint: 'Mount it, and give the roots that the store was opened with. Nothing was changed.',
+  });
+}
+

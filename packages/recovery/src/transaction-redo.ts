@@ -82,7 +82,8 @@ export class TransactionRedo {
     }
     const { stat, location } = observed;
     if (stat?.type !== 'file' || location === undefined) return;
-    this.#surprised(() => this.#hooks.saved(saveTheirs(this.#context, subject, { location, stat })));
+    const absolute = this.#absolute(location);
+    this.#surprised(() => this.#hooks.saved(saveTheirs(this.#context, subject, { absolute, stat })));
   }
 
   #lookAgain({ target, observed }: PlannedPath): void {

@@ -82,6 +82,7 @@ export async function runCampaignWithEdits(seed: number, options: CampaignOption
 interface Mortal {
   readonly process: SimulatedProcess;
   readonly lives: () => boolean;
+  readonly kill: () => void;
 }
 
 interface Allowance {
@@ -125,7 +126,12 @@ class Campaign {
         if (life.process !== undefined && left-- === 0) life.process.kill();
       },
     });
-    return { process: life.process, lives: () => left >= 0 };
+    const { process } = life;
+    const kill = (): void => {
+      left = -1;
+      process.kill();
+    };
+    return { process, lives: () => left >= 0, kill };
   }
 
   /** Runs until it has done its work, or dies. Returns what the tree may be when it has been recovered. */
@@ -164,7 +170,7 @@ class Campaign {
     if (!who.lives() || who.process.engine.poison !== undefined) return [before, after];
     if (isStoreError(outcome, 'ERR_APPLY_BLOCKED')) {
       // Recovery goes forward.
-      who.process.kill();
+      who.kill();
       return [before, after];
     }
     // Directory moves in a circle, a lock of somebody dead, a roll-back.

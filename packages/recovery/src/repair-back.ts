@@ -1,0 +1,85 @@
+/**
+ * Takes a transaction back, path by path, in the reverse of their order. Everything is looked at before anything is
+ * touched: one before-image that is missing or damaged, and nothing happens. What is replaced is kept aside.
+ */
+
+import {
+  absolutePath,
+  beforePath,
+  checksumOfFile,
+  type FileStat,
+  fingerprintOf,
+  inodeOf,
+  sameFingerprint,
+  showsImage,
+  StoreError,
+} from '@forewrit/core';
+import { saveTheirs, setAside } from './conflicts.js';
+import type { RepairEffects, RepairSubject } from './quarantine.js';
+import { directoryOf, type RecoveryContext } from './recovery-context.js';
+
+export function refuseWithoutBeforeImages(context: RecoveryContext, subjects: readonly RepairSubject[]): void {
+  const wrong = subjects.filter((subject) => !canGoBack(context, subject));
+  if (wrong.length === 0) return;
+  const paths = wrong.map(({ target }) => target.path);
+  throw new StoreError('ERR_INTEGRITY', `No sound before-image of ${paths.join(', ')}`, {
+    op: 'repair',
+    path: paths[0],
+    transaction: wrong[0]?.transaction,
+    hint: 'Nothing was changed. Use --forward, or --quarantine to keep the files as they are.',
+  });
+}
+
+function canGoBack({ fileSystem }: RecoveryContext, { target, volume, absolute }: RepairSubject): boolean {
+  const { before, beforeName, beforeCopied, action } = target;
+  if (action === 'move-directory' || before.type === 'absent') return true;
+  if (showsImage(fileSystem.lstat(absolute), before) || isUntouched(fileSystem.lstat(directoryOf(absolute)))) return true;
+  if (beforeName === undefined) return false;
+  const path = beforePath(volume, beforeName);
+  const stat = fileSystem.lstat(path);
+  if (stat === undefined || stat.type !== before.type) return false;
+  if (before.type !== 'file') return true;
+  if (before.checksum !== undefined) return checksumOfFile(fileSystem, path) === before.checksum;
+  return beforeCopied !== true && sameFingerprint(before.fingerprint, fingerprintOf(stat));
+}
+
+/** The directory that it would be in was to be moved there, and was not: it is where it came from, with all it holds. */
+function isUntouched(parent: FileStat | undefined): boolean {
+  return parent?.type !== 'directory';
+}
+
+export function goBack(
+  context: RecoveryContext,
+  subject: RepairSubject,
+  effects: RepairEffects,
+): 'restored' | 'removed' | 'kept' {
+  const { fileSystem } = context;
+  const { target, volume, absolute } = subject;
+  const now = fileSystem.lstat(absolute);
+  // Others may have come to rely on a parent.
+  if (target.action === 'make-parent' || isUntouched(fileSystem.lstat(directoryOf(absolute)))) return 'kept';
+  if (target.action === 'move-directory') return moveBack(context, subject, effects);
+  if (showsImage(now, target.before)) return 'kept';
+  if (now?.type === 'directory' && fileSystem.list(absolute).length === 0) fileSystem.removeDirectory(absolute);
+  else if (now?.type === 'file') {
+    effects.saved(saveTheirs(context, subject, { absolute, stat: now }));
+    if (target.before.type !== 'file') fileSystem.unlink(absolute);
+  } else if (now !== undefined) effects.saved(setAside(fileSystem, subject, absolute));
+  if (target.before.type === 'absent') return 'removed';
+  fileSystem.rename(beforePath(volume, target.beforeName ?? ''), absolute);
+  return 'restored';
+}
+
+function moveBack(
+  { fileSystem, roots }: RecoveryContext,
+  { target, absolute }: RepairSubject,
+  { touched }: RepairEffects,
+): 'restored' | 'kept' {
+  const from = absolutePath(target.from ?? target.path, roots);
+  const isThere = fileSystem.lstat(absolute)?.ino === inodeOf(target.after);
+  if (!isThere || fileSystem.lstat(from) !== undefined) return 'kept';
+  fileSystem.rename(absolute, from);
+  touched(directoryOf(from));
+  touched(directoryOf(absolute));
+  return 'restored';
+}

@@ -1,0 +1,181 @@
+/** A blocked transaction, ended each way: what is there afterwards, what is kept aside, and that the store goes on. */
+
+import { isStoreError, type Operation } from '@forewrit/core';
+import { repairTransaction, type RepairDirection, type RepairReport } from '#src/repair.js';
+import { assert, suite } from '@forewrit/testkit';
+import {
+  conflictContents,
+  edit,
+  mkdir,
+  move,
+  type ProcessOptions,
+  remove,
+  root,
+  type SimulatedProcess,
+  stagingNames,
+  tree,
+  World,
+  write,
+} from './world.js';
+
+const test = suite('repair');
+
+const large: ProcessOptions = { inlineLimitBytes: 0 };
+const everything = { start: new Uint8Array(0) };
+
+interface Blocked {
+  readonly world: World;
+  readonly process: SimulatedProcess;
+}
+
+/** The content of `rotten` is gone; what comes before it in the transaction was applied, the rest was not. */
+async function blocked(...operations: readonly Operation[]): Promise<Blocked> {
+  const world = new World();
+  const first = await world.open(large);
+  first.commit(write('a', 'old a'), write('b', 'old b'), write('d/x', 'old x'), write('gone', 'old'));
+  first.checkpoint();
+  first.kill();
+  const dying = await world.open({
+    ...large,
+    beforeCall: ({ method, dest }) => {
+      if (method === 'rename' && dest === `${root}/rotten`) dying.kill();
+    },
+  });
+  assert.instance(dying.attempt(...operations, write('rotten', 'x')), Error);
+  dying.kill();
+  const after = world.powerCut();
+  const staged = after.outside.list(`${root}/.forewrit/staged`).filter((name) => /^2-1-[0-9a-z]+$/.test(name));
+  for (const name of staged) {
+    const path = `${root}/.forewrit/staged/${name}`;
+    if (after.outside.lstat(path)?.size === 1) after.outside.unlink(path);
+  }
+  const process = await after.open(large);
+  assert.equal(process.recovery?.blocked, ['2-1']);
+  return { world: after, process };
+}
+
+async function settle({ world, process }: Blocked, direction: RepairDirection): Promise<RepairReport> {
+  const report = await repairTransaction(process.context, process.owner, {
+    id: '2-1',
+    direction,
+    blocked: process.recovery?.blocked ?? [],
+  });
+  const left = process.context.log.view((view) => [
+    view.range('log', everything).length,
+    view.range('locks', everything).length,
+  ]);
+  assert.equal(left, [0, 0]);
+  // Everything is durable, and nothing is left to do but to deregister its owner.
+  process.kill();
+  const cut = world.powerCut(() => false);
+  const next = await cut.open(large);
+  assert.equal(tree(cut.outside), tree(world.outside));
+  assert.equal([...next.recovery!.redone, ...next.recovery!.kept, ...next.recovery!.blocked], []);
+  assert.equal(stagingNames(cut.outside), []);
+  // Rows are as the files are: a save on top of them is none on top of an edit.
+  next.commit(write('a', 'later'), write('b', 'later'), write('rotten', 'later'));
+  return report;
+}
+
+const changes = [write('a', 'new a'), write('b', 'new b')];
+const oldTree = { a: 'old a', b: 'old b', 'd/': '', 'd/x': 'old x', gone: 'old' };
+
+test('forward carries out what can be carried out', async () => {
+  const at = await blocked(...changes, remove('gone'));
+  const report = await settle(at, 'forward');
+  assert.equal(tree(at.world.outside), { a: 'new a', b: 'new b', 'd/': '', 'd/x': 'old x' });
+  assert.equal(Object.fromEntries(report.paths.map(({ path, did }) => [path, did])), {
+    a: 'kept',
+    b: 'kept',
+    gone: 'redone',
+    rotten: 'kept',
+  });
+});
+
+test('forward gives way to somebody else, and keeps ours aside', async () => {
+  const at = await blocked(...changes);
+  edit(at.world.outside, 'b', 'somebody else');
+  await settle(at, 'forward');
+  assert.equal(tree(at.world.outside), { ...oldTree, a: 'new a', b: 'somebody else' });
+  assert.ok(conflictContents(at.world.outside).includes('new b'));
+});
+
+test('back puts back what was there, and keeps aside what it replaces', async () => {
+  const at = await blocked(...changes, mkdir('made'), remove('gone'));
+  const report = await settle(at, 'back');
+  assert.equal(tree(at.world.outside), oldTree);
+  assert.equal(conflictContents(at.world.outside).sort(), ['new a', 'new b']);
+  assert.is(report.conflicts.length, 2);
+  assert.equal(report.paths.find(({ path }) => path === 'made')?.did, 'removed');
+});
+
+test('back puts back a directory that had moved, with what is in it', async () => {
+  const at = await blocked(move('d', 'e'), write('e/x', 'new x'), write('e/y', 'new y'));
+  assert.equal(tree(at.world.outside), {
+    a: 'old a',
+    b: 'old b',
+    'e/': '',
+    'e/x': 'new x',
+    'e/y': 'new y',
+    gone: 'old',
+  });
+  await settle(at, 'back');
+  assert.equal(tree(at.world.outside), oldTree);
+});
+
+test('back with a damaged before-image touches nothing', async () => {
+  const at = await blocked(...changes);
+  const { outside } = at.world;
+  const names = outside.list(`${root}/.forewrit/before`);
+  assert.ok(names.includes('2-1-0'));
+  outside.unlink(`${root}/.forewrit/before/2-1-0`);
+  edit(outside, '.forewrit/before/2-1-0', 'rotten', 'new');
+  const before = tree(outside);
+  const error: unknown = await settle(at, 'back').catch((thrown: unknown) => thrown);
+  assert.ok(isStoreError(error, 'ERR_INTEGRITY'), String(error));
+  assert.equal(tree(outside), before);
+});
+
+test('quarantine leaves the tree as it is, and keeps everything aside', async () => {
+  const at = await blocked(...changes);
+  edit(at.world.outside, 'b', 'somebody else');
+  const before = tree(at.world.outside);
+  const report = await settle(at, 'quarantine');
+  assert.equal(tree(at.world.outside), before);
+  assert.equal(conflictContents(at.world.outside).sort(), ['new b', 'old a', 'old b']);
+  assert.ok(report.paths.every(({ did }) => did === 'kept'));
+});
+
+test('a repair that dies can be repeated, in any direction', async () => {
+  for (const direction of ['forward', 'back', 'quarantine'] as const) {
+    for (let call = 0; call < 60; call += 3) {
+      const { world, process: first } = await blocked(...changes, remove('gone'));
+      first.kill();
+      let left = Number.POSITIVE_INFINITY;
+      const dying = await world.open({
+        ...large,
+        beforeCall: () => {
+          if (left-- === 0) dying.kill();
+        },
+      });
+      left = call;
+      await repairTransaction(dying.context, dying.owner, { id: '2-1', direction, blocked: ['2-1'] }).catch(() => undefined);
+      dying.kill();
+      const process = await world.open(large);
+      if (process.recovery?.blocked.length === 0) continue;
+      await settle({ world, process }, 'back');
+      assert.equal(tree(world.outside), oldTree, `${direction}, call ${call}`);
+    }
+  }
+});
+
+test('a transaction that is not blocked, or not there, is refused', async () => {
+  const { process } = await blocked(...changes);
+  const refused = (id: string, known: readonly string[]): Promise<unknown> =>
+    repairTransaction(process.context, process.owner, { id, direction: 'back', blocked: known });
+  await assert.rejectsWithCode(refused('9-9', ['9-9']), 'ERR_NOT_FOUND');
+  await assert.rejectsWithCode(refused('nonsense!', []), 'ERR_NOT_FOUND');
+  await assert.rejectsWithCode(refused('2-1', []), 'ERR_STORE_LOCKED');
+});
+
+test.run();
