@@ -26,7 +26,8 @@ export function describeEnvironment(directory: string): Environment {
 /** Type of the file system, and for ext4 whether it has a journal: durable writes cost something else without. */
 function describeFileSystem(directory: string): string {
   if (os.platform() !== 'linux') return 'unknown';
-  const [device, type] = run('df', ['--output=source,fstype', directory]).split('\n').at(-1)?.split(/\s+/) ?? [];
+  const [device, type] =
+    run('df', ['--output=source,fstype', directory]).split('\n').at(-1)?.split(/\s+/) ?? [];
   if (type !== 'ext4' || device === undefined) return type ?? 'unknown';
   const name = fs.realpathSync(device).split('/').at(-1);
   return fs.existsSync(`/proc/fs/jbd2/${name}-8`) ? 'ext4, journalled' : 'ext4, no journal seen';

@@ -32,7 +32,10 @@ async function main(): Promise<void> {
   fs.mkdirSync(base, { recursive: true });
   const directory = fs.mkdtempSync(path.join(base, 'run-'));
   const failures: string[] = [];
-  const results: Record<string, unknown> = { environment: describeEnvironment(directory), date: new Date().toISOString() };
+  const results: Record<string, unknown> = {
+    environment: describeEnvironment(directory),
+    date: new Date().toISOString(),
+  };
   const say = (line: string): void => {
     if (!values.json) process.stdout.write(`${line}${os.EOL}`);
   };

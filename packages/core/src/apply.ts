@@ -187,7 +187,11 @@ export function rollBack(
 }
 
 /** What cannot go back to its place, as somebody has put something else there, is not dropped with the staged files. */
-function keepBefore(fileSystem: FileSystem, { target, volume }: StagedTarget, id: string): RollBackReport['saved'] {
+function keepBefore(
+  fileSystem: FileSystem,
+  { target, volume }: StagedTarget,
+  id: string,
+): RollBackReport['saved'] {
   if (target.beforeName === undefined) return [];
   const from = beforePath(volume, target.beforeName);
   const stat = fileSystem.lstat(from);
@@ -250,7 +254,8 @@ function revertFile(fileSystem: FileSystem, staged: StagedTarget, now: FileStat 
   const apply = stagedPath(volume, target.applyName!);
   if (fileSystem.lstat(apply) !== undefined) return true;
   // A moved file is ours by its inode, whatever has been written into it since.
-  const isOurs = target.action === 'move' ? now?.ino === inodeOf(target.after) : isAfterImage(now, target.after);
+  const isOurs =
+    target.action === 'move' ? now?.ino === inodeOf(target.after) : isAfterImage(now, target.after);
   if (!isOurs) return showsImage(now, target.before);
   if (target.before.type === 'absent') {
     fileSystem.rename(absolute, apply);

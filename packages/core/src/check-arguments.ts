@@ -61,7 +61,8 @@ export function checkCollection(op: string, collection: unknown): asserts collec
 
 export function checkEntry(op: string, collection: unknown, key: unknown): void {
   checkCollection(op, collection);
-  if (typeof key !== 'string' || key === '') throw new InvalidArgumentError(op, 'a key is a string, not empty');
+  if (typeof key !== 'string' || key === '')
+    throw new InvalidArgumentError(op, 'a key is a string, not empty');
   if (!isWellFormed(key)) throw halfSurrogate(op);
   if (Buffer.byteLength(collection) + Buffer.byteLength(key) > entryBytesMax) {
     throw new InvalidArgumentError(op, `collection and key together have at most ${entryBytesMax} bytes`);
@@ -74,7 +75,8 @@ export function checkSignal(op: string, signal: unknown): void {
 }
 
 export function checkFunction(op: string, value: unknown): void {
-  if (typeof value !== 'function') throw new InvalidArgumentError(op, 'the first argument must be a function');
+  if (typeof value !== 'function')
+    throw new InvalidArgumentError(op, 'the first argument must be a function');
 }
 
 function isWellFormed(text: string): boolean {

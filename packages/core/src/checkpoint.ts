@@ -65,7 +65,7 @@ export interface CheckpointContext {
   /** Closes what is still open of a target. */
   readonly release: (target: StagedTarget) => void;
   /** A target's fsync failed: never repeat it, write the content again from its durable copy. */
-  readonly rewrite: (target: StagedTarget, cause: unknown) => void;
+  readonly rewrite: (applied: AppliedTransaction, target: StagedTarget, cause: unknown) => void;
   readonly isSuperseded: (applied: AppliedTransaction, target: StagedTarget) => boolean;
   readonly onStep?: (step: 'sync' | 'sync-directory' | 'trim' | 'sweep') => void;
 }
@@ -87,7 +87,7 @@ export function* checkpoint(
         fileSystem.sync(staged.descriptor);
         syncedFiles += 1;
       } catch (error) {
-        context.rewrite(staged, error);
+        context.rewrite(applied, staged, error);
       }
       yield;
     }
@@ -102,15 +102,12 @@ export function* checkpoint(
   context.onStep?.('trim');
   context.thinOutMarks();
   for (let start = 0; start === 0 || start < set.length; start += trimMax) {
-    log.commit(
-      (batch) => {
-        context.writeMarks(batch);
-        const trimmed = set.slice(start, start + trimMax);
-        for (const { number } of trimmed) trimRecords(batch, number);
-        buryTombstones(batch, context.folding, context.untrimmedOwn(trimmed));
-      },
-      context.commitOptions(),
-    );
+    log.commit((batch) => {
+      context.writeMarks(batch);
+      const trimmed = set.slice(start, start + trimMax);
+      for (const { number } of trimmed) trimRecords(batch, number);
+      buryTombstones(batch, context.folding, context.untrimmedOwn(trimmed));
+    }, context.commitOptions());
     context.trimmed(set.slice(start, start + trimMax));
   }
   context.onStep?.('sweep');
@@ -234,7 +231,8 @@ export function saveEditedBefore(
     for (const relative of editedBelow(fileSystem, path, target.listing ?? [])) {
       const to = freeName(fileSystem, stem, undefined);
       assert(to !== undefined, 'a free name is found for every conflict');
-      if (fileSystem.lstat(`${path}/${relative}`)?.type === 'file') syncFile(fileSystem, `${path}/${relative}`);
+      if (fileSystem.lstat(`${path}/${relative}`)?.type === 'file')
+        syncFile(fileSystem, `${path}/${relative}`);
       fileSystem.rename(`${path}/${relative}`, to);
       saved.push({ path: `${target.path}/${relative}`, savedAs: to });
     }

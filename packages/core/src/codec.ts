@@ -6,7 +6,15 @@
  */
 
 import { hash64 } from './checksum.js';
-import { corrupt, decodeFrame, encodeFrame, type EncodedFrame, type Fields, frameSeed, type Packable } from './frame.js';
+import {
+  corrupt,
+  decodeFrame,
+  encodeFrame,
+  type EncodedFrame,
+  type Fields,
+  frameSeed,
+  type Packable,
+} from './frame.js';
 import type { Fingerprint, Image } from './image.js';
 import { parseTransactionKey, transactionKey } from './key.js';
 import type { Row } from './log.js';
@@ -143,7 +151,8 @@ export function decodeTransaction(number: TransactionNumber, rows: readonly Row[
           const revision = fields.number();
           const counted = fields.number();
           const chain = fields.bigint();
-          if (counted !== count || chain !== chainOf(hashes)) throw corrupt(what, 'its commit batch is not whole');
+          if (counted !== count || chain !== chainOf(hashes))
+            throw corrupt(what, 'its commit batch is not whole');
           parts.commit = { kind: 'commit', revision, count, chain, entries: fields.list(readEntryChange) };
           ended = true;
           break;
@@ -165,7 +174,10 @@ export function decodeTransaction(number: TransactionNumber, rows: readonly Row[
     }
   }
   const whole = [...targets.values()].sort((a, b) => a.index - b.index).map((target) => finish(target, what));
-  if (parts.commit === undefined && (parts.abort ?? parts.applied ?? whole.some((t) => t.action !== undefined))) {
+  if (
+    parts.commit === undefined &&
+    (parts.abort ?? parts.applied ?? whole.some((t) => t.action !== undefined))
+  ) {
     throw corrupt(what, 'its commit batch is missing');
   }
   return { number, id, targets: whole, ...parts };
@@ -221,7 +233,12 @@ function packFingerprint(fingerprint: Fingerprint): Packable {
 }
 
 function readFingerprint(fields: Fields): Fingerprint {
-  return { ino: fields.bigint(), size: fields.number(), mtimeNs: fields.bigint(), birthtimeNs: fields.bigint() };
+  return {
+    ino: fields.bigint(),
+    size: fields.number(),
+    mtimeNs: fields.bigint(),
+    birthtimeNs: fields.bigint(),
+  };
 }
 
 function packListed(listed: Listed): Packable {
@@ -256,7 +273,11 @@ export function readImage(fields: Fields, what: string): Image {
     case 0:
       return { type: 'absent' };
     case 1: {
-      const image = { type: 'file' as const, fingerprint: readFingerprint(fields.fields()), mode: fields.number() };
+      const image = {
+        type: 'file' as const,
+        fingerprint: readFingerprint(fields.fields()),
+        mode: fields.number(),
+      };
       const checksum = fields.optional((f) => f.bigint());
       return checksum === undefined ? image : { ...image, checksum };
     }

@@ -35,11 +35,16 @@ export function entriesDigest(view: LogView, range: EntriesRead): string {
 
 export function digestOf(rows: readonly Row[]): string {
   let digest = 0n;
-  for (const [key, value] of rows) digest = hash64(key, digest + BigInt(entryRow.decode(key, value).revision));
+  for (const [key, value] of rows)
+    digest = hash64(key, digest + BigInt(entryRow.decode(key, value).revision));
   return digest.toString(16);
 }
 
-export function checkRange(op: string, collection: string, options: RangeOptions | null | undefined): EntriesRead {
+export function checkRange(
+  op: string,
+  collection: string,
+  options: RangeOptions | null | undefined,
+): EntriesRead {
   checkCollection(op, collection);
   checkFlags(op, options, ['reverse']);
   const { start, end, limit, reverse = false } = options ?? {};

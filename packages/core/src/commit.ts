@@ -25,7 +25,18 @@ import { batchChangesMax } from './log-limits.js';
 import type { Operation, TrackedRead } from './operation.js';
 import { ancestors, isBelow, joinPath, pathNames, type StorePath } from './path.js';
 import { type EntryChange, sequences, type Target, type TransactionNumber } from './record.js';
-import { entryRow, fileRow, type FileRow, formatRow, type FormatRow, lockRow, type LockRow, metaKeys, numberRow, textRow } from './rows.js';
+import {
+  entryRow,
+  fileRow,
+  type FileRow,
+  formatRow,
+  type FormatRow,
+  lockRow,
+  type LockRow,
+  metaKeys,
+  numberRow,
+  textRow,
+} from './rows.js';
 
 export type EntryOperation = Extract<Operation, { type: 'put' | 'delete' }>;
 
@@ -75,7 +86,9 @@ export function commitProposal(
   identity: CommitterIdentity,
 ): Verdict {
   const refusal =
-    lockedBy(batch, proposal, folding) ?? changedSince(batch, proposal, folding) ?? untrimmed(batch, proposal, folding);
+    lockedBy(batch, proposal, folding) ??
+    changedSince(batch, proposal, folding) ??
+    untrimmed(batch, proposal, folding);
   if (refusal !== undefined) return refusal;
   return writeIntents(batch, proposal, folding, identity);
 }
@@ -207,12 +220,15 @@ function readStands(view: LogView, read: TrackedRead, folding: Folding): boolean
       const row = rowOf(view, read.path, folding);
       // What was deleted before it was read loses its row some time later.
       if (row === undefined && read.revision !== undefined) return read.fingerprint === undefined;
-      return row?.revision === read.revision && !vacatedSince(view, ancestors(read.path), read.since, folding);
+      return (
+        row?.revision === read.revision && !vacatedSince(view, ancestors(read.path), read.since, folding)
+      );
     }
     case 'directory':
       return (
         !vacatedSince(view, [read.path, ...ancestors(read.path)], read.since, folding) &&
-        (read.names === undefined || listingStands(view, read.path, { names: read.names, since: read.since }, folding))
+        (read.names === undefined ||
+          listingStands(view, read.path, { names: read.names, since: read.since }, folding))
       );
     case 'entry': {
       const key = entryKey(read.collection, read.key);
@@ -225,7 +241,12 @@ function readStands(view: LogView, read: TrackedRead, folding: Folding): boolean
 }
 
 /** Whether one of these directories was removed or moved: what was below it has a row only if the store wrote it. */
-function vacatedSince(view: LogView, directories: readonly StorePath[], since: number, folding: Folding): boolean {
+function vacatedSince(
+  view: LogView,
+  directories: readonly StorePath[],
+  since: number,
+  folding: Folding,
+): boolean {
   if (newestRevision(view) <= since) return false;
   return directories.some((directory) => {
     const row = rowOf(view, directory, folding);
@@ -267,7 +288,9 @@ export function rowsBelow(view: LogView, directory: StorePath, folding: Folding)
     .range('files', subtreeRange(directory, folding))
     .map(([key, value]) => fileRow.decode(key, value));
   // The range of a very long directory holds others as well.
-  return pathKey(directory, folding).length < pathKeyBytesMax ? rows : rows.filter(({ path }) => isBelow(path, directory));
+  return pathKey(directory, folding).length < pathKeyBytesMax
+    ? rows
+    : rows.filter(({ path }) => isBelow(path, directory));
 }
 
 /** Where a row's path is after a directory above it, however its path spells that, was moved to `to`. */
@@ -326,7 +349,8 @@ function writeIntents(
       }
     }
     if (target.after.type === 'absent') bury(target.path);
-    else putFileRow(batch, { path: target.path, revision, transaction: number, image: target.after }, folding);
+    else
+      putFileRow(batch, { path: target.path, revision, transaction: number, image: target.after }, folding);
   }
   const [key, value] = encodeCommitBatch({
     number,
@@ -447,7 +471,7 @@ function imagesBefore(
   { targets, buried, images }: Pick<Parameters<typeof writeAbort>[1], 'targets' | 'buried' | 'images'>,
   folding: Folding,
 ): Map<StorePath, Image> {
-  const before = new Map<StorePath, Image>(buried.map(({ path, image }) => [path, image]));
+  const before = new Map<StorePath, Image>();
   const moves = targets.filter(({ action }) => action === 'move-directory');
   const origin = (path: StorePath): StorePath => {
     let at = path;
@@ -456,6 +480,7 @@ function imagesBefore(
     }
     return at;
   };
+  for (const { path, image } of buried) before.set(origin(path), image);
   for (const move of moves) {
     for (const { path, image } of rowsBelow(view, move.path, folding)) {
       if (image.type !== 'absent') before.set(origin(path), image);

@@ -185,7 +185,8 @@ export class CommitterLoop implements Committer {
   }
 
   #schedule(): void {
-    if (this.#scheduled || this.#running || this.#nextRun !== undefined || this.#asideTimer !== undefined) return;
+    if (this.#scheduled || this.#running || this.#nextRun !== undefined || this.#asideTimer !== undefined)
+      return;
     this.#scheduled = true;
     queueMicrotask(() => {
       this.#scheduled = false;
@@ -324,7 +325,8 @@ export class CommitterLoop implements Committer {
 
   #planCheckpoint(uncheckpointed: Engine['uncheckpointed']): void {
     const { checkpointIntervalMs, checkpointBytes } = this.context.options;
-    const many = uncheckpointed.bytes >= (checkpointBytes ?? defaults.checkpointBytes) || this.#haveManyOpen();
+    const many =
+      uncheckpointed.bytes >= (checkpointBytes ?? defaults.checkpointBytes) || this.#haveManyOpen();
     // One that has failed is not tried again at once.
     if (many && !this.#checkpointFailed) this.#startCheckpoint();
     else {
@@ -491,7 +493,8 @@ async function findDead(context: StoreContext, self?: Owner): Promise<Owner[]> {
       selfNumbers,
       ...(probeWitness === undefined ? {} : { probeWitness }),
     });
-    const declaredDead = owner.number !== self?.number && context.options.ownersDead?.includes(owner.id) === true;
+    const declaredDead =
+      owner.number !== self?.number && context.options.ownersDead?.includes(owner.id) === true;
     if (!liveness.alive || declaredDead) dead.push(owner);
     else if (isElsewhere(owner, context.processTable.identity())) throw otherNamespace(owner);
   }
@@ -504,10 +507,16 @@ function isElsewhere(owner: Owner, identity: ProcessIdentity): boolean {
 }
 
 function otherNamespace(owner: Owner): StoreError {
-  return new StoreError('ERR_STORE_LOCKED', `The store is open in another pid namespace (owner ${owner.id})`, {
-    op: 'open',
-    hint: 'Close it there first, or run both in one pid namespace. If that process is gone for certain: forewrit recover --owner-dead ' + owner.id,
-  });
+  return new StoreError(
+    'ERR_STORE_LOCKED',
+    `The store is open in another pid namespace (owner ${owner.id})`,
+    {
+      op: 'open',
+      hint:
+        'Close it there first, or run both in one pid namespace. If that process is gone for certain: forewrit recover --owner-dead ' +
+        owner.id,
+    },
+  );
 }
 
 async function recoverOrRefuse(

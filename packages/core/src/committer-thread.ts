@@ -118,6 +118,9 @@ function eventLogger(onEvent: (event: CommitterEvent) => void): Logger {
 /** Errors lose what makes them useful when they are cloned as they are. */
 function plain(details: object): object {
   return Object.fromEntries(
-    Object.entries(details).map(([key, value]) => [key, value instanceof Error ? toPlainError(value) : value]),
+    Object.entries(details).map(([key, value]) => [
+      key,
+      value instanceof Error ? toPlainError(value) : value,
+    ]),
   );
 }

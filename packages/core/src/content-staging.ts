@@ -127,7 +127,8 @@ class ContentWriter {
         piece.subarray(done),
         this.#size + done,
       );
-      if (written <= 0) throw Object.assign(new Error('the file system took none of the bytes'), { code: 'EIO' });
+      if (written <= 0)
+        throw Object.assign(new Error('the file system took none of the bytes'), { code: 'EIO' });
       done += written;
     }
   }

@@ -36,7 +36,7 @@ import { showsImage } from './image.js';
 import type { StorePath } from './path.js';
 import { Planner, type Prepared } from './planner.js';
 import { type TransactionId, type TransactionNumber, transactionId } from './record.js';
-import { lockRow, type LockRow } from './rows.js';
+import { lockRow, type LockRow, metaKeys, textRow } from './rows.js';
 import { PlanOutdated, type StagedTarget, type StagedTransaction, stagedPath } from './staging-area.js';
 import type { StoreContext } from './store-context.js';
 import type { CommitRequest } from './request.js';
@@ -123,7 +123,11 @@ export class Engine {
     return this.#marks.length + this.#trims.length;
   }
 
-  get uncheckpointed(): { readonly transactions: number; readonly bytes: number; readonly descriptors: number } {
+  get uncheckpointed(): {
+    readonly transactions: number;
+    readonly bytes: number;
+    readonly descriptors: number;
+  } {
     return {
       transactions: this.#applied.length,
       bytes: this.#appliedBytes,
@@ -428,7 +432,11 @@ export class Engine {
           assertRegistered(batch, this.owner.number);
           this.#writeMarks(batch);
           const { entries, buried } = verdict;
-          writeAbort(batch, { mark, targets: proposal.targets, entries, buried, images: report.images }, folding);
+          writeAbort(
+            batch,
+            { mark, targets: proposal.targets, entries, buried, images: report.images },
+            folding,
+          );
         },
         { essential: true, ...this.#timeout() },
       );
@@ -441,8 +449,13 @@ export class Engine {
     stagingArea.discard(staged);
     this.#trims.push(proposal.number);
     this.#counters.add('rollBacks');
-    for (const each of report.saved) this.context.logger.warn(each, 'kept what a roll-back could not put back');
-    if (prepared.forced && isStoreError(cause, 'ERR_EXTERNAL_EDIT') && job.forcedAttempts++ < forcedAttemptsMax) {
+    for (const each of report.saved)
+      this.context.logger.warn(each, 'kept what a roll-back could not put back');
+    if (
+      prepared.forced &&
+      isStoreError(cause, 'ERR_EXTERNAL_EDIT') &&
+      job.forcedAttempts++ < forcedAttemptsMax
+    ) {
       result.deferred.push(job);
       return;
     }
@@ -486,7 +499,9 @@ export class Engine {
   }
 
   #untrimmedBeside(beside: readonly AppliedTransaction[]): UntrimmedOwn {
-    const leaving = new Set([...this.#trims, ...beside.map(({ number }) => number)].map(({ counter }) => counter));
+    const leaving = new Set(
+      [...this.#trims, ...beside.map(({ number }) => number)].map(({ counter }) => counter),
+    );
     let oldestRevision = Number.POSITIVE_INFINITY;
     for (const [counter, revision] of this.#untrimmed) {
       if (!leaving.has(counter)) oldestRevision = Math.min(oldestRevision, revision);
@@ -559,7 +574,7 @@ export class Engine {
           },
           untrimmedOwn: (beside) => this.#untrimmedBeside(beside),
           release: (target) => this.#release(target),
-          rewrite: (target, cause) => this.#rewrite(target, cause),
+          rewrite: (applied, target, cause) => this.#rewrite(applied, target, cause),
           isSuperseded: (applied, target) =>
             log.view((view) => isSupersededInLog(view, applied, target, folding)),
           onStep: (step) => failpoints.hit(`checkpoint.${step}`),
@@ -605,8 +620,11 @@ export class Engine {
   }
 
   /** An fsync failed, so nobody knows what is on the disk: the content is written anew, from memory, and committed. */
-  #rewrite(target: StagedTarget, cause: unknown): void {
-    const { target: { path, content, after }, absolute } = target;
+  #rewrite({ number }: AppliedTransaction, target: StagedTarget, cause: unknown): void {
+    const {
+      target: { path, content, after },
+      absolute,
+    } = target;
     // What somebody has put there or written there since is not ours to make durable.
     if (!showsImage(this.context.fileSystem.lstat(absolute), after)) return;
     this.context.logger.warn({ path, cause }, 'fsync failed; writing the content again');
@@ -614,9 +632,17 @@ export class Engine {
       if (content === undefined) throw cause;
       this.#writeAgain(path, content, cause);
     } catch (error) {
+      this.#noteUnflushed(number, target);
       this.poisonWith(error);
       throw error;
     }
+  }
+
+  /** The pages are marked clean: on the same boot recovery could not tell that another flush would do nothing. */
+  #noteUnflushed(number: TransactionNumber, { target }: StagedTarget): void {
+    const key = metaKeys.unflushed(number, target.index);
+    const note = (batch: LogBatch): void => batch.put('meta', key, textRow.encode(key, target.path));
+    tolerate(() => this.context.log.commit(note, { essential: true, ...this.#timeout() }));
   }
 
   #writeAgain(path: StorePath, content: Uint8Array, cause: unknown): void {
@@ -700,7 +726,9 @@ function isExpired(job: Job, nowMs: number): boolean {
 }
 
 function cancelled(): StoreError {
-  return new StoreError('ERR_ABORTED', 'The transaction was aborted before it was committed', { op: 'commit' });
+  return new StoreError('ERR_ABORTED', 'The transaction was aborted before it was committed', {
+    op: 'commit',
+  });
 }
 
 function expired(job: Job): StoreError {
@@ -738,13 +766,18 @@ function blocked(transaction: TransactionId, cause: unknown, path?: string): Sto
 
 function rolledBack(transaction: TransactionId, cause: unknown, left: readonly string[]): unknown {
   if (isStoreError(cause, 'ERR_EXTERNAL_EDIT') && left.length === 0) return cause;
-  const stayed = left.length === 0 ? '' : ` These were changed meanwhile and stay as they are: ${left.join(', ')}.`;
+  const stayed =
+    left.length === 0 ? '' : ` These were changed meanwhile and stay as they are: ${left.join(', ')}.`;
   const why = cause instanceof Error ? cause.message : String(cause);
-  return new StoreError('ERR_APPLY_ROLLED_BACK', `Transaction ${transaction} was rolled back: ${why}.${stayed}`, {
-    op: 'commit',
-    transaction,
-    path: isStoreError(cause) ? cause.path : undefined,
-    hint: 'The files are as they were before. The cause says what stood in the way.',
-    cause,
-  });
+  return new StoreError(
+    'ERR_APPLY_ROLLED_BACK',
+    `Transaction ${transaction} was rolled back: ${why}.${stayed}`,
+    {
+      op: 'commit',
+      transaction,
+      path: isStoreError(cause) ? cause.path : undefined,
+      hint: 'The files are as they were before. The cause says what stood in the way.',
+      cause,
+    },
+  );
 }

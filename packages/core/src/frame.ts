@@ -64,10 +64,14 @@ export function decodeFrame(bytes: Uint8Array, start: number, seed: bigint, what
   if (bytes.byteLength < start + 1) throw corrupt(what, 'it is empty');
   const version = view.getUint8(start);
   if (version !== formatVersion) {
-    throw new StoreError('ERR_UNSUPPORTED_FORMAT', `${what} has format version ${version}, not ${formatVersion}`, {
-      op: 'read log',
-      hint: 'Open the store with the version of Forewrit that wrote it. Nothing was changed.',
-    });
+    throw new StoreError(
+      'ERR_UNSUPPORTED_FORMAT',
+      `${what} has format version ${version}, not ${formatVersion}`,
+      {
+        op: 'read log',
+        hint: 'Open the store with the version of Forewrit that wrote it. Nothing was changed.',
+      },
+    );
   }
   if (bytes.byteLength < start + frameOverheadBytes) throw corrupt(what, 'it is cut short');
   const end = start + 8 + view.getUint32(start + 4, true);
@@ -105,7 +109,8 @@ function refuse(why: string): never {
 function checkPackable(value: unknown, depth: number): void {
   if (depth > depthMax) refuse(`is nested more than ${depthMax} deep, or holds itself`);
   if (typeof value === 'function' || typeof value === 'symbol') refuse(`cannot hold a ${typeof value}`);
-  if (typeof value === 'bigint' && BigInt.asIntN(64, value) !== value) refuse('cannot hold a bigint of over 64 bits');
+  if (typeof value === 'bigint' && BigInt.asIntN(64, value) !== value)
+    refuse('cannot hold a bigint of over 64 bits');
   if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return;
   if (Array.isArray(value)) {
     for (const item of value) checkPackable(item, depth + 1);

@@ -4,7 +4,14 @@
  */
 
 // The store as its users see it.
-export { type SaveOptions, Store, type StoreParts, type StoreStats, type TransactOptions, type VerifyReport } from './store.js';
+export {
+  type SaveOptions,
+  Store,
+  type StoreParts,
+  type StoreStats,
+  type TransactOptions,
+  type VerifyReport,
+} from './store.js';
 export {
   type BeginOptions,
   type FileOptions,
@@ -73,7 +80,14 @@ export {
 } from './log.js';
 export { type LmdbLog, openLmdbLog, type LmdbLogOptions } from './lmdb-log.js';
 export { MemoryLog, type MemoryLogOptions, MemoryLogState } from './memory-log.js';
-export { storeLayout, type StoreLayout, type Volume, volumeDirectory, Volumes, lookVolume } from './volume.js';
+export {
+  storeLayout,
+  type StoreLayout,
+  type Volume,
+  volumeDirectory,
+  Volumes,
+  lookVolume,
+} from './volume.js';
 export {
   type Action,
   type EntryChange,
@@ -117,7 +131,17 @@ export {
 export { formatChecksum, hash64, loadChecksum, RunningChecksum } from './checksum.js';
 
 // Pieces that recovery shares with the engine.
-export { type AppliedMark, isLocking, nextRevision, putFileRow, rowOf, rowsBelow, trimRecords, writeAbort, writeApplied } from './commit.js';
+export {
+  type AppliedMark,
+  isLocking,
+  nextRevision,
+  putFileRow,
+  rowOf,
+  rowsBelow,
+  trimRecords,
+  writeAbort,
+  writeApplied,
+} from './commit.js';
 export { unplannedBelow } from './apply.js';
 export {
   buryTombstones,
@@ -130,7 +154,12 @@ export {
 export { checksumOfFile, eachPiece, readFileAt, readFully, syncFile, writeFully } from './content.js';
 export { beforePath, stagedPath } from './staging-area.js';
 export { type Owner, ownerId, judgeOwner, type Liveness, probeOwner, sameBoot } from './owner.js';
-export { type ProcessIdentity, type ProcessLook, type ProcessTable, systemProcessTable } from './process-identity.js';
+export {
+  type ProcessIdentity,
+  type ProcessLook,
+  type ProcessTable,
+  systemProcessTable,
+} from './process-identity.js';
 export { openWitness, probeWitness, type Witness, witnessPrefix } from './witness.js';
 export {
   absolutePath,

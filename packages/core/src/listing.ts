@@ -16,7 +16,10 @@ export interface ListedTree {
 export function listDirectory(tree: ListedTree, directory: StorePath, options: ReaddirOptions): string[] {
   const type = tree.typeOf(directory);
   if (type === undefined || type === 'absent') {
-    throw new StoreError('ERR_NOT_FOUND', `There is nothing at '${directory}'`, { op: 'readdir', path: directory });
+    throw new StoreError('ERR_NOT_FOUND', `There is nothing at '${directory}'`, {
+      op: 'readdir',
+      path: directory,
+    });
   }
   if (type !== 'directory') {
     throw new StoreError('ERR_NOT_DIRECTORY', `'${directory}' is not a directory`, {

@@ -60,7 +60,8 @@ export function openRoot(root: string | URL, options: StoreOptions, op: string):
 
 function rootText(root: string | URL, op: string): string {
   if (root instanceof URL) {
-    if (root.protocol !== 'file:') throw new InvalidArgumentError(op, 'the root must be a path or a file: URL');
+    if (root.protocol !== 'file:')
+      throw new InvalidArgumentError(op, 'the root must be a path or a file: URL');
     return fileURLToPath(root);
   }
   if (typeof root !== 'string' || root === '') throw new InvalidArgumentError(op, 'the root must be a path');

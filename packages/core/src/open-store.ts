@@ -100,7 +100,8 @@ export function openAccess(
   const folding = format ?? parts.folding;
   const resolverOptions = { symlinks: options.symlinks ?? 'follow' } as const;
   const resolver = new PathResolver(fileSystem, roots, resolverOptions);
-  const asyncFileSystem = options.fileSystem === undefined ? new NodeAsyncFileSystem() : asyncOver(fileSystem);
+  const asyncFileSystem =
+    options.fileSystem === undefined ? new NodeAsyncFileSystem() : asyncOver(fileSystem);
   const reader = new Reader({
     log,
     fileSystem,
@@ -172,7 +173,8 @@ function checkOptions(options: StoreOptions): void {
   for (const name of positive) {
     const value: unknown = options[name];
     if (value === undefined) continue;
-    if (typeof value !== 'number' || !Number.isFinite(value) || value < 0) wrong(`${name} must be a number, not negative`);
+    if (typeof value !== 'number' || !Number.isFinite(value) || value < 0)
+      wrong(`${name} must be a number, not negative`);
   }
   const choices = {
     durability: ['full', 'relaxed'],
@@ -185,7 +187,8 @@ function checkOptions(options: StoreOptions): void {
       wrong(`${name} must be ${allowed.map((each) => `'${each}'`).join(' or ')}`);
     }
   }
-  if ((options.inlineLimitBytes ?? 0) > inlineLimitBytesMax) wrong(`inlineLimitBytes is at most ${inlineLimitBytesMax}`);
+  if ((options.inlineLimitBytes ?? 0) > inlineLimitBytesMax)
+    wrong(`inlineLimitBytes is at most ${inlineLimitBytesMax}`);
   if (options.committer === 'inline') return;
   for (const name of injectable) {
     if (options[name] !== undefined) wrong(`${name} can only be given with { committer: 'inline' }`);
@@ -194,4 +197,3 @@ function checkOptions(options: StoreOptions): void {
 
 /** Content in the log is copied through memory and kept until the checkpoint. */
 const inlineLimitBytesMax = 8 * 1024 * 1024;
-

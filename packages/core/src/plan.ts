@@ -61,7 +61,9 @@ export function netEffect(tree: WorkingTree, limits: PlanLimits): NetEffect {
   // Where directories move, what is at a path now is not what will be there.
   const still = !planned.some((target) => target.action === 'move-directory');
   const targets = planned.map((target) =>
-    still && target.stat === undefined ? { ...target, mustBeAbsent: target.action !== 'make-parent' } : target,
+    still && target.stat === undefined
+      ? { ...target, mustBeAbsent: target.action !== 'make-parent' }
+      : target,
   );
   if (targets.length > limits.maxTargets) {
     throw new StoreError('ERR_TOO_MANY', `The transaction changes more than ${limits.maxTargets} paths`, {
@@ -144,7 +146,10 @@ function addTarget(context: Context, path: StorePath, node: WorkingNode): void {
 type Before = ReturnType<typeof preimage>;
 
 function replaced({ movedInodes }: Context, before: Before): Partial<PlannedTarget> {
-  return { ...before, ...(before !== undefined && movedInodes.has(before.basePath) ? { movedAway: true } : {}) };
+  return {
+    ...before,
+    ...(before !== undefined && movedInodes.has(before.basePath) ? { movedAway: true } : {}),
+  };
 }
 
 function addMove(context: Context, path: StorePath, inodePath: StorePath, before: Before): void {
@@ -170,7 +175,13 @@ function addDirectory(context: Context, path: StorePath, node: DirectoryNode, be
     refuseMounted(tree, node.origin, stat);
     if (deviceAt(tree, path) !== stat.dev) throw otherFileSystem(path);
     // Its place is empty once the move is the turn; what `before` shows is the directory itself, come from its origin.
-    draft.directories.push({ action: 'move-directory', path, from: node.origin, basePath: node.origin, stat });
+    draft.directories.push({
+      action: 'move-directory',
+      path,
+      from: node.origin,
+      basePath: node.origin,
+      stat,
+    });
     return;
   }
   if (before === undefined) {
@@ -280,7 +291,10 @@ function byDepthDescending(a: PlannedTarget, b: PlannedTarget): number {
   return b.path.split('/').length - a.path.split('/').length || (a.path < b.path ? -1 : 1);
 }
 
-function typeChange(path: StorePath, code: 'ERR_IS_DIRECTORY' | 'ERR_NOT_DIRECTORY' | 'ERR_EXISTS'): StoreError {
+function typeChange(
+  path: StorePath,
+  code: 'ERR_IS_DIRECTORY' | 'ERR_NOT_DIRECTORY' | 'ERR_EXISTS',
+): StoreError {
   return new StoreError(code, `'${path}' cannot be removed and become something else in one transaction`, {
     op: 'commit',
     path,
@@ -289,11 +303,15 @@ function typeChange(path: StorePath, code: 'ERR_IS_DIRECTORY' | 'ERR_NOT_DIRECTO
 }
 
 export function otherFileSystem(path: StorePath): StoreError {
-  return new StoreError('ERR_INVALID_PATH', `A directory cannot be moved or removed across file systems: '${path}'`, {
-    op: 'commit',
-    path,
-    hint: 'Move or remove the files one by one.',
-  });
+  return new StoreError(
+    'ERR_INVALID_PATH',
+    `A directory cannot be moved or removed across file systems: '${path}'`,
+    {
+      op: 'commit',
+      path,
+      hint: 'Move or remove the files one by one.',
+    },
+  );
 }
 
 function notRegular(path: StorePath): StoreError {

@@ -5,7 +5,14 @@
  * batch then proves that nobody of us changed the file in between.
  */
 
-import { conflict, lockedBy, markKeysMax, type EntryOperation, type PlanRead, type Proposal } from './commit.js';
+import {
+  conflict,
+  lockedBy,
+  markKeysMax,
+  type EntryOperation,
+  type PlanRead,
+  type Proposal,
+} from './commit.js';
 import { checksumOfFile } from './content.js';
 import { StoreError } from './errors.js';
 import type { FileStat } from './file-system.js';
@@ -70,11 +77,7 @@ export class Planner {
   #oneAtATime = 0;
   #inGroup = 0;
 
-  constructor(
-    context: StoreContext,
-    owner: number,
-    isEnding: (transaction: TransactionNumber) => boolean,
-  ) {
+  constructor(context: StoreContext, owner: number, isEnding: (transaction: TransactionNumber) => boolean) {
     this.#context = context;
     this.#owner = owner;
     this.#isEnding = isEnding;
@@ -104,7 +107,8 @@ export class Planner {
     if (this.#oneAtATime > 0 && this.#inGroup > 0) return { kind: 'overlaps' };
     const asked = askedPaths(request);
     if (asked.some((path) => this.#asked.has(path))) return { kind: 'overlaps' };
-    if (this.#behind.size > 0 && wishes(request).some((wish) => this.#behind.has(wish))) return { kind: 'overlaps' };
+    if (this.#behind.size > 0 && wishes(request).some((wish) => this.#behind.has(wish)))
+      return { kind: 'overlaps' };
     const context = this.#context;
     const operations = request.operations.filter(isFileOperation);
     const entries = request.operations.filter(isEntryOperation);
@@ -162,7 +166,9 @@ export class Planner {
         vacated,
       },
       logBytes: estimateLogBytes(plain, entries),
-      forced: operations.length > 0 && operations.every((each) => each.type === 'write' && each.options.force === true),
+      forced:
+        operations.length > 0 &&
+        operations.every((each) => each.type === 'write' && each.options.force === true),
     };
   }
 
@@ -201,7 +207,8 @@ export class Planner {
     try {
       for (const read of reads) {
         if (read.kind === 'directory' && !this.#isStillDirectory(read)) return conflict(read.path);
-        if (read.kind === 'file' && !forced.has(read.path) && !this.#isStillFile(read)) return conflict(read.path);
+        if (read.kind === 'file' && !forced.has(read.path) && !this.#isStillFile(read))
+          return conflict(read.path);
       }
       return undefined;
     } catch (error) {
@@ -402,7 +409,8 @@ function asRead(row: FileRow | undefined): TrackedRead[] {
 }
 
 function knownChecksum(row: FileRow | undefined, stat: FileStat): bigint | undefined {
-  if (row?.image.type !== 'file' || !sameFingerprint(row.image.fingerprint, fingerprintOf(stat))) return undefined;
+  if (row?.image.type !== 'file' || !sameFingerprint(row.image.fingerprint, fingerprintOf(stat)))
+    return undefined;
   return row.image.checksum;
 }
 
@@ -411,13 +419,18 @@ function checkChanges(targets: readonly PlannedTarget[], entries: readonly Entry
   let changes = 2 * entries.length;
   for (const { action } of targets) {
     if (action === 'move-directory') changes += 5;
-    else if (action !== 'make-parent') changes += action === 'remove' || action === 'remove-directory' ? 3 : 2;
+    else if (action !== 'make-parent')
+      changes += action === 'remove' || action === 'remove-directory' ? 3 : 2;
   }
   if (changes <= changesMax) return;
-  throw new StoreError('ERR_TOO_MANY', `The transaction changes more than fits into one commit (${targets.length} paths)`, {
-    op: 'commit',
-    hint: 'Split it into several transactions.',
-  });
+  throw new StoreError(
+    'ERR_TOO_MANY',
+    `The transaction changes more than fits into one commit (${targets.length} paths)`,
+    {
+      op: 'commit',
+      hint: 'Split it into several transactions.',
+    },
+  );
 }
 
 function checkSizes(context: StoreContext, targets: readonly PlannedTarget[]): void {
@@ -459,11 +472,15 @@ function checkPermissions({ fileSystem, roots }: StoreContext, targets: readonly
       if (parent === undefined || asked.has(parent)) continue;
       asked.add(parent);
       if (fileSystem.mayChange(absolutePath(parent, roots))) continue;
-      throw new StoreError('ERR_PERMISSION', `The directory '${parent === '' ? '.' : parent}' may not be changed`, {
-        op: 'commit',
-        path,
-        hint: 'Check its owner and mode, and whether its file system is mounted read-only. Nothing was changed.',
-      });
+      throw new StoreError(
+        'ERR_PERMISSION',
+        `The directory '${parent === '' ? '.' : parent}' may not be changed`,
+        {
+          op: 'commit',
+          path,
+          hint: 'Check its owner and mode, and whether its file system is mounted read-only. Nothing was changed.',
+        },
+      );
     }
   }
 }
@@ -484,6 +501,7 @@ function estimateLogBytes(targets: readonly Target[], entries: readonly EntryOpe
     bytes += 1024 + 6 * target.path.length + (target.content?.byteLength ?? 0);
     for (const listed of target.listing ?? []) bytes += 80 + 3 * listed.name.length;
   }
-  for (const entry of entries) bytes += 256 + 3 * entry.key.length + (entry.type === 'put' ? entry.value.byteLength : 0);
+  for (const entry of entries)
+    bytes += 256 + 3 * entry.key.length + (entry.type === 'put' ? entry.value.byteLength : 0);
   return bytes;
 }

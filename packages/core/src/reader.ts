@@ -195,7 +195,8 @@ export class Reader {
     { op, only }: { readonly op: string; readonly only?: 'stat' },
   ): Promise<Pick<ReadFile, 'stat' | 'content'> | undefined> {
     if (judged === undefined || only === 'stat') return { stat: judged, content: undefined };
-    if (judged.type === 'directory') throw new StoreError('ERR_IS_DIRECTORY', `'${path}' is a directory`, { op, path });
+    if (judged.type === 'directory')
+      throw new StoreError('ERR_IS_DIRECTORY', `'${path}' is a directory`, { op, path });
     if (judged.type !== 'file') {
       throw new StoreError('ERR_INVALID_PATH', `'${path}' is not a regular file`, { op, path });
     }
@@ -299,7 +300,11 @@ function statOf(image: Extract<Image, { type: 'file' }>, now: FileStat | undefin
   };
 }
 
-async function readAll(fileSystem: AsyncFileSystem, descriptor: Descriptor, size: number): Promise<Uint8Array> {
+async function readAll(
+  fileSystem: AsyncFileSystem,
+  descriptor: Descriptor,
+  size: number,
+): Promise<Uint8Array> {
   const bytes = Buffer.allocUnsafeSlow(size);
   let done = 0;
   while (done < size) {
@@ -318,16 +323,21 @@ function pause(ms: number): Promise<void> {
 
 function blockedRead(op: string, path: StorePath, lock: LockRow): StoreError {
   const transaction = `${lock.transaction.owner.toString(36)}-${lock.transaction.counter.toString(36)}`;
-  return new StoreError('ERR_APPLY_BLOCKED', `'${path}' belongs to transaction ${transaction}, which is blocked`, {
-    op,
-    path,
-    transaction,
-    hint: `Run: forewrit repair ${transaction} --forward (or --back, or --quarantine)`,
-  });
+  return new StoreError(
+    'ERR_APPLY_BLOCKED',
+    `'${path}' belongs to transaction ${transaction}, which is blocked`,
+    {
+      op,
+      path,
+      transaction,
+      hint: `Run: forewrit repair ${transaction} --forward (or --back, or --quarantine)`,
+    },
+  );
 }
 
 /** The checksum of what was read, for tracked reads. */
 export function checksumOfRead(read: ReadFile): bigint | undefined {
-  if (read.row?.image.type === 'file' && read.row.image.checksum !== undefined) return read.row.image.checksum;
+  if (read.row?.image.type === 'file' && read.row.image.checksum !== undefined)
+    return read.row.image.checksum;
   return read.content === undefined ? undefined : hash64(read.content);
 }

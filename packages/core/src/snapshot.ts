@@ -33,7 +33,10 @@ export class Snapshot {
   }
 
   async readFile(path: string | URL): Promise<Buffer>;
-  async readFile(path: string | URL, encoding: BufferEncoding | { encoding: BufferEncoding }): Promise<string>;
+  async readFile(
+    path: string | URL,
+    encoding: BufferEncoding | { encoding: BufferEncoding },
+  ): Promise<string>;
   async readFile(path: string | URL, options?: ReadOptions): Promise<Buffer | string> {
     const encoding = encodingOf('readFile', options);
     const target = this.#access.parse(path, 'readFile', false);
@@ -43,7 +46,10 @@ export class Snapshot {
   }
 
   async readFiles(paths: Iterable<string>): Promise<Map<string, Buffer>>;
-  async readFiles(paths: Iterable<string>, encoding: BufferEncoding | { encoding: BufferEncoding }): Promise<Map<string, string>>;
+  async readFiles(
+    paths: Iterable<string>,
+    encoding: BufferEncoding | { encoding: BufferEncoding },
+  ): Promise<Map<string, string>>;
   async readFiles(paths: Iterable<string>, options?: ReadOptions): Promise<Map<string, Buffer | string>> {
     const encoding = encodingOf('readFiles', options);
     const asked = [...paths];

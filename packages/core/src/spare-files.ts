@@ -39,7 +39,8 @@ export class SpareFiles {
     const names = fileSystem.list(directory);
     if (names.length > 0) {
       const owners = registered();
-      for (const name of names) if (!owners.has(name.split('-')[0]!)) unlinkIfThere(fileSystem, `${directory}/${name}`);
+      for (const name of names)
+        if (!owners.has(name.split('-')[0]!)) unlinkIfThere(fileSystem, `${directory}/${name}`);
     }
     this.#owner = ownerId;
   }

@@ -101,7 +101,8 @@ export class StagingArea {
         try {
           const staged = job.run(find.checksum);
           targets.push(staged);
-          if (staged.descriptor !== undefined && ++descriptors > this.#options.descriptorsMax) this.#syncNow(staged);
+          if (staged.descriptor !== undefined && ++descriptors > this.#options.descriptorsMax)
+            this.#syncNow(staged);
         } catch (error) {
           job.undo();
           throw error;
@@ -222,7 +223,8 @@ class StagingJob {
     let beforeLinked = false;
     let before: Image = absent;
     if (planned.stat === undefined && planned.mustBeAbsent === true) {
-      if (this.#fileSystem.lstat(this.#absolute(planned.path)) !== undefined) throw new PlanOutdated(planned.path);
+      if (this.#fileSystem.lstat(this.#absolute(planned.path)) !== undefined)
+        throw new PlanOutdated(planned.path);
     }
     if (planned.stat !== undefined && planned.basePath !== undefined && planned.action !== 'move-directory') {
       const known = checksum(planned.basePath, planned.stat);
@@ -245,7 +247,7 @@ class StagingJob {
         break;
       }
       case 'move':
-        if (this.#linkMoved(draft)) after = this.#stageMove();
+        if (this.#linkMoved(draft)) after = this.#stageMove(checksum);
         else {
           // No second link can be had: the move becomes a copy, and its source a plain removal.
           action = 'write';
@@ -467,7 +469,12 @@ class StagingJob {
     const file = this.#file();
     const only = file.parts[0];
     this.mustSyncDirectory = true;
-    if (file.copyOf === undefined && file.parts.length === 1 && only?.kind === 'staged' && this.#isOurs(only)) {
+    if (
+      file.copyOf === undefined &&
+      file.parts.length === 1 &&
+      only?.kind === 'staged' &&
+      this.#isOurs(only)
+    ) {
       draft.staged = only.name;
       return { image: this.#linkApplyName(draft, only.name, this.#adopt(only)) };
     }
@@ -590,13 +597,13 @@ class StagingJob {
     return true;
   }
 
-  #stageMove(): Image {
+  #stageMove(checksum: (path: StorePath, stat: FileStat) => bigint | undefined): Image {
     const staged = stagedPath(this.volume, this.#name);
     const stat = this.#fileSystem.lstat(staged);
     assert(stat !== undefined, 'a link that was just made is there');
     if (stat.ino !== this.#planned.inode) throw new PlanOutdated(this.#planned.path);
     if (stat.type === 'file') syncFile(this.#fileSystem, staged);
-    return imageOf(stat);
+    return imageOf(stat, checksum(this.#planned.inodePath!, stat));
   }
 
   #stageDirectory(draft: Draft): Image {

@@ -43,5 +43,9 @@ export interface StoreAccess {
   /** Resolves when every relaxed commit that was accepted has been carried out: reads wait for it. */
   settled(): Promise<void>;
   /** Resolves with the revision before the flush; what follows is waited for by reads and `close`. */
-  commitRelaxed(committer: Committer, request: CommitRequest, transaction: RelaxedTransaction): Promise<Commit>;
+  commitRelaxed(
+    committer: Committer,
+    request: CommitRequest,
+    transaction: RelaxedTransaction,
+  ): Promise<Commit>;
 }

@@ -66,11 +66,15 @@ export async function openContext(parts: ContextParts): Promise<StoreContext> {
   const clock = options.clock ?? systemClock;
   const format = log.view(readFormat) ?? log.commit((batch) => createFormat(batch, parts, clock.nowMs()));
   if (format.version !== formatVersion) {
-    throw new StoreError('ERR_UNSUPPORTED_FORMAT', `The store has format ${format.version}, not ${formatVersion}`, {
-      op: 'open',
-      path: roots.root,
-      hint: 'Open it with the version of Forewrit that wrote it. Nothing was changed.',
-    });
+    throw new StoreError(
+      'ERR_UNSUPPORTED_FORMAT',
+      `The store has format ${format.version}, not ${formatVersion}`,
+      {
+        op: 'open',
+        path: roots.root,
+        hint: 'Open it with the version of Forewrit that wrote it. Nothing was changed.',
+      },
+    );
   }
   bindTree(fileSystem, layout, format.storeId, {
     readOnly: options.readOnly === true,

@@ -23,7 +23,7 @@ export function bindTree(
   fileSystem: FileSystem,
   layout: StoreLayout,
   storeId: string,
-  options: { readonly readOnly: boolean; /** Different for every open. */ readonly nonce: string },
+  options: { readonly readOnly: boolean /** Different for every open. */; readonly nonce: string },
 ): void {
   if (fileSystem.lstat(layout.identity) === undefined) {
     if (!options.readOnly) writeIdentity(fileSystem, layout, storeId, options.nonce);

@@ -134,7 +134,9 @@ export class Store implements AsyncDisposable {
   appendFile(
     path: string | URL,
     data: Data,
-    options?: (BeginOptions & { encoding?: BufferEncoding; mode?: number; parents?: boolean }) | BufferEncoding,
+    options?:
+      | (BeginOptions & { encoding?: BufferEncoding; mode?: number; parents?: boolean })
+      | BufferEncoding,
   ): Promise<Commit> {
     return this.#save('appendFile', options, (tx, file) => tx.appendFile(path, data, file));
   }
@@ -147,7 +149,11 @@ export class Store implements AsyncDisposable {
     return this.#save('copyFile', options, (tx, rest) => tx.copyFile(from, to, rest));
   }
 
-  rename(from: string | URL, to: string | URL, options?: BeginOptions & { parents?: boolean }): Promise<Commit> {
+  rename(
+    from: string | URL,
+    to: string | URL,
+    options?: BeginOptions & { parents?: boolean },
+  ): Promise<Commit> {
     return this.#save('rename', options, (tx, rest) => tx.rename(from, to, rest));
   }
 
@@ -155,7 +161,10 @@ export class Store implements AsyncDisposable {
     return this.#save('rm', options, (tx, rest) => tx.rm(path, rest));
   }
 
-  mkdir(path: string | URL, options?: BeginOptions & { recursive?: boolean; mode?: number }): Promise<Commit> {
+  mkdir(
+    path: string | URL,
+    options?: BeginOptions & { recursive?: boolean; mode?: number },
+  ): Promise<Commit> {
     return this.#save('mkdir', options, (tx, rest) => tx.mkdir(path, rest));
   }
 
@@ -244,7 +253,10 @@ export class Store implements AsyncDisposable {
 
   /** Reads a file as the newest committed transaction left it, or as another program has edited it since. */
   async readFile(path: string | URL): Promise<Buffer>;
-  async readFile(path: string | URL, encoding: BufferEncoding | { encoding: BufferEncoding }): Promise<string>;
+  async readFile(
+    path: string | URL,
+    encoding: BufferEncoding | { encoding: BufferEncoding },
+  ): Promise<string>;
   async readFile(path: string | URL, options?: ReadOptions): Promise<Buffer | string> {
     const encoding = encodingOf('readFile', options);
     const target = this.#access.parse(path, 'readFile', false);
@@ -256,7 +268,10 @@ export class Store implements AsyncDisposable {
 
   /** Reads several files of one moment: never a mixed set. Keys are the paths as they were given. */
   async readFiles(paths: Iterable<string>): Promise<Map<string, Buffer>>;
-  async readFiles(paths: Iterable<string>, encoding: BufferEncoding | { encoding: BufferEncoding }): Promise<Map<string, string>>;
+  async readFiles(
+    paths: Iterable<string>,
+    encoding: BufferEncoding | { encoding: BufferEncoding },
+  ): Promise<Map<string, string>>;
   async readFiles(paths: Iterable<string>, options?: ReadOptions): Promise<Map<string, Buffer | string>> {
     const encoding = encodingOf('readFiles', options);
     checkPaths('readFiles', paths);
@@ -340,7 +355,8 @@ export class Store implements AsyncDisposable {
 
   stats(): StoreStats {
     const counters = this.#parts.committer?.counters;
-    const count = (name: Parameters<NonNullable<typeof counters>['get']>[0]): number => counters?.get(name) ?? 0;
+    const count = (name: Parameters<NonNullable<typeof counters>['get']>[0]): number =>
+      counters?.get(name) ?? 0;
     return {
       commits: count('commits'),
       groups: count('groups'),
@@ -417,7 +433,8 @@ export class Store implements AsyncDisposable {
         try {
           resolve(await done);
         } catch (error) {
-          if (accepted) this.#logger.error({ error, transaction: id }, 'a relaxed commit failed after it was accepted');
+          if (accepted)
+            this.#logger.error({ error, transaction: id }, 'a relaxed commit failed after it was accepted');
           if (accepted && !isStoreError(error, 'ERR_STORE_POISONED')) void failed();
           reject(error instanceof Error ? error : new Error(String(error)));
         } finally {
@@ -454,9 +471,11 @@ export class Store implements AsyncDisposable {
 
 function pairsOf(files: unknown): Iterable<readonly [string, Data]> {
   const isPlain = typeof files === 'object' && files !== null && !(files instanceof Uint8Array);
-  if (!isPlain) throw new InvalidArgumentError('writeFiles', 'files must be an object or an iterable of pairs');
+  if (!isPlain)
+    throw new InvalidArgumentError('writeFiles', 'files must be an object or an iterable of pairs');
   if (!(Symbol.iterator in files)) {
-    if (isStream(files)) throw new InvalidArgumentError('writeFiles', 'files cannot be an asynchronous iterable');
+    if (isStream(files))
+      throw new InvalidArgumentError('writeFiles', 'files cannot be an asynchronous iterable');
     return Object.entries(files as Record<string, Data>);
   }
   return [...(files as Iterable<unknown>)].map((pair) => {
@@ -480,4 +499,3 @@ function contentBytes({ operations }: CommitRequest): number {
 function closed(op: string): StoreError {
   return new StoreError('ERR_STORE_CLOSED', 'The store is closed', { op, hint: 'Open it again.' });
 }
-

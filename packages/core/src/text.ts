@@ -13,7 +13,10 @@ export function encodingOf(op: string, options: ReadOptions): BufferEncoding | u
 
 export function checkEncoding(op: string, encoding: unknown): void {
   if (encoding === undefined || (typeof encoding === 'string' && Buffer.isEncoding(encoding))) return;
-  throw new InvalidArgumentError(op, typeof encoding === 'string' ? `'${encoding}' is not an encoding` : 'an encoding is a string');
+  throw new InvalidArgumentError(
+    op,
+    typeof encoding === 'string' ? `'${encoding}' is not an encoding` : 'an encoding is a string',
+  );
 }
 
 /** The same bytes as a Buffer. */

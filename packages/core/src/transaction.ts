@@ -6,14 +6,29 @@
 import type { Committer } from './committer.js';
 import type { Commit } from './engine.js';
 import { InvalidArgumentError, isStoreError, StoreError } from './errors.js';
-import { checkEntry, checkFlags, checkMode, checkPaths, checkRevision, checkSignal, fileOptions } from './check-arguments.js';
+import {
+  checkEntry,
+  checkFlags,
+  checkMode,
+  checkPaths,
+  checkRevision,
+  checkSignal,
+  fileOptions,
+} from './check-arguments.js';
 import { aborted, type Data, isStream, stageContent } from './content-staging.js';
 import { eachPiece } from './content.js';
 import { packEntryValue } from './frame.js';
 import { fingerprintOf } from './image.js';
 import type { Content, Operation, RemoveOptions, TrackedRead, WriteOptions } from './operation.js';
 import { newestRevision } from './commit.js';
-import { checkRange, digestOf, type EntriesRead, isInRange, type RangeOptions, rowsInRange } from './collection-range.js';
+import {
+  checkRange,
+  digestOf,
+  type EntriesRead,
+  isInRange,
+  type RangeOptions,
+  rowsInRange,
+} from './collection-range.js';
 import { parseEntryKey } from './key.js';
 import { isBelow, type StorePath } from './path.js';
 import { baseTree, directoryDigest, resolveOperation } from './planner.js';
@@ -112,13 +127,18 @@ export class Transaction implements AsyncDisposable {
    *
    * @throws StoreError ERR_PATH_ESCAPE, ERR_PATH_RESERVED, ERR_INVALID_PATH, ERR_TOO_LARGE, ERR_NO_SPACE
    */
-  writeFile(path: string | URL, data: Data, options: FileOptions | BufferEncoding = {}): void | Promise<void> {
+  writeFile(
+    path: string | URL,
+    data: Data,
+    options: FileOptions | BufferEncoding = {},
+  ): void | Promise<void> {
     const { encoding, backup, ...rest } = fileOptions('writeFile', options);
     const target = this.#path(path, 'writeFile');
     checkMode('writeFile', rest.mode);
     checkRevision('writeFile', rest.ifRevision);
     checkFlags('writeFile', rest, ['ifAbsent', 'force', 'parents']);
-    const backupPath = backup === undefined || backup === false ? undefined : this.#backupPath(target, backup);
+    const backupPath =
+      backup === undefined || backup === false ? undefined : this.#backupPath(target, backup);
     return this.#hold('writeFile', target, data, encoding, (content) => ({
       type: 'write',
       path: target,
@@ -131,7 +151,9 @@ export class Transaction implements AsyncDisposable {
   appendFile(
     path: string | URL,
     data: Data,
-    options: { readonly encoding?: BufferEncoding; readonly mode?: number; readonly parents?: boolean } | BufferEncoding = {},
+    options:
+      | { readonly encoding?: BufferEncoding; readonly mode?: number; readonly parents?: boolean }
+      | BufferEncoding = {},
   ): void | Promise<void> {
     const { encoding, ...rest } = fileOptions('appendFile', options);
     const target = this.#path(path, 'appendFile');
@@ -151,13 +173,23 @@ export class Transaction implements AsyncDisposable {
     options: { readonly parents?: boolean; readonly ifAbsent?: boolean } = {},
   ): void {
     checkFlags('copyFile', options, ['parents', 'ifAbsent']);
-    this.#add({ type: 'copy', from: this.#path(from, 'copyFile'), path: this.#path(to, 'copyFile'), options: options ?? {} });
+    this.#add({
+      type: 'copy',
+      from: this.#path(from, 'copyFile'),
+      path: this.#path(to, 'copyFile'),
+      options: options ?? {},
+    });
   }
 
   /** Moves a file (replacing one at `to`) or a directory (`to` must be free). */
   rename(from: string | URL, to: string | URL, options: { readonly parents?: boolean } = {}): void {
     checkFlags('rename', options, ['parents']);
-    this.#add({ type: 'rename', from: this.#path(from, 'rename'), path: this.#path(to, 'rename'), options: options ?? {} });
+    this.#add({
+      type: 'rename',
+      from: this.#path(from, 'rename'),
+      path: this.#path(to, 'rename'),
+      options: options ?? {},
+    });
   }
 
   rm(path: string | URL, options: RemoveOptions = {}): void {
@@ -205,7 +237,9 @@ export class Transaction implements AsyncDisposable {
     const wanted: EntriesRead = own.size === 0 ? range : { ...range, limit: undefined };
     const rows = this.#access.log.view((view) => rowsInRange(view, wanted));
     this.#reads.push({ kind: 'entries', ...wanted, digest: digestOf(rows) });
-    const values = new Map(rows.map(([key, value]) => [parseEntryKey(key).key, entryRow.decode(key, value).value]));
+    const values = new Map(
+      rows.map(([key, value]) => [parseEntryKey(key).key, entryRow.decode(key, value).value]),
+    );
     for (const [key, operation] of own) {
       if (!isInRange(key, range)) continue;
       if (operation.type === 'put') values.set(key, operation.value);
@@ -218,7 +252,10 @@ export class Transaction implements AsyncDisposable {
 
   /** Reads a file as this transaction sees it. The read is tracked: if it changes before the commit, that conflicts. */
   async readFile(path: string | URL): Promise<Buffer>;
-  async readFile(path: string | URL, encoding: BufferEncoding | { encoding: BufferEncoding }): Promise<string>;
+  async readFile(
+    path: string | URL,
+    encoding: BufferEncoding | { encoding: BufferEncoding },
+  ): Promise<string>;
   async readFile(path: string | URL, options?: ReadOptions): Promise<Buffer | string>;
   async readFile(path: string | URL, options?: ReadOptions): Promise<Buffer | string> {
     const encoding = encodingOf('readFile', options);
@@ -230,10 +267,15 @@ export class Transaction implements AsyncDisposable {
 
   /** Reads several files of one moment. Keys are the paths as they were given. */
   async readFiles(paths: Iterable<string>): Promise<Map<string, Buffer>>;
-  async readFiles(paths: Iterable<string>, encoding: BufferEncoding | { encoding: BufferEncoding }): Promise<Map<string, string>>;
+  async readFiles(
+    paths: Iterable<string>,
+    encoding: BufferEncoding | { encoding: BufferEncoding },
+  ): Promise<Map<string, string>>;
   async readFiles(paths: Iterable<string>, options?: ReadOptions): Promise<Map<string, Buffer | string>> {
     const encoding = encodingOf('readFiles', options);
-    const asked = checkPaths('readFiles', paths).map((path) => [path, this.#path(path, 'readFiles')] as const);
+    const asked = checkPaths('readFiles', paths).map(
+      (path) => [path, this.#path(path, 'readFiles')] as const,
+    );
     const contents = await this.#readAll(
       asked.map(([, target]) => target),
       'readFiles',
@@ -330,13 +372,17 @@ export class Transaction implements AsyncDisposable {
       const traced = { root: this.#access.roots.root, transaction: this.id };
       const commit = await tracePromise('commit', traced, () =>
         relaxed
-          ? this.#access.commitRelaxed(this.#committer, request, { id: this.id, failed: () => this.#removeStaged() })
+          ? this.#access.commitRelaxed(this.#committer, request, {
+              id: this.id,
+              failed: () => this.#removeStaged(),
+            })
           : tracePromise('apply', traced, () => this.#committer.commit(request)),
       );
       this.#state = relaxed ? 'committed' : 'applied';
       // Content that no operation has adopted: of writes that a savepoint took back.
       for (const operation of request.operations) {
-        if ('content' in operation && operation.content.kind === 'staged') this.#staged.delete(operation.content.name);
+        if ('content' in operation && operation.content.kind === 'staged')
+          this.#staged.delete(operation.content.name);
       }
       await this.#removeStaged();
       return commit;
@@ -500,7 +546,9 @@ export class Transaction implements AsyncDisposable {
   async #removeStaged(): Promise<void> {
     for (const name of this.#staged) {
       // What cannot be removed is swept by the next open.
-      await this.#access.asyncFileSystem.unlink(`${this.#access.stagedDirectory}/${name}`).catch(() => undefined);
+      await this.#access.asyncFileSystem
+        .unlink(`${this.#access.stagedDirectory}/${name}`)
+        .catch(() => undefined);
     }
   }
 
@@ -519,7 +567,9 @@ export class Transaction implements AsyncDisposable {
   /** A symbolic link that this transaction has removed or replaced is followed no more. */
   #resolve(path: StorePath, op: string, tree: WorkingTree | undefined): StorePath {
     const resolved = this.#access.resolve(path, op);
-    return resolved.via !== undefined && tree?.changed.has(resolved.via) === true ? resolved.via : resolved.path;
+    return resolved.via !== undefined && tree?.changed.has(resolved.via) === true
+      ? resolved.via
+      : resolved.path;
   }
 
   async #readAll(paths: readonly StorePath[], op: string): Promise<Map<StorePath, Buffer>> {
@@ -562,7 +612,8 @@ export class Transaction implements AsyncDisposable {
       this.#track(read!);
       if (read!.content !== undefined) parts.push(read!.content);
     }
-    for (const part of node.parts) parts.push(part.kind === 'bytes' ? part.bytes : this.#stagedBytes(part.name));
+    for (const part of node.parts)
+      parts.push(part.kind === 'bytes' ? part.bytes : this.#stagedBytes(part.name));
     return Buffer.concat(parts);
   }
 
@@ -600,10 +651,16 @@ export class Transaction implements AsyncDisposable {
   /** Tracks what the directory on the disk holds, of which this transaction sees its own version. */
   #trackListing(tree: WorkingTree, path: StorePath): void {
     const node = tree.changed.get(path);
-    const base = node === undefined ? tree.basePath(path) : node.type === 'directory' ? node.origin : undefined;
+    const base =
+      node === undefined ? tree.basePath(path) : node.type === 'directory' ? node.origin : undefined;
     if (base === undefined) return;
     const since = this.#access.log.view(newestRevision);
-    this.#reads.push({ kind: 'directory', path: base, names: directoryDigest(baseTree(this.#access), base), since });
+    this.#reads.push({
+      kind: 'directory',
+      path: base,
+      names: directoryDigest(baseTree(this.#access), base),
+      since,
+    });
   }
 }
 

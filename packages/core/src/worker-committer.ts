@@ -62,7 +62,13 @@ export class WorkerCommitter implements Committer {
     this.#worker.unref();
   }
 
-  static async start({ entry, roots, options, umask, onEvent }: WorkerCommitterOptions): Promise<WorkerCommitter> {
+  static async start({
+    entry,
+    roots,
+    options,
+    umask,
+    onEvent,
+  }: WorkerCommitterOptions): Promise<WorkerCommitter> {
     const counters = new Counters();
     const cancelFlag = new SharedArrayBuffer(commitGateBytes);
     const input: WorkerInput = {
@@ -125,7 +131,12 @@ export class WorkerCommitter implements Committer {
       const done = this.#ask<void>((id) => ({ type: 'close', id })).then(
         () => this.#end(closed()),
         (error: unknown) => {
-          this.#onEvent({ type: 'log', level: 'warn', details: { error }, message: 'closing the committer failed' });
+          this.#onEvent({
+            type: 'log',
+            level: 'warn',
+            details: { error },
+            message: 'closing the committer failed',
+          });
         },
       );
       await Promise.race([done, late]);

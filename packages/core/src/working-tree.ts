@@ -96,7 +96,8 @@ export class WorkingTree {
   children(path: StorePath): string[] {
     const names = new Set<string>();
     const node = this.#changed.get(path);
-    const base = node === undefined ? this.basePath(path) : node.type === 'directory' ? node.origin : undefined;
+    const base =
+      node === undefined ? this.basePath(path) : node.type === 'directory' ? node.origin : undefined;
     if (base !== undefined) for (const name of this.#base.children(base)) names.add(name);
     for (const [changed, child] of this.#changed) {
       if (parentPath(changed) !== path) continue;
@@ -191,10 +192,14 @@ export class WorkingTree {
     const destination = this.typeAt(path);
     if (type === 'directory') {
       if (isBelow(path, from)) {
-        throw new StoreError('ERR_INVALID_PATH', `Cannot move the directory '${from}' into itself ('${path}')`, {
-          op: 'rename',
-          path,
-        });
+        throw new StoreError(
+          'ERR_INVALID_PATH',
+          `Cannot move the directory '${from}' into itself ('${path}')`,
+          {
+            op: 'rename',
+            path,
+          },
+        );
       }
       if (destination !== 'absent') throw exists('rename', path);
     } else {
@@ -203,7 +208,8 @@ export class WorkingTree {
     }
     this.#ensureParents('rename', path, options.parents);
     const moved = movable(this.look(from));
-    const below = type === 'directory' ? [...this.#changed].filter(([changed]) => isBelow(changed, from)) : [];
+    const below =
+      type === 'directory' ? [...this.#changed].filter(([changed]) => isBelow(changed, from)) : [];
     this.#vacate(from, type);
     this.#changed.set(path, moved);
     for (const [changed, node] of below) this.#changed.set(rebase(changed, from, path), node);

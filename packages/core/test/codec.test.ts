@@ -47,7 +47,16 @@ const targets: readonly Target[] = [
     beforeName: '3-h-2',
     listing: [{ name: 'x/y', type: 'file', fingerprint }],
   },
-  { index: 3, action: 'remove', path: 'c', volume: '', before: { type: 'other', fingerprint }, after: { type: 'absent' }, beforeName: '3-h-3', movedAway: true },
+  {
+    index: 3,
+    action: 'remove',
+    path: 'c',
+    volume: '',
+    before: { type: 'other', fingerprint },
+    after: { type: 'absent' },
+    beforeName: '3-h-3',
+    movedAway: true,
+  },
 ];
 
 function rows(): Row[] {
@@ -56,7 +65,10 @@ function rows(): Row[] {
     begin: { kind: 'begin', bootId: 'boot', mount: '8:1', startedAtMs: 5 },
     targets,
     revision: 41,
-    entries: [{ collection: 'c', key: 'k', old: new Uint8Array([1, 2]) }, { collection: 'c', key: 'new' }],
+    entries: [
+      { collection: 'c', key: 'k', old: new Uint8Array([1, 2]) },
+      { collection: 'c', key: 'new' },
+    ],
   });
   return [batch, encodeMark(number, { kind: 'applied', bootId: 'boot' })];
 }
@@ -74,11 +86,17 @@ test('a transaction comes back as it was written', () => {
     const { content, ...rest } = decoded.targets[index]!;
     const { content: written, ...expected } = target;
     assert.equal(rest, expected);
-    assert.equal(content === undefined ? undefined : [...content], written === undefined ? undefined : [...written]);
+    assert.equal(
+      content === undefined ? undefined : [...content],
+      written === undefined ? undefined : [...written],
+    );
   }
   assert.equal(
     decoded.commit?.entries.map(({ key, old }) => [key, old === undefined ? undefined : [...old]]),
-    [['k', [1, 2]], ['new', undefined]],
+    [
+      ['k', [1, 2]],
+      ['new', undefined],
+    ],
   );
 });
 
@@ -103,7 +121,10 @@ test('every single flipped bit is refused, and never taken for content', () => {
 test('every truncation of the batch is refused', () => {
   const [key, value] = rows()[0]!;
   for (let length = 0; length < value.byteLength; length += 1) {
-    assert.throwsWithCode(() => decodeTransaction(number, [[key, value.subarray(0, length)]]), 'ERR_LOG_CORRUPT');
+    assert.throwsWithCode(
+      () => decodeTransaction(number, [[key, value.subarray(0, length)]]),
+      'ERR_LOG_CORRUPT',
+    );
   }
 });
 
@@ -116,7 +137,10 @@ test('a batch under the key of another transaction is refused', () => {
     revision: 1,
     entries: [],
   });
-  assert.throwsWithCode(() => decodeTransaction({ owner: 3, counter: 18 }, [[key, value]]), 'ERR_LOG_CORRUPT');
+  assert.throwsWithCode(
+    () => decodeTransaction({ owner: 3, counter: 18 }, [[key, value]]),
+    'ERR_LOG_CORRUPT',
+  );
 });
 
 test('an applied mark without its commit batch is refused', () => {

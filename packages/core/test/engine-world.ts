@@ -54,7 +54,8 @@ export async function engineWorld(
     logger: { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') },
     ...storeOptions,
   });
-  const look = <T>(read: (view: { range: MemoryLogState['rows'] }) => T): T => read({ range: (table) => state.rows(table) });
+  const look = <T>(read: (view: { range: MemoryLogState['rows'] }) => T): T =>
+    read({ range: (table) => state.rows(table) });
   const all = { start: new Uint8Array(0) };
   const world: EngineWorld = {
     root,
@@ -75,8 +76,18 @@ export async function engineWorld(
         .sort()
         .map((name) => readFileSync(`${root}/.forewrit/conflicts/${name}`, 'utf8')),
     rows: (table) => look(({ range }) => range(table).range(all).length),
-    fileRows: () => look(({ range }) => range('files').range(all).map(([key, value]) => fileRow.decode(key, value))),
-    lockRows: () => look(({ range }) => range('locks').range(all).map(([key, value]) => lockRow.decode(key, value))),
+    fileRows: () =>
+      look(({ range }) =>
+        range('files')
+          .range(all)
+          .map(([key, value]) => fileRow.decode(key, value)),
+      ),
+    lockRows: () =>
+      look(({ range }) =>
+        range('locks')
+          .range(all)
+          .map(([key, value]) => lockRow.decode(key, value)),
+      ),
     before(at, edit) {
       hooks.onCall = (call) => {
         if (!at(call)) return;

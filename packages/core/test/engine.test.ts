@@ -1,6 +1,17 @@
 /** What the engine does when somebody or something interferes between two of its calls. */
 
-import { appendFileSync, closeSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  appendFileSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { StoreError } from '#src/errors.js';
 import { u32Key } from '#src/key.js';
 import { MemoryLog } from '#src/memory-log.js';
@@ -24,73 +35,119 @@ interface Edited {
 const edits: readonly Edited[] = [
   {
     name: 'a file that is to be replaced is edited',
-    run: (tx) => { tx.writeFile('a', 'new'); tx.writeFile('b', 'new'); },
+    run: (tx) => {
+      void tx.writeFile('a', 'new');
+      void tx.writeFile('b', 'new');
+    },
     edit: (root) => writeFileSync(`${root}/b`, 'edited'),
     left: { b: 'edited' },
   },
   {
     name: 'a file that is to be replaced is replaced',
-    run: (tx) => { tx.writeFile('a', 'new'); tx.writeFile('b', 'x'.repeat(100_000)); },
-    edit: (root) => { writeFileSync(`${root}/n`, 'edited'); renameSync(`${root}/n`, `${root}/b`); },
+    run: (tx) => {
+      void tx.writeFile('a', 'new');
+      void tx.writeFile('b', 'x'.repeat(100_000));
+    },
+    edit: (root) => {
+      writeFileSync(`${root}/n`, 'edited');
+      renameSync(`${root}/n`, `${root}/b`);
+    },
     left: { b: 'edited' },
   },
   {
     name: 'a file that is to be replaced is removed',
-    run: (tx) => { tx.writeFile('a', 'new'); tx.writeFile('b', 'new'); },
+    run: (tx) => {
+      void tx.writeFile('a', 'new');
+      void tx.writeFile('b', 'new');
+    },
     edit: (root) => rmSync(`${root}/b`),
     left: { b: undefined },
   },
   {
     name: 'a file that is to be made is there',
-    run: (tx) => { tx.writeFile('a', 'new'); tx.writeFile('n', 'new'); },
+    run: (tx) => {
+      void tx.writeFile('a', 'new');
+      void tx.writeFile('n', 'new');
+    },
     edit: (root) => writeFileSync(`${root}/n`, 'edited'),
     left: { n: 'edited' },
   },
   {
     name: 'a file that is to be removed is edited',
-    run: (tx) => { tx.writeFile('a', 'new'); tx.rm('b'); },
+    run: (tx) => {
+      void tx.writeFile('a', 'new');
+      tx.rm('b');
+    },
     edit: (root) => appendFileSync(`${root}/b`, '+'),
     left: { b: 'old b+' },
   },
   {
     name: 'a file that is to be moved is edited',
-    run: (tx) => { tx.writeFile('a', 'new'); tx.rename('b', 'n'); },
+    run: (tx) => {
+      void tx.writeFile('a', 'new');
+      tx.rename('b', 'n');
+    },
     edit: (root) => appendFileSync(`${root}/b`, '+'),
     left: { b: 'old b+' },
   },
   {
     name: 'a file appears where one is to be moved',
-    run: (tx) => { tx.writeFile('a', 'new'); tx.rename('b', 'n'); },
+    run: (tx) => {
+      void tx.writeFile('a', 'new');
+      tx.rename('b', 'n');
+    },
     edit: (root) => writeFileSync(`${root}/n`, 'edited'),
     left: { n: 'edited' },
   },
   {
     name: 'a file is added to a directory that is to be removed',
-    run: (tx) => { tx.writeFile('a', 'new'); tx.rm('d', { recursive: true }); },
+    run: (tx) => {
+      void tx.writeFile('a', 'new');
+      tx.rm('d', { recursive: true });
+    },
     edit: (root) => writeFileSync(`${root}/d/n`, 'edited'),
     left: { 'd/n': 'edited' },
   },
   {
     name: 'a file is edited in a directory that is to be removed',
-    run: (tx) => { tx.writeFile('a', 'new'); tx.rm('d', { recursive: true }); tx.rm('e/z'); },
+    run: (tx) => {
+      void tx.writeFile('a', 'new');
+      tx.rm('d', { recursive: true });
+      tx.rm('e/z');
+    },
     edit: (root) => writeFileSync(`${root}/d/x`, 'edited'),
     left: { 'd/x': 'edited' },
   },
   {
     name: 'a directory that is to be made is there',
-    run: (tx) => { tx.mkdir('m'); tx.mkdir('n'); tx.writeFile('m/f', 'new'); },
-    edit: (root) => { mkdirSync(`${root}/n`); writeFileSync(`${root}/n/n`, 'edited'); },
+    run: (tx) => {
+      tx.mkdir('m');
+      tx.mkdir('n');
+      void tx.writeFile('m/f', 'new');
+    },
+    edit: (root) => {
+      mkdirSync(`${root}/n`);
+      writeFileSync(`${root}/n/n`, 'edited');
+    },
     left: { 'n/n': 'edited' },
   },
   {
     name: 'something appears where a directory is to be moved',
-    run: (tx) => { tx.rename('d', 'm'); tx.rename('e', 'n'); tx.writeFile('m/x', 'new'); },
+    run: (tx) => {
+      tx.rename('d', 'm');
+      tx.rename('e', 'n');
+      void tx.writeFile('m/x', 'new');
+    },
     edit: (root) => writeFileSync(`${root}/n`, 'edited'),
     left: { n: 'edited' },
   },
   {
     name: 'a file is edited in a directory that has just been moved',
-    run: (tx) => { tx.rename('d', 'm'); tx.writeFile('m/x', 'new'); tx.rm('m/y'); },
+    run: (tx) => {
+      tx.rename('d', 'm');
+      void tx.writeFile('m/x', 'new');
+      tx.rm('m/y');
+    },
     edit: (root) => writeFileSync(`${root}/m/x`, 'edited'),
     left: { 'd/x': 'edited' },
   },
@@ -100,9 +157,11 @@ const edits: readonly Edited[] = [
 function secondTarget(root: string): (call: FileSystemCall) => boolean {
   let applied = false;
   return ({ method, path, dest }) => {
-    const inTree = (at: string | undefined): boolean => at?.startsWith(`${root}/`) === true && !at.startsWith(`${root}/.forewrit`);
+    const inTree = (at: string | undefined): boolean =>
+      at?.startsWith(`${root}/`) === true && !at.startsWith(`${root}/.forewrit`);
     if (applied && method === 'lstat' && inTree(path)) return true;
-    applied ||= method === 'rename' && (inTree(dest) || (inTree(path) && dest?.includes('/before/') === true));
+    applied ||=
+      method === 'rename' && (inTree(dest) || (inTree(path) && dest?.includes('/before/') === true));
     return false;
   };
 }
@@ -123,9 +182,17 @@ for (const { name, run, edit, left } of edits) {
     await store.writeFiles(old);
     await store.collection('n').put('k', 'old');
     await store.checkpoint();
-    const before = new Map(await Promise.all(Object.keys(old).map(async (path) => [path, await store.stat(path)] as const)));
+    const before = new Map(
+      await Promise.all(Object.keys(old).map(async (path) => [path, await store.stat(path)] as const)),
+    );
     world.before(secondTarget(root), () => edit(root));
-    const error = await assert.rejectsWithCode(store.transact((tx) => { run(tx); tx.put('n', 'k', 'new'); }), 'ERR_EXTERNAL_EDIT');
+    const error = await assert.rejectsWithCode(
+      store.transact((tx) => {
+        run(tx);
+        tx.put('n', 'k', 'new');
+      }),
+      'ERR_EXTERNAL_EDIT',
+    );
     assert.ok(error instanceof StoreError && error.path !== undefined);
     assert.equal(world.tree(), changed(left));
     assert.is(await store.collection('n').get('k'), 'old');
@@ -142,7 +209,8 @@ for (const { name, run, edit, left } of edits) {
     }
     // Nothing of it hinders the next one.
     for (const path of ['m', 'n']) rmSync(`${root}/${path}`, { recursive: true, force: true });
-    for (const [path, text] of Object.entries(left)) if (text === undefined) writeFileSync(`${root}/${path}`, 'back');
+    for (const [path, text] of Object.entries(left))
+      if (text === undefined) writeFileSync(`${root}/${path}`, 'back');
     await store.transact(run);
     await store.checkpoint();
     assert.equal(world.leftovers(), []);
@@ -166,7 +234,10 @@ test('with force a save is planned again on what is there now', async () => {
   world.onCall = (call) => {
     if (hit(call) && call.path === `${root}/b`) appendFileSync(`${root}/b`, String((edits += 1)));
   };
-  await assert.rejectsWithCode(store.writeFiles({ a: 'newer', b: 'newer' }, { force: true }), 'ERR_EXTERNAL_EDIT');
+  await assert.rejectsWithCode(
+    store.writeFiles({ a: 'newer', b: 'newer' }, { force: true }),
+    'ERR_EXTERNAL_EDIT',
+  );
   world.onCall = undefined;
   assert.is(world.tree()['a'], 'new');
   assert.match(world.tree()['b']!, /^new\d+$/);
@@ -181,7 +252,10 @@ test('what was changed after it was applied stays when the others are taken back
     writeFileSync(`${root}/a`, 'edited a');
     writeFileSync(`${root}/b`, 'edited b');
   });
-  const error = await assert.rejectsWithCode(store.writeFiles({ a: 'new', b: 'new', c: 'new' }), 'ERR_APPLY_ROLLED_BACK');
+  const error = await assert.rejectsWithCode(
+    store.writeFiles({ a: 'new', b: 'new', c: 'new' }),
+    'ERR_APPLY_ROLLED_BACK',
+  );
   assert.match(error.message, /stay as they are: a/);
   assert.equal(world.tree(), changed({ a: 'edited a', b: 'edited b' }));
   assert.equal(world.conflicts(), ['old a']);
@@ -195,11 +269,19 @@ test('what was changed after it was applied stays when the others are taken back
     writeFileSync(`${root}/e/n`, 'edited');
   });
   await assert.rejectsWithCode(
-    store.transact((tx) => { tx.rm('d', { recursive: true }); tx.rm('e', { recursive: true }); }),
+    store.transact((tx) => {
+      tx.rm('d', { recursive: true });
+      tx.rm('e', { recursive: true });
+    }),
     'ERR_APPLY_ROLLED_BACK',
   );
-  assert.equal(Object.keys(world.tree()).filter((path) => path.startsWith('d/') || path.startsWith('e/')), ['d/other', 'e/n', 'e/z']);
-  const kept = readdirSync(`${root}/.forewrit/conflicts`, { recursive: true, encoding: 'utf8' }).filter((name) => name.includes('/'));
+  assert.equal(
+    Object.keys(world.tree()).filter((path) => path.startsWith('d/') || path.startsWith('e/')),
+    ['d/other', 'e/n', 'e/z'],
+  );
+  const kept = readdirSync(`${root}/.forewrit/conflicts`, { recursive: true, encoding: 'utf8' }).filter(
+    (name) => name.includes('/'),
+  );
   assert.equal(kept.map((name) => name.replace(/.*\//, '')).sort(), ['x', 'y']);
   assert.equal(world.leftovers(), []);
 });
@@ -208,13 +290,25 @@ test('a failed call that has happened all the same is taken back as well', async
   for (const sign of ['/a', '/before/']) {
     let armed = false;
     await using world = await engineWorld({
-      faults: [{ error: 'EIO', after: true, at: ({ method, dest }) => armed && method === 'rename' && dest?.includes(sign) === true }],
+      faults: [
+        {
+          error: 'EIO',
+          after: true,
+          at: ({ method, dest }) => armed && method === 'rename' && dest?.includes(sign) === true,
+        },
+      ],
     });
     const { store } = world;
     await store.writeFiles(old);
     await store.checkpoint();
     armed = true;
-    await assert.rejectsWithCode(store.transact((tx) => { tx.rm('d', { recursive: true }); tx.writeFile('a', 'new'); }), 'ERR_APPLY_ROLLED_BACK');
+    await assert.rejectsWithCode(
+      store.transact((tx) => {
+        tx.rm('d', { recursive: true });
+        void tx.writeFile('a', 'new');
+      }),
+      'ERR_APPLY_ROLLED_BACK',
+    );
     assert.equal(world.fileSystem.unused, [], sign);
     assert.equal(world.tree(), changed({}));
     assert.equal(world.leftovers(), []);
@@ -225,7 +319,12 @@ test('a transaction that goes neither way is blocked, and so is who wants its fi
   let armed = false;
   await using world = await engineWorld({
     faults: [
-      { error: 'EIO', sticky: true, at: ({ method, path, dest }) => armed && method === 'rename' && (dest?.endsWith('/b') === true || path.includes('/before/')) },
+      {
+        error: 'EIO',
+        sticky: true,
+        at: ({ method, path, dest }) =>
+          armed && method === 'rename' && (dest?.endsWith('/b') === true || path.includes('/before/')),
+      },
     ],
   });
   const { store } = world;
@@ -233,8 +332,8 @@ test('a transaction that goes neither way is blocked, and so is who wants its fi
   await store.checkpoint();
   armed = true;
   const tx = await store.begin();
-  tx.writeFile('a', 'new');
-  tx.writeFile('b', 'new');
+  void tx.writeFile('a', 'new');
+  void tx.writeFile('b', 'new');
   tx.put('n', 'k', 1);
   const error = await assert.rejectsWithCode(tx.commit(), 'ERR_APPLY_BLOCKED');
   armed = false;
@@ -243,7 +342,13 @@ test('a transaction that goes neither way is blocked, and so is who wants its fi
   assert.match(error.hint!, new RegExp(`forewrit repair ${tx.id}`));
   assert.is(store.status, 'open');
   assert.ok(world.lockRows().every(({ blocked }) => blocked));
-  assert.equal(world.lockRows().map(({ what }) => what).sort(), ['a', 'b', 'n/k']);
+  assert.equal(
+    world
+      .lockRows()
+      .map(({ what }) => what)
+      .sort(),
+    ['a', 'b', 'n/k'],
+  );
   for (const attempt of [
     () => store.writeFile('a', 'again'),
     () => store.writeFiles({ c: 'x', b: 'again' }),
@@ -251,9 +356,14 @@ test('a transaction that goes neither way is blocked, and so is who wants its fi
     () => store.rename('a', 'z'),
     () => store.readFile('a'),
     () => store.readFiles(['c', 'b']),
-    () => store.transact((again) => { again.put('n', 'k', 2); again.writeFile('z', '1'); }),
+    () =>
+      store.transact((again) => {
+        again.put('n', 'k', 2);
+        void again.writeFile('z', '1');
+      }),
     () => store.collection('n').put('k', 2),
-  ]) await assert.rejectsWithCode(attempt, 'ERR_APPLY_BLOCKED');
+  ])
+    await assert.rejectsWithCode(attempt, 'ERR_APPLY_BLOCKED');
   await store.writeFile('c', 'goes on');
   assert.is(await store.readFile('c', 'utf8'), 'goes on');
   await store.checkpoint();
@@ -296,7 +406,13 @@ test('an owner that is declared dead between its commit and a failure takes noth
 test('after a failed fsync the content is written into a new file', async () => {
   let failing = 0;
   await using world = await engineWorld({
-    faults: [{ error: 'EIO', sticky: true, at: ({ method, path }) => method === 'sync' && /staged|spare/.test(path) && failing-- > 0 }],
+    faults: [
+      {
+        error: 'EIO',
+        sticky: true,
+        at: ({ method, path }) => method === 'sync' && /staged|spare/.test(path) && failing-- > 0,
+      },
+    ],
   });
   const { store, root } = world;
   await store.writeFiles(old);
@@ -383,7 +499,9 @@ test('what is put into a removed directory before it is dropped is kept as a con
   const { store, root } = world;
   await store.writeFiles(old);
   await store.rm('d', { recursive: true });
-  const removed = readdirSync(`${root}/.forewrit/before`).find((name) => statSync(`${root}/.forewrit/before/${name}`).isDirectory())!;
+  const removed = readdirSync(`${root}/.forewrit/before`).find((name) =>
+    statSync(`${root}/.forewrit/before/${name}`).isDirectory(),
+  )!;
   writeFileSync(`${root}/.forewrit/before/${removed}/late`, 'by somebody whose working directory this is');
   await store.checkpoint();
   assert.equal(world.conflicts(), ['by somebody whose working directory this is']);
@@ -410,7 +528,9 @@ test('transactions on different files share a flush, those on the same files do 
   const { store } = world;
   await store.writeFile('warm', 'up');
   const start = store.stats();
-  await Promise.all(Array.from({ length: 20 }, (_, n) => store.writeFiles({ [`a${n}`]: '1', [`b${n}`]: '1' })));
+  await Promise.all(
+    Array.from({ length: 20 }, (_, n) => store.writeFiles({ [`a${n}`]: '1', [`b${n}`]: '1' })),
+  );
   assert.is(store.stats().commits - start.commits, 20);
   assert.ok(store.stats().groups - start.groups <= 2, `${store.stats().groups - start.groups} groups`);
   const middle = store.stats();
@@ -422,12 +542,21 @@ test('transactions on different files share a flush, those on the same files do 
     }),
   );
   assert.is(store.stats().groups - middle.groups, 5);
-  assert.equal(revisions, [...revisions].sort((a, b) => a - b));
+  assert.equal(
+    revisions,
+    [...revisions].sort((a, b) => a - b),
+  );
   assert.is(world.tree()['shared'], '4');
   // One that wants both waits, and nobody who comes later overtakes it.
   const order: string[] = [];
-  const save = (name: string, files: Record<string, string>): Promise<unknown> => store.writeFiles(files).then(() => order.push(name));
-  await Promise.all([save('1', { x: '1' }), save('2', { x: '2', y: '2' }), save('3', { y: '3' }), save('4', { z: '4' })]);
+  const save = (name: string, files: Record<string, string>): Promise<unknown> =>
+    store.writeFiles(files).then(() => order.push(name));
+  await Promise.all([
+    save('1', { x: '1' }),
+    save('2', { x: '2', y: '2' }),
+    save('3', { y: '3' }),
+    save('4', { z: '4' }),
+  ]);
   assert.equal(order, ['1', '4', '2', '3']);
   assert.is(world.tree()['y'], '3');
 });
@@ -459,7 +588,13 @@ test('a checkpoint flushes each file once, and only what is still there', async 
   assert.is(report.syncedFiles, 10, 'the last a and nine others');
   assert.is(world.rows('log'), 0);
   assert.is(world.rows('locks'), 0);
-  assert.equal(world.fileRows().map(({ path }) => path).sort(), ['a', ...Array.from({ length: 9 }, (_, n) => `b${n + 1}`)]);
+  assert.equal(
+    world
+      .fileRows()
+      .map(({ path }) => path)
+      .sort(),
+    ['a', ...Array.from({ length: 9 }, (_, n) => `b${n + 1}`)],
+  );
   assert.equal(world.leftovers(), []);
   assert.is((await store.checkpoint()).transactions, 0);
   assert.is(store.stats().uncheckpointedTransactions, 0);
@@ -475,7 +610,12 @@ test('rows of deleted files do not pile up while the store is never at rest', as
     await store.writeFile('last', `${n}`);
     let busy: Promise<unknown> | undefined;
     // One more is committed while the checkpoint is under way.
-    world.before(({ method }) => method === 'syncDirectory', () => { busy = store.writeFile('busy', `${n}`); });
+    world.before(
+      ({ method }) => method === 'syncDirectory',
+      () => {
+        busy = store.writeFile('busy', `${n}`);
+      },
+    );
     await store.checkpoint();
     await busy;
     assert.ok(world.rows('log') > 0);
@@ -514,7 +654,11 @@ test('a relaxed save that fails after it was accepted is reported, and leaves no
 test('an error nobody has thought of poisons the store, and everybody is answered', async () => {
   await using world = await engineWorld({ failpoint: { name: 'apply.target', action: 'throw', skip: 1 } });
   const { store } = world;
-  const results = await Promise.allSettled([store.writeFile('a', '1'), store.writeFile('b', '1'), store.writeFile('c', '1')]);
+  const results = await Promise.allSettled([
+    store.writeFile('a', '1'),
+    store.writeFile('b', '1'),
+    store.writeFile('c', '1'),
+  ]);
   assert.is(results[0]!.status, 'fulfilled');
   assert.ok(results.slice(1).every(({ status }) => status === 'rejected'));
 });

@@ -25,10 +25,12 @@ function randomPath(random: Random): string {
 }
 
 const parentOf = (path: string): string => path.slice(0, Math.max(path.lastIndexOf('/'), 0));
-const below = (model: Model, path: string): string[] => [...model.keys()].filter((each) => each.startsWith(`${path}/`));
+const below = (model: Model, path: string): string[] =>
+  [...model.keys()].filter((each) => each.startsWith(`${path}/`));
 
 function canHold(model: Model, path: string): boolean {
-  for (let at = parentOf(path); at !== ''; at = parentOf(at)) if (model.has(at) && model.get(at) !== undefined) return false;
+  for (let at = parentOf(path); at !== ''; at = parentOf(at))
+    if (model.has(at) && model.get(at) !== undefined) return false;
   return true;
 }
 
@@ -69,7 +71,8 @@ function step(random: Random, model: Model, tx: Transaction, serial: number): st
     }
     case 4: {
       const from = random.pick([...model.keys(), 'a']);
-      if (!model.has(from) || from === path || !canHold(model, path) || path.startsWith(`${from}/`)) return undefined;
+      if (!model.has(from) || from === path || !canHold(model, path) || path.startsWith(`${from}/`))
+        return undefined;
       const text = model.get(from);
       if (text === undefined ? model.has(path) : isDirectory) return undefined;
       tx.rename(from, path);
@@ -156,8 +159,10 @@ async function run(
       else assert.ok(refusals.includes(error.code), `${what}: ${error.code} ${String(error)}`);
     }
     // Parents that were made for a transaction stay when it is rolled back.
-    if (rolledBack > 0) for (const path of Object.keys(world.tree())) if (path.endsWith('/')) model.set(path.slice(0, -1), undefined);
-    if (rolledBack > 0) for (const path of [...model.keys()]) makeParents(model, path);
+    if (rolledBack > 0)
+      for (const path of Object.keys(world.tree()))
+        if (path.endsWith('/')) model.set(path.slice(0, -1), undefined);
+    if (rolledBack > 0) for (const path of model.keys()) makeParents(model, path);
     assert.equal(world.tree(), treeOfModel(model), what);
     if (random.below(4) === 0) await store.checkpoint();
     const files = [...model].filter(([, text]) => text !== undefined);
@@ -206,7 +211,10 @@ test('a transaction that fails at any of its renames, told truly or not, leaves 
           error: 'EIO',
           after,
           sticky: true,
-          at: ({ method, path, dest }) => method === 'rename' && !(path.includes('.forewrit') && dest!.includes('.forewrit')) && renames++ === failAt,
+          at: ({ method, path, dest }) =>
+            method === 'rename' &&
+            !(path.includes('.forewrit') && dest!.includes('.forewrit')) &&
+            renames++ === failAt,
         },
       ],
     });

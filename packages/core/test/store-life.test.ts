@@ -1,7 +1,16 @@
 /** Opening, closing, limits, what a store tells of itself, and where else it can write. */
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tracingChannel } from 'node:diagnostics_channel';
 import { Readable } from 'node:stream';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -29,7 +38,8 @@ test('opening makes the store with all it needs, and again finds what was saved'
   await again.close();
   assert.is(readFileSync(`${root}/.forewrit/.gitignore`, 'utf8'), '*\n');
   assert.is(statSync(`${root}/.forewrit`).mode & 0o777, 0o700);
-  for (const name of ['log', 'staged', 'before', 'conflicts']) assert.is(statSync(`${root}/.forewrit/${name}`).mode & 0o777, 0o700);
+  for (const name of ['log', 'staged', 'before', 'conflicts'])
+    assert.is(statSync(`${root}/.forewrit/${name}`).mode & 0o777, 0o700);
   assert.equal(readdirSync(`${root}/.forewrit/spare`), []);
   await assert.rejectsWithCode(openTestStore(`${directory.path}/other`, { create: false }), 'ERR_NOT_FOUND');
   mkdirSync(`${directory.path}/other`);
@@ -58,7 +68,8 @@ test('a checkpoint leaves the staging areas empty and the log trimmed, and comes
     assert.equal(report.conflicts, []);
     assert.equal(leftovers(), []);
     await store.writeFile('b', '3');
-    for (let wait = 0; leftovers().length > 0 && wait < 100; wait += 1) await new Promise((resolve) => setTimeout(resolve, 20));
+    for (let wait = 0; leftovers().length > 0 && wait < 100; wait += 1)
+      await new Promise((resolve) => setTimeout(resolve, 20));
     assert.equal(leftovers(), [], 'without being asked for');
     assert.is(store.stats().uncheckpointedTransactions, 0);
     assert.equal(treeOf(root), { b: '3', 'e/c': '1' });
@@ -68,8 +79,10 @@ test('a checkpoint leaves the staging areas empty and the log trimmed, and comes
 test('closing finishes what is under way, may be done twice, and ends everything else', async () => {
   await withStores({}, async ({ store, tree, leftovers }) => {
     const tx = await store.begin();
-    tx.writeFile('never', '1');
-    const saves = Promise.all(Array.from({ length: 30 }, (_, n) => store.writeFiles({ [`f${n}`]: '1', shared: `${n}` })));
+    void tx.writeFile('never', '1');
+    const saves = Promise.all(
+      Array.from({ length: 30 }, (_, n) => store.writeFiles({ [`f${n}`]: '1', shared: `${n}` })),
+    );
     const closing = store.close();
     assert.is(store.close(), closing);
     await saves;
@@ -93,29 +106,40 @@ test('closing finishes what is under way, may be done twice, and ends everything
       () => store.collection('c').put('k', 1),
       () => tx.commit(),
       () => store.rm('f0'),
-    ]) await assert.rejectsWithCode(attempt, 'ERR_STORE_CLOSED');
+    ])
+      await assert.rejectsWithCode(attempt, 'ERR_STORE_CLOSED');
   });
 });
 
 test('sizes and numbers have limits', async () => {
-  await withStores({ maxFileBytes: 1000, maxTransactionBytes: 1500, maxConcurrentTransactions: 3 }, async ({ store, tree, leftovers }) => {
-    await store.writeFile('a', 'x'.repeat(1000));
-    for (const data of ['x'.repeat(1001), Buffer.alloc(5_000_000), Readable.from(['x'.repeat(600), 'x'.repeat(600)])]) {
-      await assert.rejectsWithCode(store.writeFile('b', data), 'ERR_TOO_LARGE');
-    }
-    await assert.rejectsWithCode(store.appendFile('a', 'x'), 'ERR_TOO_LARGE');
-    await assert.rejectsWithCode(store.writeFiles({ b: 'x'.repeat(800), c: 'x'.repeat(800) }), 'ERR_TOO_LARGE');
-    const open = await Promise.all([store.begin(), store.begin(), store.begin()]);
-    const error = (await assert.rejectsWithCode(store.begin(), 'ERR_TOO_MANY')) as StoreError;
-    assert.match(error.hint!, /maxConcurrentTransactions/);
-    await assert.rejectsWithCode(store.writeFile('b', '1'), 'ERR_TOO_MANY');
-    await open[0]!.abort();
-    await store.writeFile('b', '1');
-    for (const tx of open) await tx.abort();
-    await store.checkpoint();
-    assert.equal(Object.keys(tree()), ['a', 'b']);
-    assert.equal(leftovers(), []);
-  });
+  await withStores(
+    { maxFileBytes: 1000, maxTransactionBytes: 1500, maxConcurrentTransactions: 3 },
+    async ({ store, tree, leftovers }) => {
+      await store.writeFile('a', 'x'.repeat(1000));
+      for (const data of [
+        'x'.repeat(1001),
+        Buffer.alloc(5_000_000),
+        Readable.from(['x'.repeat(600), 'x'.repeat(600)]),
+      ]) {
+        await assert.rejectsWithCode(store.writeFile('b', data), 'ERR_TOO_LARGE');
+      }
+      await assert.rejectsWithCode(store.appendFile('a', 'x'), 'ERR_TOO_LARGE');
+      await assert.rejectsWithCode(
+        store.writeFiles({ b: 'x'.repeat(800), c: 'x'.repeat(800) }),
+        'ERR_TOO_LARGE',
+      );
+      const open = await Promise.all([store.begin(), store.begin(), store.begin()]);
+      const error = (await assert.rejectsWithCode(store.begin(), 'ERR_TOO_MANY')) as StoreError;
+      assert.match(error.hint!, /maxConcurrentTransactions/);
+      await assert.rejectsWithCode(store.writeFile('b', '1'), 'ERR_TOO_MANY');
+      await open[0]!.abort();
+      await store.writeFile('b', '1');
+      for (const tx of open) await tx.abort();
+      await store.checkpoint();
+      assert.equal(Object.keys(tree()), ['a', 'b']);
+      assert.equal(leftovers(), []);
+    },
+  );
 });
 
 test('stats count commits, conflicts, groups and bytes', async () => {
@@ -148,7 +172,8 @@ test('tracing channels tell of commits, applies, checkpoints and recoveries', as
       start: () => heard.push(`${name} start`),
       end: () => undefined,
       asyncStart: () => undefined,
-      asyncEnd: (message: { result?: { revision?: number } }) => heard.push(`${name} ${message.result === undefined ? 'failed' : 'done'}`),
+      asyncEnd: (message: { result?: { revision?: number } }) =>
+        heard.push(`${name} ${message.result === undefined ? 'failed' : 'done'}`),
       error: () => heard.push(`${name} error`),
     };
     channel.subscribe(handlers as never);
@@ -183,7 +208,11 @@ test('a store that is open and idle does not keep the process alive', () => {
       await store.readFile('a');
       process.stdout.write('saved');
     `;
-    const { status, stdout, stderr, signal } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8', timeout: 20_000 });
+    const { status, stdout, stderr, signal } = spawnSync(
+      process.execPath,
+      ['--input-type=module', '-e', script],
+      { encoding: 'utf8', timeout: 20_000 },
+    );
     assert.ok(stdout.startsWith('saved'), `${committer}: ${stdout} ${stderr}`);
     assert.is(signal, null, committer);
     assert.ok(status === 0 || stdout.includes('There is no suite'), `${committer}: ${status} ${stderr}`);
@@ -267,7 +296,8 @@ test.skipIf(notRoot, 'what is on another file system is staged there', async () 
         () => store.rename('mnt/d', 'd'),
         () => store.rename('mnt', 'elsewhere'),
         () => store.rm('mnt', { recursive: true }),
-      ]) await assert.rejectsWithCode(attempt, 'ERR_INVALID_PATH');
+      ])
+        await assert.rejectsWithCode(attempt, 'ERR_INVALID_PATH');
       await store.rm('mnt/d', { recursive: true });
       await store.checkpoint();
       assert.equal(leftoversOf(`${root}/mnt`, '.forewrit-staged'), []);
@@ -295,51 +325,66 @@ test.skipIf(notRoot, 'what is on another file system is staged there', async () 
   }
 });
 
-test.skipIf(notRoot, 'on a full disk a save is all or nothing, and when there is room again it works again', async () => {
-  for (const committer of committers) {
-    using directory = temporaryDirectory('full');
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', directory.path]);
-    try {
-      const store = await openTestStore(directory.path, { committer, reserveBytes: 0, inlineLimitBytes: 1024 });
-      const set = (version: number, size: number): Record<string, string> =>
-        Object.fromEntries(['a', 'b', 'c', 'd'].map((name) => [name, `${version} ${'x'.repeat(size)}`]));
-      await store.writeFiles(set(0, 100_000));
-      await store.checkpoint();
-      writeFileSync(`${directory.path}/ballast`, '');
-      let version = 0;
-      let refused = 0;
-      for (let step = 0; step < 60 && refused < 8; step += 1) {
-        // Fills up what is left, until not even a small save fits.
-        try {
-          writeFileSync(`${directory.path}/ballast-${step}`, Buffer.alloc(300_000));
-        } catch {
-          // Full, as it should be.
+test.skipIf(
+  notRoot,
+  'on a full disk a save is all or nothing, and when there is room again it works again',
+  async () => {
+    for (const committer of committers) {
+      using directory = temporaryDirectory('full');
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', directory.path]);
+      try {
+        const store = await openTestStore(directory.path, {
+          committer,
+          reserveBytes: 0,
+          inlineLimitBytes: 1024,
+        });
+        const set = (version: number, size: number): Record<string, string> =>
+          Object.fromEntries(['a', 'b', 'c', 'd'].map((name) => [name, `${version} ${'x'.repeat(size)}`]));
+        await store.writeFiles(set(0, 100_000));
+        await store.checkpoint();
+        writeFileSync(`${directory.path}/ballast`, '');
+        let version = 0;
+        let refused = 0;
+        for (let step = 0; step < 60 && refused < 8; step += 1) {
+          // Fills up what is left, until not even a small save fits.
+          try {
+            writeFileSync(`${directory.path}/ballast-${step}`, Buffer.alloc(300_000));
+          } catch {
+            // Full, as it should be.
+          }
+          try {
+            await store.writeFiles(set(version + 1, 150_000));
+            version += 1;
+          } catch (error) {
+            assert.ok(
+              ['ERR_NO_SPACE', 'ERR_LOG_FULL'].includes((error as StoreError).code),
+              (error as StoreError).code,
+            );
+            refused += 1;
+          }
+          const found = await store.readFiles(['a', 'b', 'c', 'd'], 'utf8');
+          assert.equal(
+            new Set([...found.values()].map((text) => text.split(' ')[0])),
+            new Set([String(version)]),
+          );
+          await store.checkpoint().catch((error: StoreError) => assert.is(error.code, 'ERR_NO_SPACE'));
         }
-        try {
-          await store.writeFiles(set(version + 1, 150_000));
-          version += 1;
-        } catch (error) {
-          assert.ok(['ERR_NO_SPACE', 'ERR_LOG_FULL'].includes((error as StoreError).code), (error as StoreError).code);
-          refused += 1;
-        }
-        const found = await store.readFiles(['a', 'b', 'c', 'd'], 'utf8');
-        assert.equal(new Set([...found.values()].map((text) => text.split(' ')[0])), new Set([String(version)]));
-        await store.checkpoint().catch((error: StoreError) => assert.is(error.code, 'ERR_NO_SPACE'));
+        assert.ok(refused > 0, 'the disk was full');
+        for (const name of readdirSync(directory.path))
+          if (name.startsWith('ballast')) execFileSync('rm', [`${directory.path}/${name}`]);
+        assert.is(store.status, 'open');
+        await store.writeFiles(set(99, 150_000));
+        await store.checkpoint();
+        assert.equal(leftoversOf(directory.path), []);
+        await store.close();
+        const again = await openTestStore(directory.path, { reserveBytes: 0 });
+        assert.is((await again.readFile('d', 'utf8')).split(' ')[0], '99');
+        await again.close();
+      } finally {
+        execFileSync('umount', [directory.path]);
       }
-      assert.ok(refused > 0, 'the disk was full');
-      for (const name of readdirSync(directory.path)) if (name.startsWith('ballast')) execFileSync('rm', [`${directory.path}/${name}`]);
-      assert.is(store.status, 'open');
-      await store.writeFiles(set(99, 150_000));
-      await store.checkpoint();
-      assert.equal(leftoversOf(directory.path), []);
-      await store.close();
-      const again = await openTestStore(directory.path, { reserveBytes: 0 });
-      assert.is((await again.readFile('d', 'utf8')).split(' ')[0], '99');
-      await again.close();
-    } finally {
-      execFileSync('umount', [directory.path]);
     }
-  }
-});
+  },
+);
 
 test.run();

@@ -4,38 +4,46 @@ import { withStores } from './store-world.js';
 
 const test = suite('transactions of many files');
 
-test('ten thousand files come and go in one transaction each', async () => {
-  await withStores({}, async ({ store, root }) => {
-    const count = 10_000;
-    const files = Array.from({ length: count }, (_, n) => [`d${n % 100}/f${n}`, `${n}`] as const);
-    const commit = await store.writeFiles(files);
-    assert.is(commit.paths.length, count);
-    assert.is(readFileSync(`${root}/d99/f9999`, 'utf8'), '9999');
-    assert.is((await store.readdir('.', { recursive: true })).length, count + 100);
-    await store.checkpoint();
-    await store.transact((tx) => {
-      for (const [path] of files) tx.rm(path);
+test(
+  'ten thousand files come and go in one transaction each',
+  async () => {
+    await withStores({}, async ({ store, root }) => {
+      const count = 10_000;
+      const files = Array.from({ length: count }, (_, n) => [`d${n % 100}/f${n}`, `${n}`] as const);
+      const commit = await store.writeFiles(files);
+      assert.is(commit.paths.length, count);
+      assert.is(readFileSync(`${root}/d99/f9999`, 'utf8'), '9999');
+      assert.is((await store.readdir('.', { recursive: true })).length, count + 100);
+      await store.checkpoint();
+      await store.transact((tx) => {
+        for (const [path] of files) tx.rm(path);
+      });
+      assert.is((await store.readdir('.', { recursive: true })).length, 100);
+      await store.transact((tx) => {
+        for (let n = 0; n < 100; n += 1) tx.rm(`d${n}`);
+      });
+      assert.not.ok(existsSync(`${root}/d0`));
     });
-    assert.is((await store.readdir('.', { recursive: true })).length, 100);
-    await store.transact((tx) => {
-      for (let n = 0; n < 100; n += 1) tx.rm(`d${n}`);
-    });
-    assert.not.ok(existsSync(`${root}/d0`));
-  });
-}, { timeoutMs: 120_000 });
+  },
+  { timeoutMs: 120_000 },
+);
 
-test('more than a transaction can hold is refused as a whole', async () => {
-  await withStores({}, async ({ store, tree, root, leftovers }) => {
-    await store.writeFile('kept', '1');
-    await store.checkpoint();
-    const many = Array.from({ length: 25_000 }, (_, n) => [`f${n}`, ''] as const);
-    await assert.rejectsWithCode(store.writeFiles(many), 'ERR_TOO_MANY');
-    assert.equal(tree(), { kept: '1' });
-    assert.equal(leftovers(), []);
-    mkdirSync(`${root}/d`);
-    await store.writeFile('kept', '2');
-    assert.equal(tree(), { 'd/': '', kept: '2' });
-  });
-}, { timeoutMs: 120_000 });
+test(
+  'more than a transaction can hold is refused as a whole',
+  async () => {
+    await withStores({}, async ({ store, tree, root, leftovers }) => {
+      await store.writeFile('kept', '1');
+      await store.checkpoint();
+      const many = Array.from({ length: 25_000 }, (_, n) => [`f${n}`, ''] as const);
+      await assert.rejectsWithCode(store.writeFiles(many), 'ERR_TOO_MANY');
+      assert.equal(tree(), { kept: '1' });
+      assert.equal(leftovers(), []);
+      mkdirSync(`${root}/d`);
+      await store.writeFile('kept', '2');
+      assert.equal(tree(), { 'd/': '', kept: '2' });
+    });
+  },
+  { timeoutMs: 120_000 },
+);
 
 test.run();

@@ -281,7 +281,10 @@ for (const { name, from, run, to } of nets) {
       assert.equal(Object.fromEntries(readBack), to);
       await store.checkpoint();
       assert.equal(tree(), to);
-      assert.equal(await Promise.all(Object.keys(to).map(async (path) => (await store.readFile(path, 'utf8')))), Object.values(to));
+      assert.equal(
+        await Promise.all(Object.keys(to).map(async (path) => await store.readFile(path, 'utf8'))),
+        Object.values(to),
+      );
     });
   });
 
@@ -304,10 +307,39 @@ for (const { name, from, run, to } of nets) {
 }
 
 const impossible: readonly (readonly [name: string, run: (tx: Transaction) => void, code: string])[] = [
-  ['directories change places', (tx) => { tx.rename('d', 't'); tx.rename('e', 'd'); tx.rename('t', 'e'); }, 'ERR_INVALID_PATH'],
-  ['a file becomes a directory', (tx) => { tx.rm('a'); tx.mkdir('a'); }, 'ERR_NOT_DIRECTORY'],
-  ['a directory becomes a file', (tx) => { tx.rm('d', { recursive: true }); void tx.writeFile('d', '1'); }, 'ERR_IS_DIRECTORY'],
-  ['a directory takes the place of one that goes', (tx) => { tx.rm('d', { recursive: true }); tx.rename('e', 'd'); }, 'ERR_EXISTS'],
+  [
+    'directories change places',
+    (tx) => {
+      tx.rename('d', 't');
+      tx.rename('e', 'd');
+      tx.rename('t', 'e');
+    },
+    'ERR_INVALID_PATH',
+  ],
+  [
+    'a file becomes a directory',
+    (tx) => {
+      tx.rm('a');
+      tx.mkdir('a');
+    },
+    'ERR_NOT_DIRECTORY',
+  ],
+  [
+    'a directory becomes a file',
+    (tx) => {
+      tx.rm('d', { recursive: true });
+      void tx.writeFile('d', '1');
+    },
+    'ERR_IS_DIRECTORY',
+  ],
+  [
+    'a directory takes the place of one that goes',
+    (tx) => {
+      tx.rm('d', { recursive: true });
+      tx.rename('e', 'd');
+    },
+    'ERR_EXISTS',
+  ],
 ];
 for (const [name, run, code] of impossible) {
   test(`it is refused, with nothing changed, that ${name} in one transaction`, async () => {
@@ -315,7 +347,12 @@ for (const [name, run, code] of impossible) {
       const from = { a: '1', 'd/x': '2', 'e/y': '3' };
       await fill(store, from);
       await store.checkpoint();
-      await assert.rejectsWithCode(store.transact((tx) => { run(tx); }), code);
+      await assert.rejectsWithCode(
+        store.transact((tx) => {
+          run(tx);
+        }),
+        code,
+      );
       assert.equal(tree(), from);
       assert.equal(leftovers(), []);
       await store.writeFile('a', 'goes on');

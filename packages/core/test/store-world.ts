@@ -11,11 +11,15 @@ export const committers = ['inline', 'worker'] as const;
 export type CommitterKind = (typeof committers)[number];
 
 export function openTestStore(root: string, options: StoreOptions = {}): Promise<Store> {
-  return openStoreWith(root, { committer: 'inline', ...options }, {
-    recoverer: noRecovery,
-    committerEntry: new URL('./store-committer.js', import.meta.url),
-    verify: () => ({ checked: 0, findings: [] }),
-  });
+  return openStoreWith(
+    root,
+    { committer: 'inline', ...options },
+    {
+      recoverer: noRecovery,
+      committerEntry: new URL('./store-committer.js', import.meta.url),
+      verify: () => ({ checked: 0, findings: [] }),
+    },
+  );
 }
 
 export interface StoreWorld extends AsyncDisposable {

@@ -35,7 +35,11 @@ test('content of every kind and size arrives as it was given', async () => {
     ['empty string', () => '', Buffer.alloc(0)],
     ['empty bytes', () => new Uint8Array(0), Buffer.alloc(0)],
     ['bytes', () => Uint8Array.of(0, 255, 10), Buffer.of(0, 255, 10)],
-    ['a view into a larger buffer', () => new Uint8Array(Uint8Array.of(1, 2, 3, 4).buffer, 1, 2), Buffer.of(2, 3)],
+    [
+      'a view into a larger buffer',
+      () => new Uint8Array(Uint8Array.of(1, 2, 3, 4).buffer, 1, 2),
+      Buffer.of(2, 3),
+    ],
     ['more than travels in the log', () => medium, medium],
     ['large bytes', () => large, large],
     ['a large string', () => 'ä'.repeat(1_200_000), Buffer.from('ä'.repeat(1_200_000))],
@@ -45,7 +49,11 @@ test('content of every kind and size arrives as it was given', async () => {
     ['a stream of strings', () => pieces('grü', '', 'ße'), Buffer.from('grüße')],
     ['an asynchronous iterable', () => pieces(medium, 'end'), Buffer.concat([medium, Buffer.from('end')])],
     ['an array of pieces', () => ['one', Buffer.from('two')], Buffer.from('onetwo')],
-    ['a web stream', () => new Blob(['web ', medium as Uint8Array<ArrayBuffer>]).stream() as Data, Buffer.concat([Buffer.from('web '), medium])],
+    [
+      'a web stream',
+      () => new Blob(['web ', medium as Uint8Array<ArrayBuffer>]).stream() as Data,
+      Buffer.concat([Buffer.from('web '), medium]),
+    ],
   ];
   await withStores({}, async ({ store, root }) => {
     for (const [name, data, expected] of cases) {
@@ -104,7 +112,10 @@ test('a stream that fails leaves nothing and its own error comes back', async ()
       }
       const tx = await store.begin();
       void tx.writeFile('beside', 'x');
-      assert.is(await Promise.resolve(tx.writeFile('new', failing(size))).catch((error: unknown) => error), failure);
+      assert.is(
+        await Promise.resolve(tx.writeFile('new', failing(size))).catch((error: unknown) => error),
+        failure,
+      );
       assert.is(await tx.commit().catch((error: unknown) => error), failure);
       assert.is(tx.state, 'aborted');
     }
@@ -134,7 +145,13 @@ test('naming a file twice in a set is refused', async () => {
   await withStores({}, async ({ store, root, tree }) => {
     await store.writeFile('a', 'old');
     symlinkSync('a', `${root}/link`);
-    await assert.rejectsWithCode(store.writeFiles([['b', '1'], ['b', '2']]), 'ERR_PATH_ALIAS');
+    await assert.rejectsWithCode(
+      store.writeFiles([
+        ['b', '1'],
+        ['b', '2'],
+      ]),
+      'ERR_PATH_ALIAS',
+    );
     await assert.rejectsWithCode(store.writeFiles({ b: '1', './b': '2' }), 'ERR_PATH_ALIAS');
     await assert.rejectsWithCode(store.writeFiles({ b: '1', [`${root}/b`]: '2' }), 'ERR_PATH_ALIAS');
     await assert.rejectsWithCode(store.writeFiles({ a: '1', link: '2' }), 'ERR_PATH_ALIAS');
@@ -143,7 +160,21 @@ test('naming a file twice in a set is refused', async () => {
 });
 
 test('paths may be relative, absolute or file URLs, with any characters that names can have', async () => {
-  const names = ['with space', 'grüße.json', '日本/語', 'a:b', 'c:', 'x:y/z', '-', '~', 'back\\slash', '%41', 'new\nline', '...', '🎉'];
+  const names = [
+    'with space',
+    'grüße.json',
+    '日本/語',
+    'a:b',
+    'c:',
+    'x:y/z',
+    '-',
+    '~',
+    'back\\slash',
+    '%41',
+    'new\nline',
+    '...',
+    '🎉',
+  ];
   await withStores({}, async ({ store, root, text }) => {
     for (const name of names) {
       await store.writeFile(`./${name}`, `in ${name}`);
@@ -153,7 +184,10 @@ test('paths may be relative, absolute or file URLs, with any characters that nam
       assert.is(await store.readFile(`${root}/${name}`, 'utf8'), 'by URL');
     }
     const listed = (await store.readdir('.')).filter((name) => !name.startsWith('日'));
-    assert.equal(new Set(listed), new Set(names.map((name) => name.replace(/\/.*/, '')).filter((name) => name !== '日本')));
+    assert.equal(
+      new Set(listed),
+      new Set(names.map((name) => name.replace(/\/.*/, '')).filter((name) => name !== '日本')),
+    );
   });
 });
 
@@ -188,8 +222,13 @@ test('ifRevision, ifAbsent and force say on what a write may stand', async () =>
     await assert.rejectsWithCode(store.writeFile('a', '4', { ifAbsent: true }), 'ERR_EXISTS');
     await assert.rejectsWithCode(store.copyFile('a', 'a', { ifAbsent: true }), 'ERR_EXISTS');
     await store.writeFile('b', '4', { ifAbsent: true });
-    const attempts = await Promise.allSettled([1, 2, 3].map((n) => store.writeFile('c', String(n), { ifAbsent: true })));
-    assert.equal(attempts.map(({ status }) => status), ['fulfilled', 'rejected', 'rejected']);
+    const attempts = await Promise.allSettled(
+      [1, 2, 3].map((n) => store.writeFile('c', String(n), { ifAbsent: true })),
+    );
+    assert.equal(
+      attempts.map(({ status }) => status),
+      ['fulfilled', 'rejected', 'rejected'],
+    );
   });
 });
 
@@ -221,7 +260,11 @@ test('appending reads what is there, or begins a new file', async () => {
     assert.is(text('log/a'), 'one, two, three, four');
     await store.appendFile('log/a', large);
     await store.appendFile('log/a', Readable.from([large, 'end']));
-    assert.ok(readFileSync(`${root}/log/a`).equals(Buffer.concat([Buffer.from('one, two, three, four'), large, large, Buffer.from('end')])));
+    assert.ok(
+      readFileSync(`${root}/log/a`).equals(
+        Buffer.concat([Buffer.from('one, two, three, four'), large, large, Buffer.from('end')]),
+      ),
+    );
   });
 });
 
@@ -340,7 +383,9 @@ test('what the caller does to its buffer afterwards is not written', async () =>
     bytes.fill(2);
     await writing;
     const { checksum } = await store.stat('b');
-    const { checksum: again } = await store.writeFile('c', await store.readFile('b')).then(() => store.stat('c'));
+    const { checksum: again } = await store
+      .writeFile('c', await store.readFile('b'))
+      .then(() => store.stat('c'));
     assert.is(checksum, again);
   });
 });

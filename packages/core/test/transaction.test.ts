@@ -25,8 +25,21 @@ test('a transaction sees its own writes before anybody else does', async () => {
     assert.is(await tx.readFile('stream', 'utf8'), 'st');
     assert.equal(await tx.readdir('.'), ['a', 'e', 'f', 'large', 'stream']);
     assert.equal(await tx.readdir('f'), ['b']);
-    assert.equal([...(await tx.readFiles(['a', 'f/b'], 'utf8'))], [['a', 'new'], ['f/b', '2+']]);
-    assert.equal(await Promise.all(['a', 'd', 'd/b', 'f/c', 'e', 'f'].map((path) => tx.exists(path))), [true, false, false, false, true, true]);
+    assert.equal(
+      [...(await tx.readFiles(['a', 'f/b'], 'utf8'))],
+      [
+        ['a', 'new'],
+        ['f/b', '2+'],
+      ],
+    );
+    assert.equal(await Promise.all(['a', 'd', 'd/b', 'f/c', 'e', 'f'].map((path) => tx.exists(path))), [
+      true,
+      false,
+      false,
+      false,
+      true,
+      true,
+    ]);
     assert.is((await tx.stat('f/b')).size, 2);
     await assert.rejectsWithCode(tx.readFile('d/b'), 'ERR_NOT_FOUND');
     await assert.rejectsWithCode(tx.readFile('e'), 'ERR_IS_DIRECTORY');
@@ -121,11 +134,29 @@ test('disposing of a transaction without a commit aborts it', async () => {
 
 test('transact returns what its function does, and aborts when that throws', async () => {
   await withStores({}, async ({ store, tree }) => {
-    assert.is(await store.transact((tx) => { void tx.writeFile('a', '1'); return 42; }), 42);
+    assert.is(
+      await store.transact((tx) => {
+        void tx.writeFile('a', '1');
+        return 42;
+      }),
+      42,
+    );
     const failure = new Error('no');
-    const caught = await store.transact((tx) => { void tx.writeFile('a', '2'); throw failure; }).catch((error: unknown) => error);
+    const caught = await store
+      .transact((tx) => {
+        void tx.writeFile('a', '2');
+        throw failure;
+      })
+      .catch((error: unknown) => error);
     assert.is(caught, failure);
-    assert.is(await store.transact(async (tx) => { void tx.writeFile('a', '3'); await tx.abort(); return 'given up'; }), 'given up');
+    assert.is(
+      await store.transact(async (tx) => {
+        void tx.writeFile('a', '3');
+        await tx.abort();
+        return 'given up';
+      }),
+      'given up',
+    );
     assert.equal(tree(), { a: '1' });
   });
 });
@@ -137,34 +168,177 @@ const reads: readonly {
   readonly change: (store: Store, root: string) => unknown;
   readonly conflict: boolean;
 }[] = [
-  { name: 'a file that another transaction writes', read: (tx) => tx.readFile('a'), change: (store) => store.writeFile('a', 'other'), conflict: true },
-  { name: 'a file that another transaction writes as it was', read: (tx) => tx.readFile('a'), change: (store) => store.writeFile('a', '1'), conflict: true },
-  { name: 'a file that another transaction removes', read: (tx) => tx.readFile('a'), change: (store) => store.rm('a'), conflict: true },
-  { name: 'a file that somebody edits', read: (tx) => tx.readFile('a'), change: (_, root) => writeFileSync(`${root}/a`, 'edit'), conflict: true },
-  { name: 'a file that somebody edits to the same length', read: (tx) => tx.readFile('a'), change: (_, root) => writeFileSync(`${root}/a`, '2'), conflict: true },
-  { name: 'a file that somebody replaces', read: (tx) => tx.readFile('a'), change: (_, root) => { writeFileSync(`${root}/n`, '2'); renameSync(`${root}/n`, `${root}/a`); }, conflict: true },
-  { name: 'a file that somebody removes', read: (tx) => tx.readFile('a'), change: (_, root) => rmSync(`${root}/a`), conflict: true },
-  { name: 'a file that somebody touches', read: (tx) => tx.readFile('a'), change: (_, root) => utimesSync(`${root}/a`, 1, 1), conflict: false },
-  { name: 'a file that the store did not write and somebody edits', read: (tx) => tx.readFile('foreign'), change: (_, root) => writeFileSync(`${root}/foreign`, 'edit'), conflict: true },
-  { name: 'a file in a directory that is moved', read: (tx) => tx.readFile('d/b'), change: (store) => store.rename('d', 'e'), conflict: true },
-  { name: 'a file of a set', read: (tx) => tx.readFiles(['a', 'd/b']), change: (store) => store.writeFile('d/b', 'other'), conflict: true },
-  { name: 'that a file exists, and it is removed', read: (tx) => tx.exists('a'), change: (store) => store.rm('a'), conflict: true },
-  { name: 'that a file does not exist, and it is made', read: (tx) => tx.exists('new'), change: (store) => store.writeFile('new', '1'), conflict: true },
-  { name: 'that a file does not exist, and somebody makes it', read: (tx) => tx.exists('new'), change: (_, root) => writeFileSync(`${root}/new`, '1'), conflict: true },
-  { name: 'that a directory exists, and it is removed', read: (tx) => tx.exists('d'), change: (store) => store.rm('d', { recursive: true }), conflict: true },
-  { name: 'that a directory exists, and its files change', read: (tx) => tx.exists('d'), change: (store) => store.writeFile('d/new', '1'), conflict: false },
-  { name: 'the status of a file that is written', read: (tx) => tx.stat('a'), change: (store) => store.writeFile('a', '1'), conflict: true },
-  { name: 'a listing, and a file is added', read: (tx) => tx.readdir('d'), change: (store) => store.writeFile('d/new', '1'), conflict: true },
-  { name: 'a listing, and a file goes', read: (tx) => tx.readdir('d'), change: (store) => store.rm('d/b'), conflict: true },
-  { name: 'a listing, and somebody adds a file', read: (tx) => tx.readdir('d'), change: (_, root) => mkdirSync(`${root}/d/new`), conflict: true },
-  { name: 'a listing, and a file in it changes', read: (tx) => tx.readdir('d'), change: (store) => store.writeFile('d/b', 'other'), conflict: false },
-  { name: 'an entry that changes', read: (tx) => tx.get('notes', 'a'), change: (store) => store.collection('notes').put('a', 2), conflict: true },
-  { name: 'an entry that is made', read: (tx) => tx.get('notes', 'new'), change: (store) => store.collection('notes').put('new', 2), conflict: true },
-  { name: 'an entry beside one that changes', read: (tx) => tx.get('notes', 'a'), change: (store) => store.collection('notes').put('b', 2), conflict: false },
-  { name: 'a range that gets an entry', read: (tx) => tx.range('notes'), change: (store) => store.collection('notes').put('b', 2), conflict: true },
-  { name: 'a range beside which an entry changes', read: (tx) => tx.range('notes', { end: 'b' }), change: (store) => store.collection('notes').put('b', 2), conflict: false },
-  { name: 'a file beside one that changes', read: (tx) => tx.readFile('a'), change: (store) => store.writeFile('d/b', 'other'), conflict: false },
-  { name: 'nothing, and writes blindly over an edit', read: () => Promise.resolve(), change: (_, root) => writeFileSync(`${root}/out`, 'edit'), conflict: false },
+  {
+    name: 'a file that another transaction writes',
+    read: (tx) => tx.readFile('a'),
+    change: (store) => store.writeFile('a', 'other'),
+    conflict: true,
+  },
+  {
+    name: 'a file that another transaction writes as it was',
+    read: (tx) => tx.readFile('a'),
+    change: (store) => store.writeFile('a', '1'),
+    conflict: true,
+  },
+  {
+    name: 'a file that another transaction removes',
+    read: (tx) => tx.readFile('a'),
+    change: (store) => store.rm('a'),
+    conflict: true,
+  },
+  {
+    name: 'a file that somebody edits',
+    read: (tx) => tx.readFile('a'),
+    change: (_, root) => writeFileSync(`${root}/a`, 'edit'),
+    conflict: true,
+  },
+  {
+    name: 'a file that somebody edits to the same length',
+    read: (tx) => tx.readFile('a'),
+    change: (_, root) => writeFileSync(`${root}/a`, '2'),
+    conflict: true,
+  },
+  {
+    name: 'a file that somebody replaces',
+    read: (tx) => tx.readFile('a'),
+    change: (_, root) => {
+      writeFileSync(`${root}/n`, '2');
+      renameSync(`${root}/n`, `${root}/a`);
+    },
+    conflict: true,
+  },
+  {
+    name: 'a file that somebody removes',
+    read: (tx) => tx.readFile('a'),
+    change: (_, root) => rmSync(`${root}/a`),
+    conflict: true,
+  },
+  {
+    name: 'a file that somebody touches',
+    read: (tx) => tx.readFile('a'),
+    change: (_, root) => utimesSync(`${root}/a`, 1, 1),
+    conflict: false,
+  },
+  {
+    name: 'a file that the store did not write and somebody edits',
+    read: (tx) => tx.readFile('foreign'),
+    change: (_, root) => writeFileSync(`${root}/foreign`, 'edit'),
+    conflict: true,
+  },
+  {
+    name: 'a file in a directory that is moved',
+    read: (tx) => tx.readFile('d/b'),
+    change: (store) => store.rename('d', 'e'),
+    conflict: true,
+  },
+  {
+    name: 'a file of a set',
+    read: (tx) => tx.readFiles(['a', 'd/b']),
+    change: (store) => store.writeFile('d/b', 'other'),
+    conflict: true,
+  },
+  {
+    name: 'that a file exists, and it is removed',
+    read: (tx) => tx.exists('a'),
+    change: (store) => store.rm('a'),
+    conflict: true,
+  },
+  {
+    name: 'that a file does not exist, and it is made',
+    read: (tx) => tx.exists('new'),
+    change: (store) => store.writeFile('new', '1'),
+    conflict: true,
+  },
+  {
+    name: 'that a file does not exist, and somebody makes it',
+    read: (tx) => tx.exists('new'),
+    change: (_, root) => writeFileSync(`${root}/new`, '1'),
+    conflict: true,
+  },
+  {
+    name: 'that a directory exists, and it is removed',
+    read: (tx) => tx.exists('d'),
+    change: (store) => store.rm('d', { recursive: true }),
+    conflict: true,
+  },
+  {
+    name: 'that a directory exists, and its files change',
+    read: (tx) => tx.exists('d'),
+    change: (store) => store.writeFile('d/new', '1'),
+    conflict: false,
+  },
+  {
+    name: 'the status of a file that is written',
+    read: (tx) => tx.stat('a'),
+    change: (store) => store.writeFile('a', '1'),
+    conflict: true,
+  },
+  {
+    name: 'a listing, and a file is added',
+    read: (tx) => tx.readdir('d'),
+    change: (store) => store.writeFile('d/new', '1'),
+    conflict: true,
+  },
+  {
+    name: 'a listing, and a file goes',
+    read: (tx) => tx.readdir('d'),
+    change: (store) => store.rm('d/b'),
+    conflict: true,
+  },
+  {
+    name: 'a listing, and somebody adds a file',
+    read: (tx) => tx.readdir('d'),
+    change: (_, root) => mkdirSync(`${root}/d/new`),
+    conflict: true,
+  },
+  {
+    name: 'a listing, and a file in it changes',
+    read: (tx) => tx.readdir('d'),
+    change: (store) => store.writeFile('d/b', 'other'),
+    conflict: false,
+  },
+  {
+    name: 'an entry that changes',
+    read: (tx) => tx.get('notes', 'a'),
+    change: (store) => store.collection('notes').put('a', 2),
+    conflict: true,
+  },
+  {
+    name: 'an entry that is made',
+    read: (tx) => tx.get('notes', 'new'),
+    change: (store) => store.collection('notes').put('new', 2),
+    conflict: true,
+  },
+  {
+    name: 'an entry beside one that changes',
+    read: (tx) => tx.get('notes', 'a'),
+    change: (store) => store.collection('notes').put('b', 2),
+    conflict: false,
+  },
+  {
+    name: 'a range that gets an entry',
+    read: (tx) => tx.range('notes'),
+    change: (store) => store.collection('notes').put('b', 2),
+    conflict: true,
+  },
+  {
+    name: 'a range beside which an entry changes',
+    read: (tx) => tx.range('notes', { end: 'b' }),
+    change: (store) => store.collection('notes').put('b', 2),
+    conflict: false,
+  },
+  {
+    name: 'a file beside one that changes',
+    read: (tx) => tx.readFile('a'),
+    change: (store) => store.writeFile('d/b', 'other'),
+    conflict: false,
+  },
+  {
+    name: 'nothing, and writes blindly over an edit',
+    read: () => Promise.resolve(),
+    change: (_, root) => writeFileSync(`${root}/out`, 'edit'),
+    conflict: false,
+  },
 ];
 
 for (const { name, read, change, conflict } of reads) {
@@ -206,22 +380,31 @@ test('transactions that commit together see each other', async () => {
     await store.writeFile('counter', '0');
     await store.mkdir('d');
     const add = (): Promise<void> =>
-      store.transact(async (tx) => {
-        void tx.writeFile('counter', String(Number(await tx.readFile('counter', 'utf8')) + 1));
-      }, { retries: 1000 });
+      store.transact(
+        async (tx) => {
+          void tx.writeFile('counter', String(Number(await tx.readFile('counter', 'utf8')) + 1));
+        },
+        { retries: 1000 },
+      );
     await Promise.all(Array.from({ length: 40 }, add));
     assert.is(text('counter'), '40');
     // A listing is no less binding than a file: no two find the same names.
     const take = (): Promise<void> =>
-      store.transact(async (tx) => {
-        void tx.writeFile(`d/${(await tx.readdir('d')).length}`, 'x');
-      }, { retries: 1000 });
+      store.transact(
+        async (tx) => {
+          void tx.writeFile(`d/${(await tx.readdir('d')).length}`, 'x');
+        },
+        { retries: 1000 },
+      );
     await Promise.all(Array.from({ length: 20 }, take));
     assert.is((await store.readdir('d')).length, 20);
     const note = (): Promise<void> =>
-      store.transact(async (tx) => {
-        tx.put('n', String((await tx.range('n')).length), 1);
-      }, { retries: 1000 });
+      store.transact(
+        async (tx) => {
+          tx.put('n', String((await tx.range('n')).length), 1);
+        },
+        { retries: 1000 },
+      );
     await Promise.all(Array.from({ length: 20 }, note));
     assert.is((await store.collection('n').range()).length, 20);
   });
@@ -244,12 +427,15 @@ test('writes to one file take effect in the order in which they were asked for',
 test('a conflict that does not go away comes back after so many retries', async () => {
   await withStores({}, async ({ store }) => {
     let runs = 0;
-    const hopeless = store.transact(async (tx) => {
-      runs += 1;
-      await tx.exists('a');
-      await store.writeFile('a', String(runs));
-      void tx.writeFile('b', '1');
-    }, { retries: 3 });
+    const hopeless = store.transact(
+      async (tx) => {
+        runs += 1;
+        await tx.exists('a');
+        await store.writeFile('a', String(runs));
+        void tx.writeFile('b', '1');
+      },
+      { retries: 3 },
+    );
     await assert.rejectsWithCode(hopeless, 'ERR_CONFLICT');
     assert.is(runs, 4);
   });
@@ -279,7 +465,10 @@ test('a signal ends a transaction before, during and after its writes, but not o
         yield 'x'.repeat(100_000);
       }
     }
-    const stopped = await assert.rejectsWithCode(store.writeFile('a', endless(), { signal: during.signal }), 'ERR_ABORTED');
+    const stopped = await assert.rejectsWithCode(
+      store.writeFile('a', endless(), { signal: during.signal }),
+      'ERR_ABORTED',
+    );
     assert.is(stopped.cause, reason);
 
     const late = new AbortController();
@@ -302,13 +491,27 @@ test('a signal ends a transaction before, during and after its writes, but not o
 test('entries live beside the files, in and out of transactions', async () => {
   await withStores({}, async ({ store, open, tree }) => {
     const notes = store.collection('notes');
-    const values = { text: 'grüße', list: [1, 2n ** 60n, null, true], bytes: Uint8Array.of(1, 2), nested: { a: { b: -1.5 } } };
+    const values = {
+      text: 'grüße',
+      list: [1, 2n ** 60n, null, true],
+      bytes: Uint8Array.of(1, 2),
+      nested: { a: { b: -1.5 } },
+    };
     for (const [key, value] of Object.entries(values)) await notes.put(key, value);
     for (const [key, value] of Object.entries(values)) assert.equal(await notes.get(key), value);
     assert.is(await notes.get('nothing'), undefined);
-    assert.equal((await notes.range()).map(([key]) => key), ['bytes', 'list', 'nested', 'text']);
-    assert.equal((await notes.range({ start: 'c', end: 'text' })).map(([key]) => key), ['list', 'nested']);
-    assert.equal((await notes.range({ reverse: true, limit: 2 })).map(([key]) => key), ['text', 'nested']);
+    assert.equal(
+      (await notes.range()).map(([key]) => key),
+      ['bytes', 'list', 'nested', 'text'],
+    );
+    assert.equal(
+      (await notes.range({ start: 'c', end: 'text' })).map(([key]) => key),
+      ['list', 'nested'],
+    );
+    assert.equal(
+      (await notes.range({ reverse: true, limit: 2 })).map(([key]) => key),
+      ['text', 'nested'],
+    );
     assert.equal(await store.collection('other').range(), []);
     await store.collection('notes2').put('x', 1);
     await notes.delete('list');
@@ -321,14 +524,30 @@ test('entries live beside the files, in and out of transactions', async () => {
       void tx.writeFile('file', 'with entries');
       assert.is(await tx.get('notes', 'a'), 1);
       assert.is(await tx.get('notes', 'text'), undefined);
-      assert.equal((await tx.range('notes')).map(([key]) => key), ['a', 'bytes', 'nested']);
-      assert.equal((await tx.range('notes', { limit: 1, reverse: true })).map(([key]) => key), ['nested']);
-      assert.equal((await notes.range()).map(([key]) => key), ['bytes', 'nested', 'text'], 'nobody else sees it yet');
+      assert.equal(
+        (await tx.range('notes')).map(([key]) => key),
+        ['a', 'bytes', 'nested'],
+      );
+      assert.equal(
+        (await tx.range('notes', { limit: 1, reverse: true })).map(([key]) => key),
+        ['nested'],
+      );
+      assert.equal(
+        (await notes.range()).map(([key]) => key),
+        ['bytes', 'nested', 'text'],
+        'nobody else sees it yet',
+      );
     });
     const again = await open();
     assert.is(await again.collection('notes').get('a'), 1);
     assert.is(await again.collection('notes').get('text'), undefined);
-    await assert.rejectsWithCode(store.transact((tx) => { tx.put('notes', 'a', 2); tx.rm('nothing'); }), 'ERR_NOT_FOUND');
+    await assert.rejectsWithCode(
+      store.transact((tx) => {
+        tx.put('notes', 'a', 2);
+        tx.rm('nothing');
+      }),
+      'ERR_NOT_FOUND',
+    );
     assert.is(await notes.get('a'), 1);
     assert.equal(tree(), { file: 'with entries' });
   });
@@ -376,7 +595,8 @@ test('reading a set while it is being saved never gives a mixed one', async () =
     const reader = await open({ committer: 'inline' });
     let saving = true;
     const writer = (async () => {
-      for (let version = 1; version < 120; version += 1) await save(version, version % 10 === 0 ? 40_000 : 10);
+      for (let version = 1; version < 120; version += 1)
+        await save(version, version % 10 === 0 ? 40_000 : 10);
       saving = false;
     })();
     let sets = 0;
@@ -426,7 +646,10 @@ test('a snapshot belongs to one moment, or runs again', async () => {
       assert.equal([...(await view.readFiles(['a', 'b'], 'utf8')).values()], ['2', '3']);
     });
     assert.is(runs, 1);
-    await assert.rejectsWithCode(store.snapshot((view) => view.readFile('nothing')), 'ERR_NOT_FOUND');
+    await assert.rejectsWithCode(
+      store.snapshot((view) => view.readFile('nothing')),
+      'ERR_NOT_FOUND',
+    );
   });
 });
 

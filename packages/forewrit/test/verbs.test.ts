@@ -219,11 +219,15 @@ test('a transaction that cannot be carried out is blocked, and shown', async () 
 });
 
 const repairs = [
-  { direction: 'forward', files: ['new', undefined, 'new'] },
-  { direction: 'back', files: ['old', undefined, 'old'] },
-  { direction: 'quarantine', files: ['new', undefined, 'old'] },
+  { direction: 'forward', files: ['new', undefined, 'new'], aside: ['c.txt: rotten'] },
+  { direction: 'back', files: ['old', undefined, 'old'], aside: ['a.txt: new'] },
+  {
+    direction: 'quarantine',
+    files: ['new', undefined, 'old'],
+    aside: ['a.txt: old', 'c.txt: rotten', 'd/b.txt: new'],
+  },
 ] as const;
-for (const { direction, files } of repairs) {
+for (const { direction, files, aside } of repairs) {
   test(`repair --${direction} settles a blocked transaction`, async () => {
     await using world = await blockedWorld();
     await runCommand(['recover', ...at(world)]);
@@ -239,7 +243,8 @@ for (const { direction, files } of repairs) {
       ['a.txt', 'c.txt', 'd/b.txt'].map((path) => world.read(path)),
       files,
     );
-    for (const { savedAs } of json.conflicts) assert.ok(readFileSync(savedAs, 'utf8').length > 0);
+    const kept = json.conflicts.map(({ path, savedAs }) => `${path}: ${readFileSync(savedAs, 'utf8')}`);
+    assert.equal(kept.sort(), aside);
     assert.is((await status(world)).exitCode, 0);
     // The store is usable again.
     await world.save({ 'c.txt': 'later' });

@@ -92,7 +92,11 @@ function byRevision(a: LoggedTransaction, b: LoggedTransaction): number {
 }
 
 /** On which boot a transaction ran, as seen from now. An unknown boot or mount is another one. */
-export function bootOf(context: RecoveryContext, { begin }: LoggedTransaction, target: Target): 'same' | 'other' {
+export function bootOf(
+  context: RecoveryContext,
+  { begin }: LoggedTransaction,
+  target: Target,
+): 'same' | 'other' {
   if (begin === undefined || context.bootId === '' || begin.bootId !== context.bootId) return 'other';
   // Only the mount of the root is recorded: of any other file system nobody knows whether it was mounted again.
   if (target.volume !== '' || context.mount === '' || begin.mount !== context.mount) return 'other';
@@ -138,8 +142,14 @@ function deciders(view: LogView, { action, path, after }: Target, folding: Foldi
 }
 
 /** The keys under which a target is locked. */
-export function lockKeysOf(target: Target, folding: Folding): { readonly key: Uint8Array; readonly path: StorePath }[] {
+export function lockKeysOf(
+  target: Target,
+  folding: Folding,
+): { readonly key: Uint8Array; readonly path: StorePath }[] {
   if (!isLocking(target)) return [];
-  const paths = target.action === 'move-directory' && target.from !== undefined ? [target.path, target.from] : [target.path];
+  const paths =
+    target.action === 'move-directory' && target.from !== undefined
+      ? [target.path, target.from]
+      : [target.path];
   return paths.map((path) => ({ key: pathKey(path, folding), path }));
 }

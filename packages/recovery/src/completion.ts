@@ -48,7 +48,10 @@ export function claim(
       .flatMap((target) => lockKeysOf(target, folding))
       .filter(({ path }) => (rowOf(view, path, folding)?.revision ?? 0) <= revisionOf(transaction))
       .filter(({ key }) => view.get('locks', key) === undefined)
-      .map(({ key, path }) => ({ key, lock: { what: path, transaction: transaction.number, blocked: false } }));
+      .map(({ key, path }) => ({
+        key,
+        lock: { what: path, transaction: transaction.number, blocked: false },
+      }));
   };
   const wanting = log.view((view) =>
     winners.map((transaction) => ({ transaction, weight: missingLocks(view, transaction).length })),
@@ -94,7 +97,11 @@ export function inBatches<T extends { readonly weight: number }>(items: readonly
 
 export function subjectOf(
   view: LogView,
-  { transaction, living, folding }: {
+  {
+    transaction,
+    living,
+    folding,
+  }: {
     readonly transaction: LoggedTransaction;
     readonly living: ReadonlySet<number>;
     readonly folding: Folding;
@@ -106,7 +113,12 @@ export function subjectOf(
 }
 
 /** Locks one path of a transaction that was applied, unless somebody has committed to it since. */
-export function lockAgain(log: Log, transaction: LoggedTransaction, target: Target, folding: Folding): boolean {
+export function lockAgain(
+  log: Log,
+  transaction: LoggedTransaction,
+  target: Target,
+  folding: Folding,
+): boolean {
   return log.commit(
     (batch) => {
       if (rowOf(batch, target.path, folding)?.revision !== revisionOf(transaction)) return false;

@@ -43,11 +43,16 @@ export function saveTheirs(
 }
 
 /** What the transaction would have put there; `undefined` if that has no content. */
-export function saveOurs({ fileSystem, roots }: RecoveryContext, subject: ConflictSubject): SavedConflict | undefined {
+export function saveOurs(
+  { fileSystem, roots }: RecoveryContext,
+  subject: ConflictSubject,
+): SavedConflict | undefined {
   const { target, volume } = subject;
   const { action, after, content, staged, from } = target;
   if (action === 'write' && after.type === 'file' && content !== undefined) {
-    const saved = find(fileSystem, subject, (there, path) => holds(fileSystem, { there, path }, content, after.checksum));
+    const saved = find(fileSystem, subject, (there, path) =>
+      holds(fileSystem, { there, path }, content, after.checksum),
+    );
     if (!saved.exists) {
       // Under another name first: a crash must not leave a part of it that looks like a conflict.
       const fresh = stagedPath(volume, `${targetName(subject.transaction, target)}.save`);
@@ -100,7 +105,11 @@ function holds(
   content: Uint8Array,
   checksum: bigint | undefined,
 ): boolean {
-  return there.type === 'file' && there.size === content.byteLength && checksumOfFile(fileSystem, path) === checksum;
+  return (
+    there.type === 'file' &&
+    there.size === content.byteLength &&
+    checksumOfFile(fileSystem, path) === checksum
+  );
 }
 
 function finish(fileSystem: FileSystem, { target, volume }: ConflictSubject, savedAs: string): SavedConflict {

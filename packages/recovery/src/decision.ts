@@ -201,7 +201,13 @@ export function decide(observed: Observation): Decision {
 }
 
 export function toDecision(
-  { row, verdict, save = 'nothing', report = false, reason }: Omit<Row, 'when' | 'report'> & { report?: boolean },
+  {
+    row,
+    verdict,
+    save = 'nothing',
+    report = false,
+    reason,
+  }: Omit<Row, 'when' | 'report'> & { report?: boolean },
   restoreMode = false,
 ): Decision {
   return { row, verdict, save, report, restoreMode, reason };

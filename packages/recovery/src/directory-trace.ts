@@ -29,7 +29,13 @@ const nowhere: DirectoryTrace = { place: undefined, mayNeverHaveBeen: false };
  * an older transaction took it from: that one's redo is skipped where its target is superseded, so whoever has the last
  * word on the directory looks for it there, too.
  */
-export function traceDirectory({ target, boot, revision, history, holds }: DirectoryTraceParts): DirectoryTrace {
+export function traceDirectory({
+  target,
+  boot,
+  revision,
+  history,
+  holds,
+}: DirectoryTraceParts): DirectoryTrace {
   const isMove = target.action === 'move-directory';
   if (!isMove && target.action !== 'remove-directory') return nowhere;
   const ino = inodeOf(isMove ? target.after : target.before);

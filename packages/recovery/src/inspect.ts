@@ -4,7 +4,11 @@
  */
 
 import {
+  type ContextParts,
   decodeTransaction,
+  type FileSystem,
+  type Folding,
+  fromSystemError,
   isStoreError,
   type Liveness,
   lockRow,
@@ -22,16 +26,18 @@ import {
   readFormat,
   readOwners,
   readVolumes,
-  type StoreError,
   type StoreOptions,
   type StorePath,
+  systemCode,
   type TransactionId,
   transactionId,
+  type Volume,
 } from '@forewrit/core';
 import { readTransactionRows, revisionOf } from './analysis.js';
 import { subjectOf } from './completion.js';
 import { PathHistory } from './path-history.js';
 import type { RecoveryContext } from './recovery-context.js';
+import type { Subject } from './target-observation.js';
 import { planTransaction } from './transaction-plan.js';
 import { leftoversAmong, listStagingNames } from './undo.js';
 
@@ -93,7 +99,8 @@ export interface Inspection {
   readonly clean: boolean;
 }
 
-export interface InspectOptions extends Pick<StoreOptions, 'roots' | 'processTable' | 'probeWitness' | 'allowSharedFileSystem'> {
+export interface InspectOptions
+  extends Pick<StoreOptions, 'roots' | 'processTable' | 'probeWitness' | 'allowSharedFileSystem'> {
   /** Ids of owners to be taken for dead. */
   readonly ownersDead?: readonly string[];
 }
@@ -102,10 +109,17 @@ export interface InspectOptions extends Pick<StoreOptions, 'roots' | 'processTab
  * @throws StoreError ERR_NOT_FOUND where there is no store, ERR_PERMISSION where it may not be read
  */
 export async function inspect(root: string | URL, options: InspectOptions = {}): Promise<Inspection> {
-  const { ownersDead = [], ...rest } = options;
+  const { ownersDead: _dead, ...rest } = options;
   const opened = openRoot(root, { ...rest, readOnly: true }, 'inspect');
   const problems: InspectedProblem[] = [];
-  const empty = { root: opened.roots.root, revision: 0, owners: [], transactions: [], leftovers: [], conflicts: [] };
+  const empty = {
+    root: opened.roots.root,
+    revision: 0,
+    owners: [],
+    transactions: [],
+    leftovers: [],
+    conflicts: [],
+  };
   let parts: Awaited<ReturnType<typeof openReadOnlyParts>>;
   try {
     parts = await openReadOnlyParts(opened, { ...rest, readOnly: true }, { umask: 0o22, privileged: false });
@@ -114,79 +128,99 @@ export async function inspect(root: string | URL, options: InspectOptions = {}):
     return { ...empty, problems: [problemOf(error)], clean: false };
   }
   try {
-    const { log, fileSystem, roots, layout, processTable } = parts;
-    const noted = <T>(read: () => T, otherwise: T): T => {
-      try {
-        return read();
-      } catch (error) {
-        if (!isStoreError(error)) throw error;
-        problems.push(problemOf(error));
-        return otherwise;
-      }
-    };
-    const format = noted(() => log.view(readFormat), undefined);
-    const registered = noted(() => log.view(readOwners), []);
-    const owners = await Promise.all(
-      registered.map(async (owner): Promise<InspectedOwner> => {
-        const liveness = await probeOwner(owner, {
-          processTable,
-          witnessDirectory: layout.log,
-          ...(options.probeWitness === undefined ? {} : { probeWitness: options.probeWitness }),
-        });
-        const alive = liveness.alive && !ownersDead.includes(owner.id);
-        return { ...describeOwner(owner), alive, why: liveness.why };
-      }),
-    );
-    const living = new Set(owners.filter(({ alive }) => alive).map(({ number }) => number));
-    const places = noted(() => log.view(readVolumes), []);
-    const volumes = ['', ...places].flatMap((place) => lookVolume(fileSystem, roots, place) ?? []);
-    const folding = format ?? parts.folding;
-    const context: RecoveryContext = {
-      fileSystem,
-      roots,
-      folding,
-      resolver: new PathResolver(fileSystem, roots, { symlinks: 'follow' }),
-      bootId: processTable.identity().bootId,
-      mount: fileSystem.mountId(roots.root) ?? '',
-      volume: (place) => volumes.find(({ path }) => path === place),
-    };
-    // Names before the log, as recovery does: what is made meanwhile has an owner that the log knows.
-    const names = listStagingNames(fileSystem, volumes);
-    const decoded = log.view((view) => decodeAll(view, problems));
-    const transactions = noted(() => log.view((view) => describeAll(view, decoded, context, living)), []);
-    const hasHistory = log.view((view) => view.range('history', { start: new Uint8Array(0), limit: 1 }).length > 0);
-    const leftovers = leftoversAmong(names, { living, transactions: decoded, hasHistory }).map(
-      ({ volume, place, name }) => `${volume[place]}/${name}`,
-    );
-    const conflicts = volumes.flatMap((volume) =>
-      fileSystem.lstat(volume.conflicts) === undefined
-        ? []
-        : fileSystem.list(volume.conflicts).map((name) => `${volume.conflicts}/${name}`),
-    );
-    const revision = noted(() => log.view(newestRevision), 0);
-    const pending = transactions.some(({ ownerAlive, state }) => !ownerAlive || state === 'blocked');
-    return {
-      ...empty,
-      ...(format === undefined
-        ? {}
-        : { storeId: format.storeId, formatVersion: format.version, createdAtMs: format.createdAtMs }),
-      revision,
-      owners,
-      transactions,
-      leftovers,
-      conflicts,
-      log: log.stats(),
-      problems,
-      clean: problems.length === 0 && !pending && leftovers.length === 0,
-    };
+    return { ...empty, ...(await look(parts, options, problems)) };
   } finally {
     parts.log.close();
   }
 }
 
+type Found = Omit<Inspection, 'root'>;
+
+async function look(
+  parts: ContextParts,
+  options: InspectOptions,
+  problems: InspectedProblem[],
+): Promise<Found> {
+  const { log, fileSystem, roots, processTable } = parts;
+  const noted = <T>(read: () => T, otherwise: T): T => {
+    try {
+      return read();
+    } catch (error) {
+      problems.push(problemOf(error));
+      return otherwise;
+    }
+  };
+  const format = noted(() => log.view(readFormat), undefined);
+  const owners = await lookAtOwners(
+    parts,
+    options,
+    noted(() => log.view(readOwners), []),
+  );
+  const living = new Set(owners.filter(({ alive }) => alive).map(({ number }) => number));
+  const places = noted(() => log.view(readVolumes), []);
+  const volumes = ['', ...places].flatMap((place) => lookVolume(fileSystem, roots, place) ?? []);
+  const context: RecoveryContext = {
+    fileSystem,
+    roots,
+    folding: format ?? parts.folding,
+    resolver: new PathResolver(fileSystem, roots, { symlinks: 'follow' }),
+    bootId: processTable.identity().bootId,
+    mount: fileSystem.mountId(roots.root) ?? '',
+    volume: (place) => volumes.find(({ path }) => path === place),
+  };
+  // Names before the log, as recovery does: what is made meanwhile has an owner that the log knows.
+  const names = noted(() => listStagingNames(fileSystem, volumes), []);
+  const read = log.view((view) => readLog(view, { living, folding: context.folding, problems }));
+  // What a damaged record names is not known to belong to nobody.
+  const leftovers = problems.length > 0 ? [] : leftoversAmong(names, { living, ...read });
+  const transactions = describeAll(read, { context, living, problems });
+  const revision = noted(() => log.view(newestRevision), 0);
+  const pending = transactions.some(({ ownerAlive, state }) => !ownerAlive || state === 'blocked');
+  return {
+    ...(format === undefined
+      ? {}
+      : { storeId: format.storeId, formatVersion: format.version, createdAtMs: format.createdAtMs }),
+    revision,
+    owners,
+    transactions,
+    leftovers: leftovers.map(({ volume, place, name }) => `${volume[place]}/${name}`),
+    conflicts: noted(() => volumes.flatMap((volume) => listConflicts(fileSystem, volume)), []),
+    log: log.stats(),
+    problems,
+    clean: problems.length === 0 && !pending && leftovers.length === 0,
+  };
+}
+
+async function lookAtOwners(
+  { processTable, layout }: ContextParts,
+  { ownersDead = [], probeWitness }: InspectOptions,
+  registered: readonly Owner[],
+): Promise<InspectedOwner[]> {
+  const probe = {
+    processTable,
+    witnessDirectory: layout.log,
+    ...(probeWitness === undefined ? {} : { probeWitness }),
+  };
+  return await Promise.all(
+    registered.map(async (owner): Promise<InspectedOwner> => {
+      const liveness = await probeOwner(owner, probe);
+      const alive = liveness.alive && !ownersDead.includes(owner.id);
+      return { ...describeOwner(owner), alive, why: liveness.why };
+    }),
+  );
+}
+
+function listConflicts(fileSystem: FileSystem, { conflicts }: Volume): string[] {
+  if (fileSystem.lstat(conflicts) === undefined) return [];
+  return fileSystem.list(conflicts).map((name) => `${conflicts}/${name}`);
+}
+
 const damageCodes = new Set(['ERR_LOG_CORRUPT', 'ERR_UNSUPPORTED_FORMAT', 'ERR_STORE_MISMATCH']);
 
-function problemOf({ code, message, hint }: StoreError): InspectedProblem {
+/** Whatever the log and the disk answer is a problem to show; anything else is a mistake of ours. */
+function problemOf(error: unknown): InspectedProblem {
+  if (!isStoreError(error) && systemCode(error) === undefined) throw error;
+  const { code, message, hint } = fromSystemError(error, { op: 'inspect' });
   return { code, message, ...(hint === undefined ? {} : { hint }) };
 }
 
@@ -205,50 +239,106 @@ function decodeAll(view: LogView, problems: InspectedProblem[]): LoggedTransacti
     try {
       decoded.push(decodeTransaction(number, rows));
     } catch (error) {
-      if (!isStoreError(error)) throw error;
       problems.push(problemOf(error));
     }
   }
   return decoded.sort((a, b) => revisionOf(a) - revisionOf(b));
 }
 
-function describeAll(
+interface LogRead {
+  readonly transactions: readonly LoggedTransaction[];
+  /** Those that recovery would take up. */
+  readonly subjects: ReadonlyMap<TransactionId, Subject>;
+  readonly blocked: ReadonlySet<TransactionId>;
+  readonly hasHistory: boolean;
+}
+
+function readLog(
   view: LogView,
-  decoded: readonly LoggedTransaction[],
-  context: RecoveryContext,
-  living: ReadonlySet<number>,
-): InspectedTransaction[] {
-  const history = new PathHistory(context.folding, decoded);
-  const blocked = new Set<TransactionId>();
-  for (const [key, value] of view.range('locks', { start: new Uint8Array(0) })) {
-    const lock = lockRow.decode(key, value);
-    if (lock.blocked) blocked.add(transactionId(lock.transaction));
+  {
+    living,
+    folding,
+    problems,
+  }: {
+    readonly living: ReadonlySet<number>;
+    readonly folding: Folding;
+    readonly problems: InspectedProblem[];
+  },
+): LogRead {
+  const transactions = decodeAll(view, problems);
+  const subjects = new Map<TransactionId, Subject>();
+  for (const transaction of transactions) {
+    const { id, number, commit, abort } = transaction;
+    if (living.has(number.owner) || commit === undefined || abort !== undefined) continue;
+    try {
+      subjects.set(id, subjectOf(view, { transaction, living, folding }));
+    } catch (error) {
+      problems.push(problemOf(error));
+    }
   }
-  return decoded.map((transaction): InspectedTransaction => {
-    const { id, number, begin } = transaction;
-    const ownerAlive = living.has(number.owner);
-    const wouldRecover = !ownerAlive && transaction.commit !== undefined && transaction.abort === undefined;
+  const hasHistory = view.range('history', { start: new Uint8Array(0), limit: 1 }).length > 0;
+  return { transactions, subjects, blocked: blockedIn(view, problems), hasHistory };
+}
+
+interface Surroundings {
+  readonly context: RecoveryContext;
+  readonly living: ReadonlySet<number>;
+  readonly problems: InspectedProblem[];
+}
+
+function describeAll(
+  { transactions, subjects, blocked }: LogRead,
+  around: Surroundings,
+): InspectedTransaction[] {
+  const history = new PathHistory(around.context.folding, transactions);
+  return transactions.map((transaction): InspectedTransaction => {
+    const { id, number, begin, commit, targets } = transaction;
+    const subject = subjects.get(id);
+    const foreseen = subject === undefined ? undefined : foresee(subject, history, around);
     return {
       id,
       owner: number.owner,
-      ownerAlive,
+      ownerAlive: around.living.has(number.owner),
       state: blocked.has(id) ? 'blocked' : stateOf(transaction),
-      ...(transaction.commit === undefined ? {} : { revision: transaction.commit.revision }),
+      ...(commit === undefined ? {} : { revision: commit.revision }),
       ...(begin === undefined ? {} : { startedAtMs: begin.startedAtMs }),
-      paths: wouldRecover
-        ? planTransaction(context, subjectOf(view, { transaction, living, folding: context.folding }), history).paths.map(
-            ({ target, decision }) => ({
-              path: target.path,
-              action: target.action,
-              verdict: decision.verdict,
-              row: decision.row,
-              reason: decision.reason,
-            }),
-          )
-        : transaction.targets.map(({ path, action }) => ({ path, action })),
+      paths: foreseen ?? targets.map(({ path, action }) => ({ path, action })),
       records: transaction,
     };
   });
+}
+
+/** What recovery would do as things are now; `undefined` where that cannot be told. */
+function foresee(
+  subject: Subject,
+  history: PathHistory,
+  { context, problems }: Surroundings,
+): InspectedPath[] | undefined {
+  try {
+    return planTransaction(context, subject, history).paths.map(({ target, decision }) => ({
+      path: target.path,
+      action: target.action,
+      verdict: decision.verdict,
+      row: decision.row,
+      reason: decision.reason,
+    }));
+  } catch (error) {
+    problems.push(problemOf(error));
+    return undefined;
+  }
+}
+
+function blockedIn(view: LogView, problems: InspectedProblem[]): Set<TransactionId> {
+  const blocked = new Set<TransactionId>();
+  for (const [key, value] of view.range('locks', { start: new Uint8Array(0) })) {
+    try {
+      const lock = lockRow.decode(key, value);
+      if (lock.blocked) blocked.add(transactionId(lock.transaction));
+    } catch (error) {
+      problems.push(problemOf(error));
+    }
+  }
+  return blocked;
 }
 
 function stateOf({ commit, abort, applied }: LoggedTransaction): InspectedTransaction['state'] {

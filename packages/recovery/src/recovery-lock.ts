@@ -86,7 +86,11 @@ function holderOf(
   return registeredOwners(view).find((owner) => owner.number === number);
 }
 
-async function isAlive({ processTable, layout, options }: StoreContext, owner: Owner, self: Owner): Promise<boolean> {
+async function isAlive(
+  { processTable, layout, options }: StoreContext,
+  owner: Owner,
+  self: Owner,
+): Promise<boolean> {
   const { probeWitness } = options;
   const liveness = await probeOwner(owner, {
     processTable,

@@ -162,7 +162,9 @@ export class RecoveryPass {
     );
     if (waiting.length === 0) return;
     failpoints.hit('recover.complete');
-    const newestFirst = waiting.toReversed().map((completion) => ({ completion, weight: weightOf(completion) }));
+    const newestFirst = waiting
+      .toReversed()
+      .map((completion) => ({ completion, weight: weightOf(completion) }));
     for (const chunk of inBatches(newestFirst)) {
       log.commit(
         (batch) => {

@@ -41,7 +41,8 @@ async function recover(context: StoreContext, dead: readonly Owner[], self: Owne
     for (const { witness } of gone) if (witness !== undefined) orphans.push(witness);
   }
   // Last: as long as a dead owner is registered, its witness is what proves its death.
-  for (const name of orphans) if (unlinkIfThere(context.fileSystem, `${context.layout.log}/${name}`)) report.swept(1);
+  for (const name of orphans)
+    if (unlinkIfThere(context.fileSystem, `${context.layout.log}/${name}`)) report.swept(1);
   return report.finish(context.clock.monotonicMs() - started);
 }
 

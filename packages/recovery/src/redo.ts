@@ -52,7 +52,8 @@ export class Redo {
 
   run(): void {
     const { action } = this.#subject.target;
-    if (this.#subject.boot === 'other' && action !== 'remove' && action !== 'remove-directory') this.#makeParents();
+    if (this.#subject.boot === 'other' && action !== 'remove' && action !== 'remove-directory')
+      this.#makeParents();
     this.#verifyParents();
     switch (action) {
       case 'write':
@@ -111,7 +112,8 @@ export class Redo {
     const apply = stagedPath(volume, target.applyName ?? `${this.#name}.apply`);
     const staged = target.staged === undefined ? undefined : stagedPath(volume, target.staged);
     // It is a link of the durable copy already.
-    if (staged !== undefined && this.#ino(staged) !== undefined && this.#ino(staged) === this.#ino(apply)) return apply;
+    if (staged !== undefined && this.#ino(staged) !== undefined && this.#ino(staged) === this.#ino(apply))
+      return apply;
     const fresh = this.#stageFresh();
     if (this.#ino(fresh) === this.#ino(apply)) fileSystem.unlink(fresh);
     else fileSystem.rename(fresh, apply);
@@ -196,7 +198,8 @@ export class Redo {
     resolver.forget();
     if (directory !== undefined) resolver.verifyParent(directory, 'recover');
     // A directory that came back elsewhere is taken away from there.
-    if (target.action !== 'remove-directory' || directory === undefined) resolver.verifyParent(target.path, 'recover');
+    if (target.action !== 'remove-directory' || directory === undefined)
+      resolver.verifyParent(target.path, 'recover');
   }
 
   /** Makes way for something that a rename cannot replace. What was worth it has been saved by now. */

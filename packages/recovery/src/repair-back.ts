@@ -18,7 +18,10 @@ import { saveTheirs, setAside } from './conflicts.js';
 import type { RepairEffects, RepairSubject } from './quarantine.js';
 import { directoryOf, type RecoveryContext } from './recovery-context.js';
 
-export function refuseWithoutBeforeImages(context: RecoveryContext, subjects: readonly RepairSubject[]): void {
+export function refuseWithoutBeforeImages(
+  context: RecoveryContext,
+  subjects: readonly RepairSubject[],
+): void {
   const wrong = subjects.filter((subject) => !canGoBack(context, subject));
   if (wrong.length === 0) return;
   const paths = wrong.map(({ target }) => target.path);
@@ -33,7 +36,8 @@ export function refuseWithoutBeforeImages(context: RecoveryContext, subjects: re
 function canGoBack({ fileSystem }: RecoveryContext, { target, volume, absolute }: RepairSubject): boolean {
   const { before, beforeName, beforeCopied, action } = target;
   if (action === 'move-directory' || before.type === 'absent') return true;
-  if (showsImage(fileSystem.lstat(absolute), before) || isUntouched(fileSystem.lstat(directoryOf(absolute)))) return true;
+  if (showsImage(fileSystem.lstat(absolute), before) || isUntouched(fileSystem.lstat(directoryOf(absolute))))
+    return true;
   if (beforeName === undefined) return false;
   const path = beforePath(volume, beforeName);
   const stat = fileSystem.lstat(path);
@@ -60,7 +64,8 @@ export function goBack(
   if (target.action === 'make-parent' || isUntouched(fileSystem.lstat(directoryOf(absolute)))) return 'kept';
   if (target.action === 'move-directory') return moveBack(context, subject, effects);
   if (showsImage(now, target.before)) return 'kept';
-  if (now?.type === 'directory' && fileSystem.list(absolute).length === 0) fileSystem.removeDirectory(absolute);
+  if (now?.type === 'directory' && fileSystem.list(absolute).length === 0)
+    fileSystem.removeDirectory(absolute);
   else if (now?.type === 'file') {
     effects.saved(saveTheirs(context, subject, { absolute, stat: now }));
     if (target.before.type !== 'file') fileSystem.unlink(absolute);

@@ -67,7 +67,10 @@ export type RepairDirection = 'forward' | 'back' | 'quarantine';
 export interface RepairReport {
   readonly transaction: TransactionId;
   readonly direction: RepairDirection;
-  readonly paths: readonly { readonly path: StorePath; readonly did: 'redone' | 'restored' | 'removed' | 'kept' }[];
+  readonly paths: readonly {
+    readonly path: StorePath;
+    readonly did: 'redone' | 'restored' | 'removed' | 'kept';
+  }[];
   readonly conflicts: readonly { readonly path: StorePath; readonly savedAs: string }[];
 }
 
@@ -87,10 +90,14 @@ export async function repair(
   options: StoreOptions = {},
 ): Promise<RepairReport> {
   const opened = openRoot(root, { ...options, create: false }, 'open');
-  const parts = await openParts(opened, { ...options, create: false }, {
-    umask: currentUmask(),
-    privileged: process.getuid?.() === 0,
-  });
+  const parts = await openParts(
+    opened,
+    { ...options, create: false },
+    {
+      umask: currentUmask(),
+      privileged: process.getuid?.() === 0,
+    },
+  );
   // Opening recovers: a transaction that only waited for its owner's end is not blocked any more afterwards.
   const loop = await CommitterLoop.start({
     parts,
@@ -138,7 +145,9 @@ function findBlocked(
 ): LoggedTransaction {
   const number = parseTransactionId(id);
   const rows =
-    number === undefined ? [] : log.view((view) => view.range('log', transactionRange(number.owner, number.counter)));
+    number === undefined
+      ? []
+      : log.view((view) => view.range('log', transactionRange(number.owner, number.counter)));
   if (number === undefined || rows.length === 0) {
     throw new StoreError('ERR_NOT_FOUND', `There is no transaction ${id} in the log`, {
       op: 'repair',
@@ -176,8 +185,14 @@ class Repair {
     const targets = transaction.targets.filter(({ index }) => !superseded.has(index));
     this.#subjects = targets.map((target): RepairSubject => {
       const volume = this.#context.volume(target.volume);
-      if (volume === undefined || !isReachable(this.#context, target)) throw outOfReach(transaction.id, target.path);
-      return { transaction: transaction.id, target, volume, absolute: absolutePath(target.path, store.roots) };
+      if (volume === undefined || !isReachable(this.#context, target))
+        throw outOfReach(transaction.id, target.path);
+      return {
+        transaction: transaction.id,
+        target,
+        volume,
+        absolute: absolutePath(target.path, store.roots),
+      };
     });
   }
 
@@ -219,7 +234,11 @@ class Repair {
     for (let attempt = 0; attempt < decisionsMax; attempt += 1) {
       const plan = this.#plan();
       try {
-        new TransactionRedo(this.#context, plan, { ...effects, beforeTarget: () => undefined, lockAgain: () => true }).run();
+        new TransactionRedo(this.#context, plan, {
+          ...effects,
+          beforeTarget: () => undefined,
+          lockAgain: () => true,
+        }).run();
       } catch (error) {
         if (error instanceof Surprise) continue;
         throw error;
@@ -274,7 +293,10 @@ class Repair {
 
   #end(
     batch: LogBatch,
-    { direction, images }: { readonly direction: RepairDirection; readonly images: ReadonlyMap<StorePath, Image> },
+    {
+      direction,
+      images,
+    }: { readonly direction: RepairDirection; readonly images: ReadonlyMap<StorePath, Image> },
   ): void {
     const { folding } = this.#store;
     const { number, commit, targets } = this.#transaction;
@@ -290,7 +312,8 @@ class Repair {
     for (const target of targets) {
       for (const { key } of lockKeysOf(target, folding)) unlock(batch, key, this.#transaction);
     }
-    for (const { collection, key } of entries) unlock(batch, entryLockKey(collection, key), this.#transaction);
+    for (const { collection, key } of entries)
+      unlock(batch, entryLockKey(collection, key), this.#transaction);
     trimRecords(batch, number);
   }
 
@@ -338,11 +361,14 @@ function writeRows(
 }
 
 function outOfReach(transaction: TransactionId, path: StorePath): StoreError {
-  return new StoreError('ERR_NOT_FOUND', `'${path}' is below a root, or on a file system, that is not there`, {
-    op: 'repair',
-    path,
-    transaction,
-    hint: 'Mount it, and give the roots that the store was opened with. Nothing was changed.',
-  });
+  return new StoreError(
+    'ERR_NOT_FOUND',
+    `'${path}' is below a root, or on a file system, that is not there`,
+    {
+      op: 'repair',
+      path,
+      transaction,
+      hint: 'Mount it, and give the roots that the store was opened with. Nothing was changed.',
+    },
+  );
 }
-

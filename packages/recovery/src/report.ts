@@ -15,7 +15,8 @@ export class ReportWriter {
   /** A plan that was carried out. */
   carriedOut({ transaction, paths }: TransactionPlan): void {
     if (paths.some(({ decision }) => decision.verdict === 'redo')) this.#redone.add(transaction.id);
-    if (paths.some(({ decision }) => decision.verdict === 'keep' && decision.report)) this.#kept.add(transaction.id);
+    if (paths.some(({ decision }) => decision.verdict === 'keep' && decision.report))
+      this.#kept.add(transaction.id);
   }
 
   blocked(transaction: TransactionId): void {

@@ -108,7 +108,9 @@ export class TargetObservation implements ObservedTarget {
       const { action, from, applyName, beforeName, after } = this.target;
       if (action === 'move-directory') return from !== undefined && !this.#holds(from, inodeOf(after));
       if (action === 'remove' || action === 'remove-directory') {
-        return beforeName !== undefined && fileSystem.lstat(beforePath(this.volume, beforeName)) !== undefined;
+        return (
+          beforeName !== undefined && fileSystem.lstat(beforePath(this.volume, beforeName)) !== undefined
+        );
       }
       return applyName !== undefined && fileSystem.lstat(stagedPath(this.volume, applyName)) === undefined;
     });
@@ -274,7 +276,8 @@ export class TargetObservation implements ObservedTarget {
         return sameFingerprint(fingerprintOf(stat), after.fingerprint) ? 'sound' : 'damaged';
       }
       case 'move': {
-        if (staged !== undefined && fileSystem.lstat(stagedPath(this.volume, staged)) !== undefined) return 'sound';
+        if (staged !== undefined && fileSystem.lstat(stagedPath(this.volume, staged)) !== undefined)
+          return 'sound';
         return from !== undefined && this.#holds(from, inodeOf(after)) ? 'sound' : 'missing';
       }
       case 'move-directory':

@@ -31,7 +31,10 @@ export function planTransaction(
   const paths = subject.transaction.targets.map((target): PlannedPath => {
     const volume = context.volume(target.volume);
     if (volume === undefined || !isReachable(context, target)) {
-      return { target, decision: { ...toDecision(blockedRow), reason: 'its root or file system is not there' } };
+      return {
+        target,
+        decision: { ...toDecision(blockedRow), reason: 'its root or file system is not there' },
+      };
     }
     const observed = observer.observe(target, volume);
     const decision = decide(observed);

@@ -112,7 +112,10 @@ export class TransactionRedo {
     if (observed === undefined || observed.escapes) return;
     // With all that is above it: a parent may have been made by a transaction that still is in the log, of an owner that
     // lives, and when ours is not in the log any more nobody would know what was in there.
-    const paths = target.action === 'move-directory' && target.from !== undefined ? [target.path, target.from] : [target.path];
+    const paths =
+      target.action === 'move-directory' && target.from !== undefined
+        ? [target.path, target.from]
+        : [target.path];
     for (const each of paths) for (const above of ancestors(each)) this.#hooks.touched(this.#absolute(above));
     if (decision.verdict === 'leave') {
       const now = this.#lstat(target.path);
@@ -188,7 +191,8 @@ export class TransactionRedo {
     try {
       action();
     } catch (error) {
-      if (surprisingCodes.has(systemCode(error) ?? '')) throw new Surprise('the tree changed', { cause: error });
+      if (surprisingCodes.has(systemCode(error) ?? ''))
+        throw new Surprise('the tree changed', { cause: error });
       if (isStoreError(error) && surprisingStoreCodes.has(error.code)) {
         throw new Surprise('the tree changed', { cause: error });
       }
@@ -207,7 +211,12 @@ export class TransactionRedo {
 
 /** Somebody has changed the tree between the look and the change. */
 const surprisingCodes = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'EEXIST', 'ENOTEMPTY', 'ELOOP']);
-const surprisingStoreCodes = new Set(['ERR_PATH_ESCAPE', 'ERR_NOT_FOUND', 'ERR_NOT_DIRECTORY', 'ERR_PATH_RESERVED']);
+const surprisingStoreCodes = new Set([
+  'ERR_PATH_ESCAPE',
+  'ERR_NOT_FOUND',
+  'ERR_NOT_DIRECTORY',
+  'ERR_PATH_RESERVED',
+]);
 
 function isSame(one: FileStat | undefined, other: FileStat | undefined): boolean {
   if (one === undefined || other === undefined) return one === other;

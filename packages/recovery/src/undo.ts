@@ -52,7 +52,10 @@ export interface Belongings {
   readonly hasHistory: boolean;
 }
 
-export function leftoversAmong(names: readonly StagingName[], { living, transactions, hasHistory }: Belongings): StagingName[] {
+export function leftoversAmong(
+  names: readonly StagingName[],
+  { living, transactions, hasHistory }: Belongings,
+): StagingName[] {
   const recorded = new Set(transactions.flatMap(recordedNames));
   return names.filter(({ volume, place, name, owner }) => {
     if (living.has(owner)) return false;

@@ -16,7 +16,12 @@ export interface ProgramOptions {
 }
 
 /** Operations that are possible one after the other on what is there. */
-export function program(random: Random, before: Tree, options: ProgramOptions, next: () => string): Operation[] {
+export function program(
+  random: Random,
+  before: Tree,
+  options: ProgramOptions,
+  next: () => string,
+): Operation[] {
   for (;;) {
     const operations = anyProgram(random, before, options, next);
     if (!leavesEmptyParent(before, operations)) return operations;
@@ -36,12 +41,18 @@ function leavesEmptyParent(before: Tree, operations: readonly Operation[]): bool
   });
 }
 
-function anyProgram(random: Random, before: Tree, { directories }: ProgramOptions, next: () => string): Operation[] {
+function anyProgram(
+  random: Random,
+  before: Tree,
+  { directories }: ProgramOptions,
+  next: () => string,
+): Operation[] {
   const operations: Operation[] = [];
   let now = before;
   const count = 1 + random.below(4);
   for (let tries = 0; operations.length < count && tries < 40; tries += 1) {
-    const operation = directories && random.chance(0.4) ? directoryOperation(random, now) : fileOperation(random, now, next);
+    const operation =
+      directories && random.chance(0.4) ? directoryOperation(random, now) : fileOperation(random, now, next);
     if (operation === undefined) continue;
     try {
       now = applied(now, [operation]);
@@ -68,7 +79,9 @@ function fileOperation(random: Random, now: Tree, next: () => string): Operation
 }
 
 function directoryOperation(random: Random, now: Tree): Operation | undefined {
-  const found = Object.keys(now).filter((each) => each.endsWith('/')).map((each) => each.slice(0, -1));
+  const found = Object.keys(now)
+    .filter((each) => each.endsWith('/'))
+    .map((each) => each.slice(0, -1));
   const path = random.pick(directoryNames);
   switch (random.below(found.length > 0 ? 3 : 1)) {
     case 1:
@@ -88,7 +101,8 @@ export function applied(before: Tree, operations: readonly Operation[]): Tree {
       case 'write':
         if (`${operation.path}/` in now) throw new Error('is a directory');
         addParents(now, operation.path);
-        now[operation.path] = operation.content.kind === 'bytes' ? Buffer.from(operation.content.bytes).toString() : '';
+        now[operation.path] =
+          operation.content.kind === 'bytes' ? Buffer.from(operation.content.bytes).toString() : '';
         break;
       case 'make-directory':
         if (operation.path in now || `${operation.path}/` in now) throw new Error('exists');

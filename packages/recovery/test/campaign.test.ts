@@ -17,7 +17,8 @@ const campaigns = {
 
 for (const [name, { run, ...options }] of Object.entries(campaigns)) {
   for (const directories of [false, true]) {
-    test(`${name}, ${directories ? 'with directories' : 'files alone'}`, () => runAll(run, { directories, ...options }));
+    test(`${name}, ${directories ? 'with directories' : 'files alone'}`, () =>
+      runAll(run, { directories, ...options }));
   }
 }
 

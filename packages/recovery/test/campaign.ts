@@ -6,7 +6,14 @@
 
 import { isStoreError, type Operation, type RecoveryReport } from '@forewrit/core';
 import { type Fault, Random, sampleChoice, type PersistenceModel } from '@forewrit/testkit';
-import { applied, program, type ProgramOptions, showTree, type Tree, withoutDirectories } from './campaign-model.js';
+import {
+  applied,
+  program,
+  type ProgramOptions,
+  showTree,
+  type Tree,
+  withoutDirectories,
+} from './campaign-model.js';
 import { edit, root, type SimulatedProcess, stagingNames, tree, World } from './world.js';
 
 export interface CampaignOptions extends ProgramOptions {
@@ -111,7 +118,9 @@ class Campaign {
     } catch (error) {
       const { model } = this.#options;
       const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      throw new Error(`seed ${this.#seed} (${model}): ${message}\n${this.#trace.join('\n')}`, { cause: error });
+      throw new Error(`seed ${this.#seed} (${model}): ${message}\n${this.#trace.join('\n')}`, {
+        cause: error,
+      });
     }
   }
 
@@ -218,7 +227,8 @@ class Campaign {
     process.kill();
     const work = [...redone, ...undone, ...kept, ...blocked, ...conflicts].length + sweptFiles;
     if (work > 0) throw new Error(`a second recovery found work: ${JSON.stringify(process.recovery)}`);
-    if (this.#world.disk.listing().join('\n') !== before) throw new Error('a second recovery changed something');
+    if (this.#world.disk.listing().join('\n') !== before)
+      throw new Error('a second recovery changed something');
   }
 
   cutPower(): void {
@@ -258,7 +268,8 @@ class Campaign {
       const path = this.random.pick(paths);
       const absolute = `${root}/${path}`;
       const type = outside.lstat(absolute)?.type;
-      if (type === 'directory' || outside.lstat(absolute.replace(/\/[^/]*$/, ''))?.type !== 'directory') continue;
+      if (type === 'directory' || outside.lstat(absolute.replace(/\/[^/]*$/, ''))?.type !== 'directory')
+        continue;
       disk.clock.advance(5);
       if (type === 'file' && !edits.has(path) && this.random.chance(0.3)) {
         outside.unlink(absolute);

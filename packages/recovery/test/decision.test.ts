@@ -92,8 +92,13 @@ test('decides every observation by the first row that matches', () => {
   forAll((observed, decision) => {
     const first = decisionTable.find(({ when }) => when(observed));
     if (first === undefined) return false;
-    const expected = first.verdict === 'redo' && (observed.escapes || observed.source !== 'sound') ? blockedRow : first;
-    return decision.row === expected.row && decision.verdict === expected.verdict && decision.reason === expected.reason;
+    const expected =
+      first.verdict === 'redo' && (observed.escapes || observed.source !== 'sound') ? blockedRow : first;
+    return (
+      decision.row === expected.row &&
+      decision.verdict === expected.verdict &&
+      decision.reason === expected.reason
+    );
   });
 });
 
@@ -101,7 +106,10 @@ test('has the rows of the protocol, in their order', () => {
   forAll((observed, decision) => decision.row === rowByTheBook(observed));
   forAll((_, { row, verdict }) => verdictOfRow[row]?.includes(verdict) ?? false);
   const numbers = decisionTable.map(({ row }) => row);
-  assert.equal(numbers, numbers.toSorted((a, b) => a - b));
+  assert.equal(
+    numbers,
+    numbers.toSorted((a, b) => a - b),
+  );
 });
 
 test('has no row that is never reached', () => {
@@ -110,7 +118,10 @@ test('has no row that is never reached', () => {
     reached.add(row);
     return true;
   });
-  assert.equal([...reached].sort((a, b) => a - b), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]);
+  assert.equal(
+    [...reached].sort((a, b) => a - b),
+    [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14],
+  );
 });
 
 test('gives the same answer every time', () => {
@@ -130,7 +141,11 @@ test('never makes again what somebody has removed on the same boot, parents incl
 test('redoes a winner wherever it shows its before-image and was not applied', () => {
   forAll((o, decision) => {
     const due =
-      o.records === 'committed' && !o.superseded && o.showsBefore && !o.showsAfter && (o.boot === 'other' || !o.parentGone);
+      o.records === 'committed' &&
+      !o.superseded &&
+      o.showsBefore &&
+      !o.showsAfter &&
+      (o.boot === 'other' || !o.parentGone);
     if (!due || (o.boot === 'same' && (o.applied || o.provenApplied))) return true;
     return decision.verdict === (o.source === 'sound' && !o.escapes ? 'redo' : 'block');
   });
@@ -152,7 +167,10 @@ test('touches nothing of a loser, of a rolled-back or of a superseded transactio
 });
 
 test('does not count as applied what another boot has applied', () => {
-  forAll((o, decision) => o.boot === 'same' || JSON.stringify(decide({ ...o, applied: !o.applied })) === JSON.stringify(decision));
+  forAll(
+    (o, decision) =>
+      o.boot === 'same' || JSON.stringify(decide({ ...o, applied: !o.applied })) === JSON.stringify(decision),
+  );
 });
 
 test('takes no torn inline file for an edit because of the inode that it shares with its staged name', () => {
@@ -180,7 +198,9 @@ test('reports whatever a person would want to know', () => {
 });
 
 test('restores a mode only of what it keeps as its own', () => {
-  forAll((o, { row, restoreMode }) => !restoreMode || (row === 6 && (o.boot === 'other' || !o.provenApplied)));
+  forAll(
+    (o, { row, restoreMode }) => !restoreMode || (row === 6 && (o.boot === 'other' || !o.provenApplied)),
+  );
 });
 
 test.run();

@@ -45,7 +45,10 @@ const scenarios: readonly Scenario[] = [
   },
   { name: 'move a file onto another', run: (tx) => tx.rename('one', 'two') },
   { name: 'remove a file and a directory', run: (tx) => (tx.rm('one'), tx.rm('sub', { recursive: true })) },
-  { name: 'move a directory', run: (tx) => (tx.rename('sub', 'moved/sub'), void tx.writeFile('two', 'new two')) },
+  {
+    name: 'move a directory',
+    run: (tx) => (tx.rename('sub', 'moved/sub'), void tx.writeFile('two', 'new two')),
+  },
   { name: 'make directories', run: (tx) => (tx.mkdir('made'), tx.mkdir('deep/er', { recursive: true })) },
   { name: 'append and copy', run: (tx) => (tx.copyFile('one', 'copy'), tx.appendFile('two', ' and more')) },
 ];
@@ -99,7 +102,9 @@ function leftovers(root: string): string[] {
 function withoutEmptyDirectories(tree: Record<string, string>): Record<string, string> {
   const names = Object.keys(tree);
   return Object.fromEntries(
-    Object.entries(tree).filter(([name, content]) => content !== '' || names.some((each) => each.startsWith(`${name}/`))),
+    Object.entries(tree).filter(
+      ([name, content]) => content !== '' || names.some((each) => each.startsWith(`${name}/`)),
+    ),
   );
 }
 
@@ -122,7 +127,8 @@ interface Trap {
 
 /** A store whose file system fails at call `trap.at` after it was armed. */
 async function openTrapped(root: string, failure: object, trap: Trap): Promise<Store> {
-  const at = (): boolean => trap.armed && trap.calls++ >= trap.at && (trap.calls === trap.at + 1 || 'sticky' in failure);
+  const at = (): boolean =>
+    trap.armed && trap.calls++ >= trap.at && (trap.calls === trap.at + 1 || 'sticky' in failure);
   const fileSystem = new FaultyFileSystem(new NodeFileSystem(), {
     faults: [{ ...failure, sticky: true, at } as unknown as Fault],
     records: false,
@@ -139,12 +145,18 @@ async function settle(action: () => Promise<unknown>): Promise<unknown> {
   }
 }
 
-async function checkAfter(root: string, trees: readonly Record<string, string>[], what: string): Promise<void> {
+async function checkAfter(
+  root: string,
+  trees: readonly Record<string, string>[],
+  what: string,
+): Promise<void> {
   const store = await openStore(root, { committer: 'inline' });
   try {
     assert.equal(store.recovery.blocked, [], what);
     const tree = withoutEmptyDirectories(treeOf(root));
-    const found = trees.some((each) => JSON.stringify(sorted(withoutEmptyDirectories(each))) === JSON.stringify(sorted(tree)));
+    const found = trees.some(
+      (each) => JSON.stringify(sorted(withoutEmptyDirectories(each))) === JSON.stringify(sorted(tree)),
+    );
     assert.ok(found, `${what}: ${JSON.stringify(tree).slice(0, 300)}`);
     await store.writeFile('afterwards', 'works');
   } finally {

@@ -101,7 +101,10 @@ function allRows(log: MemoryLogState): string {
 }
 
 /** Dies at this call to its file system; `undefined` if it does so before it has opened the store. */
-async function startDying(world: World, call: number): Promise<{ process: SimulatedProcess; calls: () => number } | undefined> {
+async function startDying(
+  world: World,
+  call: number,
+): Promise<{ process: SimulatedProcess; calls: () => number } | undefined> {
   let calls = 0;
   const life: { process?: SimulatedProcess } = {};
   const beforeCall = (): void => {
@@ -249,9 +252,15 @@ function tamper(state: MemoryLogState, change: (value: Uint8Array) => Uint8Array
 }
 
 const tamperings: Readonly<Record<string, readonly [string, (value: Uint8Array) => Uint8Array]>> = {
-  'a flipped bit': ['ERR_LOG_CORRUPT', (value) => value.map((byte, index) => (index === 40 ? byte ^ 1 : byte))],
+  'a flipped bit': [
+    'ERR_LOG_CORRUPT',
+    (value) => value.map((byte, index) => (index === 40 ? byte ^ 1 : byte)),
+  ],
   'a record that is cut short': ['ERR_LOG_CORRUPT', (value) => value.slice(0, -20)],
-  'an unknown version': ['ERR_UNSUPPORTED_FORMAT', (value) => value.map((byte, index) => (index === 0 ? 99 : byte))],
+  'an unknown version': [
+    'ERR_UNSUPPORTED_FORMAT',
+    (value) => value.map((byte, index) => (index === 0 ? 99 : byte)),
+  ],
 };
 
 for (const [name, [code, change]] of Object.entries(tamperings)) {
@@ -297,7 +306,10 @@ test('a path that was applied on another boot is locked again before it is writt
   await process.recover();
   assert.is(locks, 1);
   assert.equal(tree(cut.outside), { a: 'saved' });
-  assert.is(process.context.log.view((view) => view.range('locks', everything).length), 0);
+  assert.is(
+    process.context.log.view((view) => view.range('locks', everything).length),
+    0,
+  );
 });
 
 test('entries that a dead transaction had locked are let go of', async () => {
@@ -307,8 +319,14 @@ test('entries that a dead transaction had locked are let go of', async () => {
   assert.instance(process.attempt(write('a', 'with an entry'), put), Error);
   process.kill();
   const next = await world.open(small);
-  assert.is(next.context.log.view((view) => view.range('locks', everything).length), 0);
-  assert.is(next.context.log.view((view) => view.range('entries', everything).length), 1);
+  assert.is(
+    next.context.log.view((view) => view.range('locks', everything).length),
+    0,
+  );
+  assert.is(
+    next.context.log.view((view) => view.range('entries', everything).length),
+    1,
+  );
   next.commit(put);
 });
 

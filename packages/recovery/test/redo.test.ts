@@ -1,6 +1,14 @@
 /** Each row of the table, carried out on a disk: what is there afterwards, what is kept aside, what is reported. */
 
-import { type FileRow, fingerprintOf, type Image, lockRow, pathKey, rowOf, sameFingerprint } from '@forewrit/core';
+import {
+  type FileRow,
+  fingerprintOf,
+  type Image,
+  lockRow,
+  pathKey,
+  rowOf,
+  sameFingerprint,
+} from '@forewrit/core';
 import { assert, suite } from '@forewrit/testkit';
 import {
   conflictContents,
@@ -312,7 +320,15 @@ test('a pipe in the place of a target is never opened', async () => {
     const world = boot === 'same' ? before : before.powerCut();
     world.outside.unlink(`${root}/a`);
     world.outside.makeOther(`${root}/a`, 0o644);
-    const process = await world.start({ faults: [{ at: ({ method, path }) => method === 'openRead' && path === `${root}/a`, error: 'EIO', sticky: true }] });
+    const process = await world.start({
+      faults: [
+        {
+          at: ({ method, path }) => method === 'openRead' && path === `${root}/a`,
+          error: 'EIO',
+          sticky: true,
+        },
+      ],
+    });
     assert.equal(process.rows(), { a: 11, b: 8 });
     await process.recover();
     assert.equal(tree(world.outside), { a: '<other>', b: 'new b' });
@@ -467,7 +483,9 @@ test('a failed flush is followed by writing the content anew', async () => {
   process.flushMarks();
   process.kill();
   const ino = world.outside.lstat(`${root}/a`)?.ino;
-  const next = await world.start({ faults: [{ at: ({ method, path }) => method === 'sync' && path === `${root}/a`, error: 'EIO' }] });
+  const next = await world.start({
+    faults: [{ at: ({ method, path }) => method === 'sync' && path === `${root}/a`, error: 'EIO' }],
+  });
   await next.recover();
   assert.not.equal(world.outside.lstat(`${root}/a`)?.ino, ino);
   assertRowMatches(world, next, 'a');

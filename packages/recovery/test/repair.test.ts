@@ -44,7 +44,9 @@ async function blocked(...operations: readonly Operation[]): Promise<Blocked> {
   assert.instance(dying.attempt(...operations, write('rotten', 'x')), Error);
   dying.kill();
   const after = world.powerCut();
-  const staged = after.outside.list(`${root}/.forewrit/staged`).filter((name) => /^2-1-[0-9a-z]+$/.test(name));
+  const staged = after.outside
+    .list(`${root}/.forewrit/staged`)
+    .filter((name) => /^2-1-[0-9a-z]+$/.test(name));
   for (const name of staged) {
     const path = `${root}/.forewrit/staged/${name}`;
     if (after.outside.lstat(path)?.size === 1) after.outside.unlink(path);
@@ -159,7 +161,9 @@ test('a repair that dies can be repeated, in any direction', async () => {
         },
       });
       left = call;
-      await repairTransaction(dying.context, dying.owner, { id: '2-1', direction, blocked: ['2-1'] }).catch(() => undefined);
+      await repairTransaction(dying.context, dying.owner, { id: '2-1', direction, blocked: ['2-1'] }).catch(
+        () => undefined,
+      );
       dying.kill();
       const process = await world.open(large);
       if (process.recovery?.blocked.length === 0) continue;

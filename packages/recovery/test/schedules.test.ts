@@ -38,7 +38,9 @@ async function afterEveryPowerCut(world: World, check: (recovered: World) => voi
       assert.equal(stagingNames(cut.outside), []);
     } catch (error) {
       const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      throw new Error(`after a power cut that kept\n${describeChoice(effects, choice)}\n${why}`, { cause: error });
+      throw new Error(`after a power cut that kept\n${describeChoice(effects, choice)}\n${why}`, {
+        cause: error,
+      });
     }
   }
 }
@@ -55,7 +57,9 @@ test('an older transaction is not redone over a newer one', async () => {
     process.flushMarks();
     process.commit(write('a', 'second'));
     process.kill();
-    await afterEveryPowerCut(world, (after) => assert.equal(tree(after.outside), { a: 'second', b: 'first' }));
+    await afterEveryPowerCut(world, (after) =>
+      assert.equal(tree(after.outside), { a: 'second', b: 'first' }),
+    );
     await world.open();
     assert.equal(tree(world.outside), { a: 'second', b: 'first' });
   }
@@ -374,7 +378,12 @@ const directorySchedules: Readonly<Record<string, readonly (readonly Operation[]
   'made, then moved': [[mkdir('d')], [move('d', 'e')]],
   'moved twice': [[mkdir('d'), write('d/a', 'a')], [move('d', 'e')], [move('e', 'f')]],
   'moved, and its place taken by another': [[mkdir('d'), write('d/a', 'a')], [move('d', 'e')], [mkdir('d')]],
-  'removed, and made again': [[mkdir('d'), write('d/a', 'a')], [remove('d')], [mkdir('d')], [write('d/b', 'b')]],
+  'removed, and made again': [
+    [mkdir('d'), write('d/a', 'a')],
+    [remove('d')],
+    [mkdir('d')],
+    [write('d/b', 'b')],
+  ],
   'moved, removed, and its place taken by a file': [
     [mkdir('d'), write('d/a', 'a')],
     [move('d', 'e')],

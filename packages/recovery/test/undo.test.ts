@@ -83,7 +83,10 @@ test('a directory that was never put in its place is kept if somebody has filled
   edit(outside, '.forewrit/staged/1-1-0.apply/a', 'content', 'new');
   const next = await world.open();
   assert.equal(stagingNames(outside), []);
-  assert.equal(next.recovery?.conflicts.map(({ savedAs }) => savedAs), [`${area}/conflicts/1-1-0-0`]);
+  assert.equal(
+    next.recovery?.conflicts.map(({ savedAs }) => savedAs),
+    [`${area}/conflicts/1-1-0-0`],
+  );
   assert.equal(tree(outside, `${area}/conflicts/1-1-0-0`), { '.forewrit/conflicts/1-1-0-0/a': 'content' });
 });
 
@@ -120,7 +123,9 @@ test('sweeping is repeated where it was interrupted', async () => {
     assert.instance(process.attempt(write('a', 'a'), write('b', 'b')), Error);
     process.kill();
     let unlinks = 0;
-    const interrupted = await world.start({ faults: [{ at: ({ method }) => method === 'unlink' && unlinks++ === call, crash: true }] });
+    const interrupted = await world.start({
+      faults: [{ at: ({ method }) => method === 'unlink' && unlinks++ === call, crash: true }],
+    });
     await interrupted.recover().catch(() => undefined);
     interrupted.kill();
     const next = await world.open();

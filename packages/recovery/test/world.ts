@@ -41,7 +41,8 @@ import {
 
 export const root = '/store';
 
-export interface ProcessOptions extends Pick<StoreOptions, 'inlineLimitBytes' | 'lockTimeoutMs' | 'probeWitness'> {
+export interface ProcessOptions
+  extends Pick<StoreOptions, 'inlineLimitBytes' | 'lockTimeoutMs' | 'probeWitness'> {
   readonly failpoint?: Failpoint;
   readonly faults?: readonly Fault[];
   readonly beforeCall?: (call: FileSystemCall) => void;
@@ -54,7 +55,11 @@ export class World {
   readonly #alive: Set<number>;
   #nextPid: number;
 
-  constructor(disk = new SimulatedDisk(), log = new MemoryLogState(), pids = { alive: new Set<number>(), next: 100 }) {
+  constructor(
+    disk = new SimulatedDisk(),
+    log = new MemoryLogState(),
+    pids = { alive: new Set<number>(), next: 100 },
+  ) {
     this.disk = disk;
     this.log = log;
     this.#alive = pids.alive;
@@ -240,7 +245,9 @@ export class SimulatedProcess {
   rows(): Record<string, number> {
     const dead = new Set(this.#dead().map(({ number }) => number));
     const context = recoveryContext(this.context);
-    const { winners, living, history } = this.context.log.view((view) => analyse(view, dead, this.context.folding));
+    const { winners, living, history } = this.context.log.view((view) =>
+      analyse(view, dead, this.context.folding),
+    );
     const subjects = this.context.log.view((view) =>
       winners.map((transaction) => subjectOf(view, { transaction, living, folding: this.context.folding })),
     );
@@ -260,7 +267,12 @@ export class SimulatedProcess {
 
 export function write(path: StorePath, content: string | Uint8Array, mode?: number): Operation {
   const bytes = typeof content === 'string' ? Buffer.from(content) : content;
-  return { type: 'write', path, content: { kind: 'bytes', bytes }, options: mode === undefined ? {} : { mode } };
+  return {
+    type: 'write',
+    path,
+    content: { kind: 'bytes', bytes },
+    options: mode === undefined ? {} : { mode },
+  };
 }
 
 export function remove(path: StorePath): Operation {
@@ -289,7 +301,12 @@ export function contentOf(fileSystem: FileSystem, path: string): string | undefi
 }
 
 /** Writes a file as an ordinary program does: in place, or as a new file that replaces the old one. */
-export function edit(fileSystem: FileSystem, path: string, content: string, how: 'replace' | 'new' = 'replace'): void {
+export function edit(
+  fileSystem: FileSystem,
+  path: string,
+  content: string,
+  how: 'replace' | 'new' = 'replace',
+): void {
   const absolute = path.startsWith('/') ? path : `${root}/${path}`;
   const to = how === 'new' ? absolute : `${absolute}~`;
   const descriptor = fileSystem.create(to, 0o644);
@@ -315,10 +332,15 @@ export function tree(fileSystem: FileSystem, path = root): Record<string, string
 
 /** What is left in the staging areas. */
 export function stagingNames(fileSystem: FileSystem, base = `${root}/.forewrit`): string[] {
-  return ['staged', 'before'].flatMap((place) => fileSystem.list(`${base}/${place}`).map((name) => `${place}/${name}`));
+  return ['staged', 'before'].flatMap((place) =>
+    fileSystem.list(`${base}/${place}`).map((name) => `${place}/${name}`),
+  );
 }
 
 export function conflictContents(fileSystem: FileSystem): string[] {
   const directory = `${root}/.forewrit/conflicts`;
-  return fileSystem.list(directory).sort().map((name) => contentOf(fileSystem, `${directory}/${name}`) ?? '');
+  return fileSystem
+    .list(directory)
+    .sort()
+    .map((name) => contentOf(fileSystem, `${directory}/${name}`) ?? '');
 }

@@ -85,7 +85,8 @@ export class TestProcess<Message extends object> implements AsyncDisposable {
     timeoutMs = processTimeoutMsDefault,
   ): Promise<Extract<Message, { readonly type: Type }>> {
     const found = await this.nextOrEnd(type, timeoutMs);
-    if (found === undefined) throw new Error(`the process ended and never said '${type}', but: ${JSON.stringify(this.#last) ?? 'nothing'}`);
+    if (found === undefined)
+      throw new Error(`the process ended and never said '${type}', but: ${this.#lastText()}`);
     return found;
   }
 
@@ -143,7 +144,9 @@ export class TestProcess<Message extends object> implements AsyncDisposable {
       if (this.hasEnded) return undefined;
       const leftMs = deadlineMs - monotonicMs();
       if (leftMs <= 0) {
-        throw new Error(`the process ${this.pid} did not answer within ${timeoutMs} ms; its last: ${this.#last}`);
+        throw new Error(
+          `the process ${this.pid} did not answer within ${timeoutMs} ms; its last: ${this.#last}`,
+        );
       }
       await this.#change(leftMs);
     }
@@ -160,6 +163,11 @@ export class TestProcess<Message extends object> implements AsyncDisposable {
       const timer = setTimeout(wake, timeoutMs);
       this.#waiters.add(wake);
     });
+  }
+
+  /** What the process said last. */
+  #lastText(): string {
+    return this.#last === undefined ? 'nothing' : JSON.stringify(this.#last);
   }
 
   #wake(): void {

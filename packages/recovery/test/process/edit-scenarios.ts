@@ -3,7 +3,12 @@
  * store is opened again (`user-edits.ts`), on the same boot or on another.
  */
 import { lstatSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { type ProcessTable, type RecoveryReport, type StoreOptions, systemProcessTable } from '@forewrit/core';
+import {
+  type ProcessTable,
+  type RecoveryReport,
+  type StoreOptions,
+  systemProcessTable,
+} from '@forewrit/core';
 import { openStore } from '@forewrit/recovery';
 import * as assert from '@forewrit/testkit/assert';
 import { TestProcess } from '@forewrit/testkit/child-process';
@@ -127,11 +132,13 @@ function assertOutcome(outcome: Outcome, everywhere: ReadonlySet<string>, boot: 
   const { action, after } = target;
   const situation = JSON.stringify(outcome);
   if (theirs !== undefined) assert.ok(everywhere.has(theirs), `their content is gone: ${situation}`);
-  if (!edited && !action.startsWith('unedited')) assert.is(final, after, `it was not completed: ${situation}`);
+  if (!edited && !action.startsWith('unedited'))
+    assert.is(final, after, `it was not completed: ${situation}`);
   const isMove = !['write', 'create', 'remove'].includes(action);
   // What is done to a file that is still to be moved goes with it.
   const stays = !isMove || (action === 'to' && applied);
-  if (boot === 'same' && edited && stays) assert.is(final, left, `it did not stay as they left it: ${situation}`);
+  if (boot === 'same' && edited && stays)
+    assert.is(final, left, `it did not stay as they left it: ${situation}`);
   if (boot === 'other' && edited && !isMove) assert.ok(final === left || final === after, situation);
   const isOurs = after !== undefined && !isMove && !applied;
   if (isOurs) assert.ok(everywhere.has(after), `our content is gone: ${situation}`);
@@ -141,14 +148,16 @@ function assertOutcome(outcome: Outcome, everywhere: ReadonlySet<string>, boot: 
 async function makeFiles(root: string): Promise<void> {
   const made = targets.flatMap(({ path, before }) => (before === undefined ? [] : [[path, before] as const]));
   for (const edit of Object.keys(userEdits)) mkdirSync(`${root}/${edit}`);
-  for (const [path, content] of made.filter((_, index) => index % 2 === 1)) writeFileSync(`${root}/${path}`, content);
+  for (const [path, content] of made.filter((_, index) => index % 2 === 1))
+    writeFileSync(`${root}/${path}`, content);
   const store = await openStore(root, { committer: 'inline' });
   await store.writeFiles(made.filter((_, index) => index % 2 === 0));
   await store.close();
 }
 
 async function killInTransaction(root: string, options: StoreOptions): Promise<void> {
-  const of = (...wanted: readonly Action[]): readonly Target[] => targets.filter(({ action }) => wanted.includes(action));
+  const of = (...wanted: readonly Action[]): readonly Target[] =>
+    targets.filter(({ action }) => wanted.includes(action));
   const request = {
     root,
     options,

@@ -28,13 +28,15 @@ const store = await openStore(root, options);
 for (let save = 0; save < savesMax; save += 1) {
   const label = `save ${save}`;
   say({ type: 'saving', label });
-  const saved = store.writeFiles(paths.map((path) => [path, contentOf({ label, sizeBytes: 3000 })] as const)).then(
-    () => undefined,
-    (error: unknown) => {
-      if (!isStoreError(error, 'ERR_EXTERNAL_EDIT')) throw error;
-      say({ type: 'rolled-back' });
-    },
-  );
+  const saved = store
+    .writeFiles(paths.map((path) => [path, contentOf({ label, sizeBytes: 3000 })] as const))
+    .then(
+      () => undefined,
+      (error: unknown) => {
+        if (!isStoreError(error, 'ERR_EXTERNAL_EDIT')) throw error;
+        say({ type: 'rolled-back' });
+      },
+    );
   if (save > 0) {
     await sleep(Math.random() * editAfterMsMax);
     appendFileSync(`${root}/${paths.at(-1)}`, ` edited in ${label}`);

@@ -25,7 +25,9 @@ for (const [failpoint, skip] of kills) {
   for (const boot of ['same', 'other'] as const) {
     test(`killed at ${where}, opened on the ${boot} boot: nothing of theirs is lost`, async () => {
       const scenario: Omit<EditScenario, 'inlineLimitBytes'> = { failpoint, skip, boot };
-      await Promise.all([inlineLimitBytes, 0].map((limit) => editAfterKill({ ...scenario, inlineLimitBytes: limit })));
+      await Promise.all(
+        [inlineLimitBytes, 0].map((limit) => editAfterKill({ ...scenario, inlineLimitBytes: limit })),
+      );
     });
   }
 }

@@ -53,7 +53,11 @@ for (const [part, run] of Object.entries(parts)) {
     await run();
     say({ type: 'passed', part });
   } catch (error) {
-    say({ type: 'failed', part, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+    say({
+      type: 'failed',
+      part,
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
   }
 }
 process.exit(0);

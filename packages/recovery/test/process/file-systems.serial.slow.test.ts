@@ -36,7 +36,9 @@ for (const type of mountTypes) {
     const script = new URL('./file-system-child.js', import.meta.url);
     await using child = new TestProcess<FileSystemMessage>(script, { request, under: mount.under });
     const { code } = await child.end(60_000);
-    const failures = child.messages.flatMap((each) => (each.type === 'failed' ? [`${each.part}: ${each.error}`] : []));
+    const failures = child.messages.flatMap((each) =>
+      each.type === 'failed' ? [`${each.part}: ${each.error}`] : [],
+    );
     assert.equal(failures, []);
     assert.is(code, 0);
     assert.is(child.messages.length, version === undefined ? 4 : 5);

@@ -16,7 +16,12 @@ export interface KillCount {
 }
 
 /** Kills one process after the other at random moments, until there were so many kills. */
-export async function killAtRandom(world: SetWorld, random: Random, count: KillCount, killsMax: number): Promise<void> {
+export async function killAtRandom(
+  world: SetWorld,
+  random: Random,
+  count: KillCount,
+  killsMax: number,
+): Promise<void> {
   let next = world.start({ waits: true, options: optionsFrom(random) });
   while (count.kills < killsMax) {
     count.kills += 1;
@@ -110,6 +115,8 @@ export async function killAtFailpoint(name: keyof typeof failpointScenarios, ski
   assert.is(end.signal, 'SIGKILL', `${name} was not reached`);
   await world.heed(child);
   const report = await world.verify();
-  if (name === 'log.after' || name === 'apply.target') assert.is(report.redone.length, 1, 'one transaction is redone');
-  if (name === 'stage.after' || name === 'log.inside') assert.is(report.redone.length, 0, 'nothing is redone');
+  if (name === 'log.after' || name === 'apply.target')
+    assert.is(report.redone.length, 1, 'one transaction is redone');
+  if (name === 'stage.after' || name === 'log.inside')
+    assert.is(report.redone.length, 0, 'nothing is redone');
 }

@@ -25,7 +25,8 @@ for (const name of Object.keys(failpointScenarios) as (keyof typeof failpointSce
   test(`at ${name}: the same holds`, async () => {
     const pending = [...(failpointScenarios[name].skips ?? [0])];
     const work = async (): Promise<void> => {
-      for (let skip = pending.shift(); skip !== undefined; skip = pending.shift()) await killAtFailpoint(name, skip);
+      for (let skip = pending.shift(); skip !== undefined; skip = pending.shift())
+        await killAtFailpoint(name, skip);
     };
     await Promise.all([work(), work()]);
   });

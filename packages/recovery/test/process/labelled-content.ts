@@ -19,9 +19,14 @@ export function contentOf({ label, sizeBytes }: LabelledContent): Buffer {
 /** The label of a whole file; throws if it is torn, mixed or edited. */
 export function labelOf(bytes: Uint8Array, path: string): string {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const [label = '', size] = buffer.subarray(0, Math.max(buffer.indexOf('\n'), 0)).toString().split('\t');
+  const [label = '', size] = buffer
+    .subarray(0, Math.max(buffer.indexOf('\n'), 0))
+    .toString()
+    .split('\t');
   if (size === undefined || !buffer.equals(contentOf({ label, sizeBytes: Number(size) }))) {
-    throw new Error(`'${path}' (${buffer.length} bytes) is not whole: ${JSON.stringify(buffer.toString('latin1', 0, 80))}`);
+    throw new Error(
+      `'${path}' (${buffer.length} bytes) is not whole: ${JSON.stringify(buffer.toString('latin1', 0, 80))}`,
+    );
   }
   return label;
 }

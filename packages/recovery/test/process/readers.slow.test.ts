@@ -27,7 +27,9 @@ for (const [what, sizes] of Object.entries(situations)) {
   test(`sees whole ${what} only, and is not starved`, async () => {
     using directory = temporaryDirectory('readers');
     const root = directory.path;
-    const sets = sizes.map((of) => Object.fromEntries(of.map((sizeBytes, index) => [`set/${index}`, sizeBytes])));
+    const sets = sizes.map((of) =>
+      Object.fromEntries(of.map((sizeBytes, index) => [`set/${index}`, sizeBytes])),
+    );
     const writerNamed = (name: string): TestProcess<WriterMessage> =>
       new TestProcess<WriterMessage>(writerScript, { request: { root, name, sets } });
     await using one = writerNamed('one');
@@ -48,8 +50,10 @@ for (const [what, sizes] of Object.entries(situations)) {
     const report = await reader.next('report');
 
     const readsPerSecond = (report.reads / report.durationMs) * 1000;
-    const perSecond = `${readsPerSecond.toFixed(0)} reads and ${(saves / durationMs * 1000).toFixed(0)} saves a second`;
-    console.log(`${what}: ${perSecond}, ${report.sets} different sets, longest gap ${report.longestMs.toFixed(0)} ms`);
+    const perSecond = `${readsPerSecond.toFixed(0)} reads and ${((saves / durationMs) * 1000).toFixed(0)} saves a second`;
+    console.log(
+      `${what}: ${perSecond}, ${report.sets} different sets, longest gap ${report.longestMs.toFixed(0)} ms`,
+    );
     assert.equal(report.mixed, []);
     assert.ok(readsPerSecond >= readsPerSecondMin, perSecond);
     assert.ok(report.longestMs <= gapMsMax, `the longest gap was ${report.longestMs} ms`);

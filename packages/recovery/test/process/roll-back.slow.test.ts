@@ -26,7 +26,9 @@ async function killAt(name: string, skip: number, inlineLimitBytes: number): Pro
   await using child = new TestProcess<EditedSaveMessage>(script, { request: { root, options, paths } });
   const { signal } = await child.end(25_000);
   assert.is(signal, 'SIGKILL', `${name} was not reached`);
-  const label = child.messages.flatMap((message) => (message.type === 'saving' ? [message.label] : [])).at(-1)!;
+  const label = child.messages
+    .flatMap((message) => (message.type === 'saving' ? [message.label] : []))
+    .at(-1)!;
   const read = (path: string): Buffer => readFileSync(`${root}/${path}`);
   const edited = read('set/4');
 

@@ -7,7 +7,12 @@
 import { Random } from '@forewrit/testkit/random';
 import { contentOf, type LabelledContent } from './labelled-content.js';
 
-export const setFiles = ['set/messages.json', 'set/metadata.json', 'set/state.json', 'set/global.json'] as const;
+export const setFiles = [
+  'set/messages.json',
+  'set/metadata.json',
+  'set/state.json',
+  'set/global.json',
+] as const;
 
 export type SetOperation =
   | { readonly type: 'write'; readonly path: string; readonly content: LabelledContent }
@@ -166,6 +171,7 @@ export class SetHistory {
 
   #addParents(path: string): void {
     const parts = path.split('/');
-    for (let depth = 1; depth < parts.length; depth += 1) this.#directories.add(parts.slice(0, depth).join('/'));
+    for (let depth = 1; depth < parts.length; depth += 1)
+      this.#directories.add(parts.slice(0, depth).join('/'));
   }
 }

@@ -39,7 +39,9 @@ export class SetWorld {
   }
 
   start(request: Omit<SetRequest, 'root' | keyof SetHistoryOptions> = {}): SetProcess {
-    return new TestProcess<SetMessage>(script, { request: { root: this.root, ...this.#options, ...request } });
+    return new TestProcess<SetMessage>(script, {
+      request: { root: this.root, ...this.#options, ...request },
+    });
   }
 
   /** Takes in what a process that has ended had acknowledged. */
@@ -113,7 +115,10 @@ export class SetWorld {
   #assertVersion(version: number): void {
     const { root } = this;
     const range = `${this.#oldest} to ${this.#newest}`;
-    assert.ok(version >= this.#oldest && version <= this.#newest, `${root} has version ${version}, not ${range}`);
+    assert.ok(
+      version >= this.#oldest && version <= this.#newest,
+      `${root} has version ${version}, not ${range}`,
+    );
   }
 
   #assertSetVersion(content: Uint8Array, path: string): void {

@@ -10,7 +10,8 @@ import type { WriterMessage, WriterRequest } from './writer-child.js';
 const test = suite('a stopped process');
 
 const script = new URL('./writer-child.js', import.meta.url);
-const notLinux = process.platform === 'linux' ? undefined : '/proc, which shows that a process is stopped, is of Linux';
+const notLinux =
+  process.platform === 'linux' ? undefined : '/proc, which shows that a process is stopped, is of Linux';
 
 const lockTimeoutMs = 1000;
 /** What an answer may take on top of its limit, on a busy machine. */
@@ -38,7 +39,11 @@ interface Place {
 
 const places: Readonly<Record<string, Place>> = {
   'between two saves': { blocks: { same: false, others: false } },
-  'with its locks, before it applies': { failpoint: 'log.after', skip: 1, blocks: { same: true, others: false } },
+  'with its locks, before it applies': {
+    failpoint: 'log.after',
+    skip: 1,
+    blocks: { same: true, others: false },
+  },
   'in the middle of an apply': { failpoint: 'apply.target', skip: 6, blocks: { same: true, others: false } },
   'inside its log transaction': { failpoint: 'log.inside', skip: 1, blocks: { same: true, others: true } },
 };
@@ -117,7 +122,11 @@ async function assertAnswers(
   await assertSaves(other, set, blocks.same);
 }
 
-async function assertSaves(other: TestProcess<WriterMessage>, set: number, isBlocked: boolean): Promise<void> {
+async function assertSaves(
+  other: TestProcess<WriterMessage>,
+  set: number,
+  isBlocked: boolean,
+): Promise<void> {
   other.tell({ type: 'save', set });
   if (isBlocked) assertLocked(await other.next('refused'));
   else await other.next('saved');

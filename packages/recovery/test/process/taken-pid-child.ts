@@ -28,7 +28,12 @@ export interface TakenPidAnswer {
 const { root, failpoint } = requestOf<TakenPidRequest>();
 const set = { 'set/1': 100, 'set/2': 100 };
 const writer = new TestProcess<WriterMessage>(new URL('./writer-child.js', import.meta.url), {
-  request: { root, name: 'dead', sets: [set], options: { failpoint: { name: failpoint, action: 'kill', skip: 3 } } },
+  request: {
+    root,
+    name: 'dead',
+    sets: [set],
+    options: { failpoint: { name: failpoint, action: 'kill', skip: 3 } },
+  },
 });
 const { pid } = writer;
 writer.tell({ type: 'run' });

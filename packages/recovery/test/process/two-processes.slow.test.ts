@@ -1,7 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openStore } from '@forewrit/recovery';
-import { announceSeed, assert, monotonicMs, Random, suite, temporaryDirectory, TestProcess } from '@forewrit/testkit';
+import {
+  announceSeed,
+  assert,
+  monotonicMs,
+  Random,
+  suite,
+  temporaryDirectory,
+  TestProcess,
+} from '@forewrit/testkit';
 import { labelOf } from './labelled-content.js';
 import type { WriterMessage, WriterRequest } from './writer-child.js';
 
@@ -45,7 +53,9 @@ test('one goes on while the other is killed again and again: whole sets, one ord
   const start = (): Writer => {
     const at = random.chance(0.5) ? random.pick(failpoints) : undefined;
     const options =
-      at === undefined ? {} : { failpoint: { name: at, action: 'kill' as const, skip: 3 + random.below(20) } };
+      at === undefined
+        ? {}
+        : { failpoint: { name: at, action: 'kill' as const, skip: 3 + random.below(20) } };
     const name = `victim-${victims.length}`;
     const victim = startWriter({ ...common, name, options, sets: setsOf('victim') });
     victims.push(victim);
@@ -133,14 +143,18 @@ function assertOrder(writers: readonly Writer[]): void {
 /** What is there in the end is the last that each wrote, in whole sets. */
 function assertLastSets(root: string, writers: readonly Writer[]): void {
   const label = (path: string): string => labelOf(readFileSync(`${root}/${path}`), path);
-  for (const name of ['shared', 'survivor', 'victim']) assert.is(label(`${name}/1`), label(`${name}/2`), name);
+  for (const name of ['shared', 'survivor', 'victim'])
+    assert.is(label(`${name}/1`), label(`${name}/2`), name);
   const last = label('shared/1');
   assert.ok([label('survivor/1'), label('victim/1')].includes(last), `${last} was written as a set`);
   assert.is(label('survivor/1'), savesOf(writers[0]!).at(-1)!.label);
   const [, victim, number] = /^victim-(\d+) (\d+)$/.exec(label('victim/1'))!;
   const acknowledged = writers.slice(1).findLastIndex((writer) => savesOf(writer).length > 0);
   assert.ok(Number(victim) >= acknowledged, `the last set of a victim is of ${victim}`);
-  const lastNumber = savesOf(writers[Number(victim) + 1]!).at(-1)?.label.split(' ')[1] ?? 0;
+  const lastNumber =
+    savesOf(writers[Number(victim) + 1]!)
+      .at(-1)
+      ?.label.split(' ')[1] ?? 0;
   assert.ok(Number(number) >= Number(lastNumber), `its number is ${number}, acknowledged was ${lastNumber}`);
 }
 

@@ -125,7 +125,8 @@ async function save(index: number): Promise<void> {
     let count: number | undefined;
     const fill = async (transaction: Awaited<ReturnType<Store['begin']>>): Promise<void> => {
       if (counting) {
-        count = ((await transaction.exists(counter)) ? Number(await transaction.readFile(counter, 'utf8')) : 0) + 1;
+        count =
+          ((await transaction.exists(counter)) ? Number(await transaction.readFile(counter, 'utf8')) : 0) + 1;
         await transaction.writeFile(counter, `${count}`);
       }
       for (const [path, sizeBytes] of Object.entries(request.sets[index]!)) {
@@ -133,7 +134,14 @@ async function save(index: number): Promise<void> {
       }
     };
     const { revision } = await commit(store, fill);
-    say({ type: 'saved', label, revision, ...(count === undefined ? {} : { count }), startedMs, atMs: monotonicMs() });
+    say({
+      type: 'saved',
+      label,
+      revision,
+      ...(count === undefined ? {} : { count }),
+      startedMs,
+      atMs: monotonicMs(),
+    });
   } catch (error) {
     refused(error, startedMs);
   }
