@@ -12,7 +12,7 @@ import { copyDurably, linkRefusals, syncFile } from './content.js';
 import { StoreError, systemCode } from './errors.js';
 import type { FileStat, FileSystem } from './file-system.js';
 import { fingerprintOf, type Image, imageOf, inodeOf, sameFingerprint, showsImage } from './image.js';
-import { absolutePath, type Roots, type StorePath } from './path.js';
+import { absolutePath, isBelow, type Roots, type StorePath } from './path.js';
 import type { PathResolver } from './path-resolver.js';
 import type { Listed } from './record.js';
 import { beforePath, type StagedTarget, type StagedTransaction, stagedPath } from './staging-area.js';
@@ -163,9 +163,12 @@ export function rollBack(
   tried: readonly StagedTarget[],
 ): RollBackReport {
   const left: StagedTarget[] = [];
+  const vacated = transaction.targets.flatMap(({ target }) =>
+    target.action === 'move-directory' && target.from !== undefined ? [target.from] : [],
+  );
   for (const staged of tried.toReversed()) {
     context.onStep?.('roll-back', staged.target.index);
-    if (!revertTarget(context, staged)) left.push(staged);
+    if (!revertTarget(context, staged, vacated)) left.push(staged);
   }
   const saved = left.flatMap((staged) => keepBefore(context.fileSystem, staged, transaction.id));
   const images = new Map<StorePath, Image>();
@@ -209,8 +212,8 @@ function fromOf(context: ApplyContext, staged: StagedTarget): string | undefined
   return action === 'move-directory' && from !== undefined ? absolutePath(from, context.roots) : undefined;
 }
 
-/** `false` for what is not ours any more. */
-function revertTarget(context: ApplyContext, staged: StagedTarget): boolean {
+/** `false` for what is not ours any more. `vacated`: places that directories have left, and go back to. */
+function revertTarget(context: ApplyContext, staged: StagedTarget, vacated: readonly StorePath[]): boolean {
   const { fileSystem } = context;
   const { target, absolute, volume } = staged;
   const now = fileSystem.lstat(absolute);
@@ -228,15 +231,11 @@ function revertTarget(context: ApplyContext, staged: StagedTarget): boolean {
       return true;
     }
     case 'make-parent':
-      // Others may have come to rely on it.
-      return true;
-    case 'make-directory': {
-      const apply = stagedPath(volume, target.applyName!);
-      if (now === undefined || fileSystem.lstat(apply) !== undefined) return true;
-      if (now.type !== 'directory' || fileSystem.list(absolute).length > 0) return false;
-      fileSystem.rename(absolute, apply);
-      return true;
-    }
+      // Others may have come to rely on it; but not where a directory is to go back to, for that place is locked.
+      if (!vacated.some((from) => target.path === from || isBelow(target.path, from))) return true;
+      return revertDirectory(fileSystem, staged, now);
+    case 'make-directory':
+      return revertDirectory(fileSystem, staged, now);
     case 'move-directory': {
       const from = absolutePath(target.from!, context.roots);
       const there = fileSystem.lstat(from);
@@ -247,6 +246,15 @@ function revertTarget(context: ApplyContext, staged: StagedTarget): boolean {
       return true;
     }
   }
+}
+
+function revertDirectory(fileSystem: FileSystem, staged: StagedTarget, now: FileStat | undefined): boolean {
+  const { target, absolute, volume } = staged;
+  const apply = stagedPath(volume, target.applyName!);
+  if (now === undefined || fileSystem.lstat(apply) !== undefined) return true;
+  if (now.type !== 'directory' || fileSystem.list(absolute).length > 0) return false;
+  fileSystem.rename(absolute, apply);
+  return true;
 }
 
 function revertFile(fileSystem: FileSystem, staged: StagedTarget, now: FileStat | undefined): boolean {

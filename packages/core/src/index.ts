@@ -116,6 +116,7 @@ export {
   ownerRow,
   textRow,
   tombstoneRevision,
+  unflushedIndex,
 } from './rows.js';
 export { formatVersion } from './frame.js';
 export {

@@ -3,6 +3,7 @@
 import { packImage, readImage } from './codec.js';
 import { decodeValue, encodeValue, type Fields } from './frame.js';
 import type { Image } from './image.js';
+import { type KeyRange, prefixRange, u32Key } from './key.js';
 import type { Table } from './log.js';
 import type { Owner } from './owner.js';
 import type { StorePath } from './path.js';

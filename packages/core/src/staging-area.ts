@@ -67,6 +67,9 @@ export interface StagingOptions {
   readonly descriptorsMax: number;
 }
 
+/** `OVERLAYFS_SUPER_MAGIC` of linux/magic.h. */
+const overlayType = 0x794c7630;
+
 export class StagingArea {
   readonly #options: StagingOptions;
   readonly #fileSystem: FileSystem;
@@ -617,16 +620,16 @@ class StagingJob {
   }
 
   /**
-   * An overlay cannot rename a directory of a lower layer, nor any file system one that something is mounted on. To
-   * rename it over a directory that is not empty always fails, and if it is for such a reason, says so.
+   * An overlay cannot rename a directory of a lower layer. To rename it over a directory that is not empty always fails,
+   * and if it is for this reason, says so.
    */
   #refuseUnmovable(path: StorePath): void {
     const top = volumeDirectory(absolutePath(this.volume.path, this.#options.roots), this.volume.path);
+    if (this.#fileSystem.space(top).type >>> 0 !== overlayType) return;
     try {
       this.#fileSystem.rename(this.#absolute(path), top);
     } catch (error) {
-      const code = systemCode(error);
-      if (code === 'EXDEV' || code === 'EBUSY') throw otherFileSystem(path);
+      if (systemCode(error) === 'EXDEV') throw otherFileSystem(path);
       return;
     }
     assert(false, 'nothing is ever renamed over the staging areas');

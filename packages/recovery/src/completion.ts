@@ -22,6 +22,7 @@ import {
   type LogBatch,
   type LoggedTransaction,
   type LogView,
+  metaKeys,
   pathKey,
   putFileRow,
   rowOf,
@@ -29,6 +30,7 @@ import {
   transactionKey,
   sequences,
   trimRecords,
+  unflushedIndex,
 } from '@forewrit/core';
 import { type Analysis, appliedHere, lockKeysOf, revisionOf, supersededTargets } from './analysis.js';
 import type { Subject } from './target-observation.js';
@@ -72,6 +74,10 @@ export function claim(
   return log.view((view) => winners.map((transaction) => subjectOf(view, { transaction, living, folding })));
 }
 
+function unflushedTargets(view: LogView, { number }: LoggedTransaction): Set<number> {
+  return new Set(view.range('meta', metaKeys.unflushedOf(number)).map(([key]) => unflushedIndex(key)));
+}
+
 interface Lock {
   readonly key: Uint8Array;
   readonly lock: LockRow;
@@ -109,7 +115,12 @@ export function subjectOf(
 ): Subject {
   const superseded = supersededTargets(view, transaction, folding);
   const held = [...superseded].filter(([, owner]) => living.has(owner)).map(([index]) => index);
-  return { transaction, superseded: new Set(superseded.keys()), heldByLiving: new Set(held) };
+  return {
+    transaction,
+    superseded: new Set(superseded.keys()),
+    heldByLiving: new Set(held),
+    unflushed: unflushedTargets(view, transaction),
+  };
 }
 
 /** Locks one path of a transaction that was applied, unless somebody has committed to it since. */
@@ -159,6 +170,9 @@ export function writeCompletion(batch: LogBatch, completion: Completion, folding
   }
   for (const { collection, key } of transaction.commit?.entries ?? []) {
     unlock(batch, entryLockKey(collection, key), transaction);
+  }
+  for (const index of unflushedTargets(batch, transaction)) {
+    batch.delete('meta', metaKeys.unflushed(transaction.number, index));
   }
   const needed = neededByBlocked(batch, completion, folding);
   if (needed.length === 0) trimRecords(batch, transaction.number);

@@ -35,6 +35,8 @@ export interface Subject {
   readonly superseded: ReadonlySet<number>;
   /** Those of them where the newer one belongs to an owner that lives. */
   readonly heldByLiving: ReadonlySet<number>;
+  /** Those whose flush has failed before: the next one says that all is well, and does nothing. */
+  readonly unflushed: ReadonlySet<number>;
 }
 
 /** A target whose file system and root are there. */

@@ -17,6 +17,7 @@ export interface PlannedPath {
 export interface TransactionPlan {
   readonly transaction: LoggedTransaction;
   readonly superseded: ReadonlySet<number>;
+  readonly unflushed: ReadonlySet<number>;
   readonly paths: readonly PlannedPath[];
   readonly blocked: boolean;
 }
@@ -44,6 +45,7 @@ export function planTransaction(
   return {
     transaction: subject.transaction,
     superseded: subject.superseded,
+    unflushed: subject.unflushed,
     paths,
     blocked: paths.some(({ decision }) => decision.verdict === 'block'),
   };

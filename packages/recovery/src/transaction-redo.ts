@@ -167,16 +167,8 @@ export class TransactionRedo {
   /** A flush that has failed is never tried again: the content is written anew, from its durable copy. */
   #makeDurable(path: PlannedPath): void {
     const { target, observed, decision } = path;
-    const absolute = this.#absolute(target.path);
-    let failure: unknown;
-    try {
-      syncFile(this.#context.fileSystem, absolute);
-      return;
-    } catch (error) {
-      if (systemCode(error) === 'ENOENT') return;
-      if (systemCode(error) === undefined) throw error;
-      failure = error;
-    }
+    const failure = this.#flush(target);
+    if (failure === undefined) return;
     // What somebody has written into our file since cannot be written anew from our copy.
     if (!observed!.showsAfter || observed!.source !== 'sound') {
       if (decision.verdict === 'leave') return;
@@ -185,6 +177,19 @@ export class TransactionRedo {
     if (decision.verdict === 'leave' && !this.#hooks.lockAgain(path)) return;
     this.#redoOf(path).rewrite();
     this.#note(target);
+  }
+
+  /** Returns why it is not durable. */
+  #flush({ index, path }: Target): Error | undefined {
+    if (this.#plan.unflushed.has(index)) return new Error(`an earlier flush of '${path}' failed`);
+    try {
+      syncFile(this.#context.fileSystem, this.#absolute(path));
+      return undefined;
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') return undefined;
+      if (systemCode(error) === undefined || !(error instanceof Error)) throw error;
+      return error;
+    }
   }
 
   #surprised(action: () => void): void {

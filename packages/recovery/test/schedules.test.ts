@@ -343,6 +343,31 @@ for (const [how, end] of [
   });
 }
 
+test('a flush that has failed is not believed the second time, by whoever tries it', async () => {
+  for (const recorded of [false, true]) {
+    const world = new World();
+    let full = false;
+    const process = await world.open({
+      ...small,
+      faults: [
+        { at: ({ method, path }) => method === 'sync' && path.endsWith('.apply'), error: 'EIO', sticky: true },
+        // Nor can it be written anew.
+        { at: ({ method }) => full && method === 'create', error: 'ENOSPC', sticky: true },
+      ],
+    });
+    process.commit(write('a', 'saved'));
+    if (recorded) process.flushMarks();
+    full = true;
+    assert.throws(() => process.checkpoint());
+    assert.ok(process.engine.poison !== undefined);
+    process.kill();
+    (await world.open(small)).kill();
+    assert.equal(tree(world.outside), { a: 'saved' });
+    // The pages were marked clean when the first flush failed: they never reach the disk.
+    assert.equal(tree(world.powerCut(() => false).outside), { a: 'saved' });
+  }
+});
+
 // Found by the campaigns.
 
 test('a directory that one owner has made keeps what another one has put there', async () => {

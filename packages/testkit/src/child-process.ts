@@ -86,7 +86,7 @@ export class TestProcess<Message extends object> implements AsyncDisposable {
   ): Promise<Extract<Message, { readonly type: Type }>> {
     const found = await this.nextOrEnd(type, timeoutMs);
     if (found === undefined)
-      throw new Error(`the process ended and never said '${type}', but: ${this.#lastText()}`);
+      throw new Error(`the process ended and never said '${String(type)}', but: ${this.#last}`);
     return found;
   }
 
@@ -163,11 +163,6 @@ export class TestProcess<Message extends object> implements AsyncDisposable {
       const timer = setTimeout(wake, timeoutMs);
       this.#waiters.add(wake);
     });
-  }
-
-  /** What the process said last. */
-  #lastText(): string {
-    return this.#last === undefined ? 'nothing' : JSON.stringify(this.#last);
   }
 
   #wake(): void {
