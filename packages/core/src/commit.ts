@@ -37,6 +37,7 @@ import {
   numberRow,
   textRow,
 } from './rows.js';
+import { recordMounts } from './volume.js';
 
 export type EntryOperation = Extract<Operation, { type: 'put' | 'delete' }>;
 
@@ -74,7 +75,10 @@ export type Verdict =
 export interface CommitterIdentity {
   readonly owner: number;
   readonly bootId: string;
+  /** Of the root. */
   readonly mount: string;
+  /** Of another staging area; '' where it is not known. */
+  readonly mountOf: (volume: StorePath) => string;
   readonly nowMs: number;
 }
 
@@ -354,13 +358,27 @@ function writeIntents(
   }
   const [key, value] = encodeCommitBatch({
     number,
-    begin: { kind: 'begin', bootId: identity.bootId, mount: identity.mount, startedAtMs: identity.nowMs },
+    begin: {
+      kind: 'begin',
+      bootId: identity.bootId,
+      mount: mountsOf(targets, identity),
+      startedAtMs: identity.nowMs,
+    },
     targets,
     revision,
     entries,
   });
   batch.put('log', key, value);
   return { kind: 'committed', revision, lockKeys: locks.keys, entries, buried };
+}
+
+function mountsOf(targets: readonly Target[], { mount, mountOf }: CommitterIdentity): string {
+  const places = new Set(targets.map(({ volume }) => volume));
+  places.delete('');
+  return recordMounts(
+    mount,
+    [...places].map((path) => ({ path, mount: mountOf(path) })),
+  );
 }
 
 export function putFileRow(batch: LogBatch, row: FileRow, folding: Folding): void {
@@ -471,7 +489,8 @@ function imagesBefore(
   { targets, buried, images }: Pick<Parameters<typeof writeAbort>[1], 'targets' | 'buried' | 'images'>,
   folding: Folding,
 ): Map<StorePath, Image> {
-  const before = new Map<StorePath, Image>();
+  const restored = new Map<StorePath, Image>();
+  const gone = new Set<StorePath>();
   const moves = targets.filter(({ action }) => action === 'move-directory');
   const origin = (path: StorePath): StorePath => {
     let at = path;
@@ -480,22 +499,25 @@ function imagesBefore(
     }
     return at;
   };
-  for (const { path, image } of buried) before.set(origin(path), image);
+  for (const { path, image } of buried) restored.set(origin(path), image);
   for (const move of moves) {
     for (const { path, image } of rowsBelow(view, move.path, folding)) {
-      if (image.type !== 'absent') before.set(origin(path), image);
-      before.set(path, absent);
+      gone.add(path);
+      if (image.type !== 'absent') restored.set(origin(path), image);
     }
-    before.set(move.path, absent);
-    before.set(origin(move.path), move.after);
+    gone.add(move.path);
+    restored.set(origin(move.path), move.after);
   }
   for (const target of targets) {
     if (!isLocking(target) || target.action === 'move-directory') continue;
+    gone.add(target.path);
     const path = origin(target.path);
-    if (path !== target.path) before.set(target.path, absent);
-    before.set(path, images?.get(target.path) ?? target.before);
+    // Nothing there when it was applied: what had been there before has moved away, and comes back.
+    if (target.before.type !== 'absent') restored.set(path, images?.get(target.path) ?? target.before);
+    else if (path !== target.path) restored.set(path, absent);
   }
-  return before;
+  for (const path of gone) if (!restored.has(path)) restored.set(path, absent);
+  return restored;
 }
 
 export function trimRecords(batch: LogBatch, number: TransactionNumber): void {

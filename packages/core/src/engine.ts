@@ -216,11 +216,12 @@ export class Engine {
 
   /** The one flushed batch. `false` if nothing was committed. */
   #commit(live: Live[], result: GroupResult): boolean {
-    const { log, failpoints, clock, mount, processTable } = this.context;
+    const { log, failpoints, clock, mount, processTable, volumes } = this.context;
     const identity = {
       owner: this.owner.number,
       bootId: processTable.identity().bootId,
       mount,
+      mountOf: (place: StorePath) => volumes.get(place)?.mount ?? '',
       nowMs: clock.nowMs(),
     };
     const sizeBytes = live.reduce((sum, { prepared }) => sum + prepared.logBytes, 0);

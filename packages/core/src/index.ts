@@ -87,6 +87,7 @@ export {
   volumeDirectory,
   Volumes,
   lookVolume,
+  recordedMount,
 } from './volume.js';
 export {
   type Action,

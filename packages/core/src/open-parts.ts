@@ -20,7 +20,7 @@ import { identityOfToken, queueToken } from './queue-token.js';
 import { refuseSharedFileSystem } from './shared-file-system.js';
 import type { ContextParts } from './store-context.js';
 import { refuseLostLog } from './store-identity.js';
-import { storeLayout } from './volume.js';
+import { makeDirectoryIfMissing, storeLayout } from './volume.js';
 
 export interface OpenedRoot {
   readonly roots: Roots;
@@ -212,14 +212,6 @@ function prepareDirectories(fileSystem: FileSystem, layout: ReturnType<typeof st
     createFile(fileSystem, layout.gitignore, '*\n');
     createFile(fileSystem, `${layout.directory}/${normalizationMarker}`, '');
     fileSystem.syncDirectory(layout.directory);
-  }
-}
-
-function makeDirectoryIfMissing(fileSystem: FileSystem, directory: string): void {
-  try {
-    fileSystem.makeDirectory(directory, 0o700);
-  } catch (error) {
-    if (systemCode(error) !== 'EEXIST') throw error;
   }
 }
 

@@ -5,6 +5,7 @@
 
 import { unlinkIfThere } from './checkpoint.js';
 import type { Descriptor, FileSystem } from './file-system.js';
+import { makeDirectoryIfMissing } from './volume.js';
 
 export interface SpareFile {
   /** Absolute. */
@@ -35,7 +36,7 @@ export class SpareFiles {
    */
   begin(ownerId: string, registered: () => ReadonlySet<string>): void {
     const { fileSystem, directory } = this.#options;
-    if (fileSystem.lstat(directory) === undefined) fileSystem.makeDirectory(directory, 0o700);
+    makeDirectoryIfMissing(fileSystem, directory);
     const names = fileSystem.list(directory);
     if (names.length > 0) {
       const owners = registered();

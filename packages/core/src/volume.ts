@@ -4,6 +4,7 @@
  * further area is registered in the log, flushed, before its first use, so nothing in it is ever orphaned unseen.
  */
 
+import { systemCode } from './errors.js';
 import type { FileSystem } from './file-system.js';
 import { stagedDirectoryName, storeDirectoryName } from './path-name.js';
 import { absolutePath, ancestors, rootDirectory, type Roots, splitRoot, type StorePath } from './path.js';
@@ -12,6 +13,8 @@ export interface Volume {
   /** '' for the store's own, otherwise the directory that holds `.forewrit-staged`. */
   readonly path: StorePath;
   readonly device: bigint;
+  /** Changes when its file system is mounted again; '' where that cannot be known. */
+  readonly mount: string;
   readonly staged: string;
   readonly before: string;
   readonly conflicts: string;
@@ -40,6 +43,18 @@ export function storeLayout(root: string): StoreLayout {
   };
 }
 
+/** `false` if it is there already; another process may be making it at the same time. */
+export function makeDirectoryIfMissing(fileSystem: FileSystem, directory: string): boolean {
+  if (fileSystem.lstat(directory) !== undefined) return false;
+  try {
+    fileSystem.makeDirectory(directory, 0o700);
+    return true;
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') return false;
+    throw error;
+  }
+}
+
 /** A staging area as it is, for those who only look; `undefined` where there is none. */
 export function lookVolume(fileSystem: FileSystem, roots: Roots, path: StorePath): Volume | undefined {
   const base = volumeDirectory(absolutePath(path, roots), path);
@@ -48,10 +63,30 @@ export function lookVolume(fileSystem: FileSystem, roots: Roots, path: StorePath
   return {
     path,
     device: stat.dev,
+    mount: fileSystem.mountId(base) ?? '',
     staged: `${base}/staged`,
     before: `${base}/before`,
     conflicts: `${base}/conflicts`,
   };
+}
+
+/**
+ * What a transaction records of the mounts that it writes to: that of the root first, then for each other area its path
+ * and its mount, all separated by NUL, which neither can hold.
+ */
+export function recordMounts(
+  rootMount: string,
+  areas: Iterable<{ readonly path: StorePath; readonly mount: string }>,
+): string {
+  return [rootMount, ...[...areas].flatMap(({ path, mount }) => [path, mount])].join('\0');
+}
+
+/** The mount of an area, as it was recorded; '' where it was not. */
+export function recordedMount(recorded: string, path: StorePath): string {
+  const [rootMount = '', ...others] = recorded.split('\0');
+  if (path === '') return rootMount;
+  const at = others.findIndex((each, index) => index % 2 === 0 && each === path);
+  return at === -1 ? '' : (others[at + 1] ?? '');
 }
 
 /** The staging area of the volume `path`, whose directory is `top`. */
@@ -121,15 +156,13 @@ export class Volumes {
     const volume = { staged: `${base}/staged`, before: `${base}/before`, conflicts: `${base}/conflicts` };
     let made = false;
     for (const directory of [base, volume.staged, volume.before, volume.conflicts]) {
-      if (this.#fileSystem.lstat(directory) !== undefined) continue;
-      this.#fileSystem.makeDirectory(directory, 0o700);
-      made = true;
+      if (makeDirectoryIfMissing(this.#fileSystem, directory)) made = true;
     }
     if (made) {
       this.#fileSystem.syncDirectory(base);
       this.#fileSystem.syncDirectory(top);
     }
     const device = this.#fileSystem.lstat(base)!.dev;
-    return { path, device, ...volume };
+    return { path, device, mount: this.#fileSystem.mountId(base) ?? '', ...volume };
   }
 }

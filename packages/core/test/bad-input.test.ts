@@ -146,7 +146,105 @@ const hostileCalls: readonly Case[] = [
     'ERR_ABORTED',
     (store) => store.writeFile('x', 'x', { signal: AbortSignal.abort() }),
   ],
+  ['a signal that is none', argument, (store) => loose(store)['writeFile']!('x', 'x', { signal: {} })],
+  [
+    'a durability that is none',
+    argument,
+    (store) => loose(store)['writeFile']!('x', 'x', { durability: 'some' }),
+  ],
+  ['options that are a number', argument, (store) => loose(store)['writeFile']!('x', 'x', 7)],
+  ['options that are a list', argument, (store) => loose(store)['rm']!('plain.txt', ['recursive'])],
+  ['a flag that is a string', argument, (store) => loose(store)['rm']!('directory', { recursive: 'yes' })],
+  ['a flag that is a number', argument, (store) => loose(store)['mkdir']!('x/y', { recursive: 1 })],
+  [
+    'ifAbsent that is a string',
+    argument,
+    (store) => loose(store)['writeFile']!('x', 'x', { ifAbsent: 'no' }),
+  ],
+  [
+    'a backup that is a number',
+    argument,
+    (store) => loose(store)['writeFile']!('plain.txt', 'x', { backup: 7 }),
+  ],
+  [
+    'a backup in the place of the file',
+    argument,
+    (store) => store.writeFile('plain.txt', 'x', { backup: './plain.txt' }),
+  ],
+  [
+    'a backup in the store',
+    reserved,
+    (store) => store.writeFile('plain.txt', 'x', { backup: '.forewrit/x' }),
+  ],
+  ['files that are text', argument, (store) => loose(store)['writeFiles']!('abc')],
+  ['files that are bytes', argument, (store) => loose(store)['writeFiles']!(Buffer.from('abc'))],
+  ['files that are no pairs', argument, (store) => loose(store)['writeFiles']!([null])],
+  ['files that are pairs of one', argument, (store) => loose(store)['writeFiles']!([['x']])],
+  [
+    'a file twice',
+    'ERR_PATH_ALIAS',
+    (store) =>
+      store.writeFiles([
+        ['x', '1'],
+        ['./x', '2'],
+      ]),
+  ],
+  ['a file by two names', 'ERR_PATH_ALIAS', (store) => store.writeFiles({ 'plain.txt': '1', alias: '2' })],
+  ['paths that are one text', argument, (store) => loose(store)['readFiles']!('plain.txt')],
+  ['paths that are none', argument, (store) => loose(store)['readFiles']!(undefined)],
+  ['a path of a set that is a number', argument, (store) => loose(store)['readFiles']!(['plain.txt', 7])],
+  ['reading with options that are a number', argument, (store) => loose(store)['readFile']!('plain.txt', 7)],
+  [
+    'listing with a flag that is a string',
+    argument,
+    (store) => loose(store)['readdir']!('.', { recursive: 'yes' }),
+  ],
+  ['a transaction without a function', argument, (store) => loose(store)['transact']!()],
+  [
+    'a transaction with retries that are text',
+    argument,
+    (store) => loose(store)['transact']!(() => 1, { retries: 'many' }),
+  ],
+  [
+    'a transaction with a durability that is none',
+    argument,
+    (store) => loose(store)['begin']!({ durability: 1 }),
+  ],
+  ['a snapshot without a function', argument, (store) => loose(store)['snapshot']!({})],
+  ['a collection that is a number', argument, (store) => loose(store)['collection']!(7)],
+  ['a collection with half a character', argument, (store) => store.collection('\ud800')],
+  ['a key with half a character', argument, (store) => store.collection('c').put('\udc00', 1)],
+  ['a range with a limit that is negative', argument, (store) => store.collection('c').range({ limit: -1 })],
+  [
+    'a range with a start that is a number',
+    argument,
+    (store) => store.collection('c').range({ start: 5 as never }),
+  ],
+  ['an entry that is a symbol', argument, (store) => store.collection('c').put('k', Symbol('x'))],
+  ['an entry that holds itself', argument, (store) => store.collection('c').put('k', circular())],
+  ['an entry too large for its type', argument, (store) => store.collection('c').put('k', 2n ** 70n)],
+  [
+    'an entry larger than the log takes',
+    'ERR_TOO_LARGE',
+    (store) => store.collection('c').put('k', Buffer.alloc(17 << 20)),
+  ],
+  [
+    'content that is an ArrayBuffer',
+    argument,
+    (store) => loose(store)['writeFile']!('x', new ArrayBuffer(4)),
+  ],
+  [
+    'content that is a wider array',
+    argument,
+    (store) => loose(store)['writeFile']!('x', Uint16Array.of(1, 2)),
+  ],
 ];
+
+function circular(): object {
+  const value: { self?: object } = {};
+  value.self = value;
+  return value;
+}
 
 const hostileOptions: readonly (readonly [options: unknown, code: string])[] = [
   [null, argument],
@@ -175,6 +273,7 @@ async function prepared(): Promise<StoreWorld> {
   symlinkSync('out', `${world.root}/chain`);
   symlinkSync('..', `${world.root}/up`);
   symlinkSync('loop', `${world.root}/loop`);
+  symlinkSync('plain.txt', `${world.root}/alias`);
   symlinkSync('.forewrit', `${world.root}/store-link`);
   return world;
 }

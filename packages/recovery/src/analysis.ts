@@ -16,6 +16,7 @@ import {
   ownerRow,
   parseTransactionKey,
   pathKey,
+  recordedMount,
   type Row,
   rowOf,
   rowsBelow,
@@ -98,9 +99,8 @@ export function bootOf(
   target: Target,
 ): 'same' | 'other' {
   if (begin === undefined || context.bootId === '' || begin.bootId !== context.bootId) return 'other';
-  // Only the mount of the root is recorded: of any other file system nobody knows whether it was mounted again.
-  if (target.volume !== '' || context.mount === '' || begin.mount !== context.mount) return 'other';
-  return 'same';
+  const mount = recordedMount(begin.mount, target.volume);
+  return mount !== '' && mount === context.mountOf(target.volume) ? 'same' : 'other';
 }
 
 /** That it was applied counts only as long as what was applied cannot have been lost. */

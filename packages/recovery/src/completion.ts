@@ -29,6 +29,7 @@ import {
   type Target,
   transactionKey,
   sequences,
+  textRow,
   trimRecords,
   unflushedIndex,
 } from '@forewrit/core';
@@ -72,6 +73,11 @@ export function claim(
     );
   }
   return log.view((view) => winners.map((transaction) => subjectOf(view, { transaction, living, folding })));
+}
+
+export function noteUnflushed(log: Log, { number }: LoggedTransaction, { index, path }: Target): void {
+  const key = metaKeys.unflushed(number, index);
+  log.commit((batch) => batch.put('meta', key, textRow.encode(key, path)), { essential: true });
 }
 
 function unflushedTargets(view: LogView, { number }: LoggedTransaction): Set<number> {

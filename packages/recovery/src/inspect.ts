@@ -36,7 +36,7 @@ import {
 import { readTransactionRows, revisionOf } from './analysis.js';
 import { subjectOf } from './completion.js';
 import { PathHistory } from './path-history.js';
-import type { RecoveryContext } from './recovery-context.js';
+import { mountLook, type RecoveryContext } from './recovery-context.js';
 import type { Subject } from './target-observation.js';
 import { planTransaction } from './transaction-plan.js';
 import { leftoversAmong, listStagingNames } from './undo.js';
@@ -159,14 +159,15 @@ async function look(
   const living = new Set(owners.filter(({ alive }) => alive).map(({ number }) => number));
   const places = noted(() => log.view(readVolumes), []);
   const volumes = ['', ...places].flatMap((place) => lookVolume(fileSystem, roots, place) ?? []);
+  const volume = (place: StorePath): Volume | undefined => volumes.find(({ path }) => path === place);
   const context: RecoveryContext = {
     fileSystem,
     roots,
     folding: format ?? parts.folding,
     resolver: new PathResolver(fileSystem, roots, { symlinks: 'follow' }),
     bootId: processTable.identity().bootId,
-    mount: fileSystem.mountId(roots.root) ?? '',
-    volume: (place) => volumes.find(({ path }) => path === place),
+    volume,
+    mountOf: mountLook({ fileSystem, roots, volume }),
   };
   // Names before the log, as recovery does: what is made meanwhile has an owner that the log knows.
   const names = noted(() => listStagingNames(fileSystem, volumes), []);

@@ -20,22 +20,40 @@ export interface RecoveryContext {
   readonly folding: Folding;
   /** Of the kernel that runs now; '' where it cannot be known. */
   readonly bootId: string;
-  /** Of the root, as it is mounted now; '' where it cannot be known. */
-  readonly mount: string;
+  /** How the file system of a staging area is mounted now; '' where it cannot be known. */
+  readonly mountOf: (path: StorePath) => string;
   /** `undefined` where the file system that holds it is not there, or not among the roots. */
   readonly volume: (path: StorePath) => Volume | undefined;
 }
 
 export function recoveryContext(context: StoreContext): RecoveryContext {
-  const { fileSystem, roots, resolver, folding, mount, processTable, volumes } = context;
+  const { fileSystem, roots, resolver, folding, processTable, volumes } = context;
+  const volume = (path: StorePath): Volume | undefined => volumes.get(path);
   return {
     fileSystem,
     roots,
     resolver,
     folding,
-    mount,
     bootId: processTable.identity().bootId,
-    volume: (path) => volumes.get(path),
+    volume,
+    mountOf: mountLook({ fileSystem, roots, volume }),
+  };
+}
+
+/** Looks once for each area: what was known when the store was opened may have been mounted again since. */
+export function mountLook({
+  fileSystem,
+  roots,
+  volume,
+}: Pick<RecoveryContext, 'fileSystem' | 'roots' | 'volume'>): RecoveryContext['mountOf'] {
+  const known = new Map<StorePath, string>();
+  return (path) => {
+    const found = known.get(path);
+    if (found !== undefined) return found;
+    const place = path === '' ? roots.root : volume(path)?.staged;
+    const mount = place === undefined ? '' : (fileSystem.mountId(place) ?? '');
+    known.set(path, mount);
+    return mount;
   };
 }
 

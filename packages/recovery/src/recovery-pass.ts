@@ -31,6 +31,7 @@ import {
   type Completion,
   inBatches,
   lockAgain,
+  noteUnflushed,
   unmarkedLocks,
   weightOf,
   writeCompletion,
@@ -118,6 +119,7 @@ export class RecoveryPass {
       saved: (conflict) => this.#report.saved(conflict),
       beforeTarget: () => failpoints.hit('recover.target'),
       lockAgain: ({ target }) => lockAgain(log, plan.transaction, target, folding),
+      unflushed: (target) => noteUnflushed(log, plan.transaction, target),
     });
     return redo.run();
   }

@@ -13,6 +13,7 @@ import {
   ownerRange,
   parseTransactionKey,
   probeWitness,
+  readVolumes,
   type Recoverer,
   type RecoveryReport,
   type StoreContext,
@@ -34,6 +35,8 @@ async function recover(context: StoreContext, dead: readonly Owner[], self: Owne
   const report = new ReportWriter();
   const numbers = new Set(dead.map(({ number }) => number));
   assert(!numbers.has(self.number), 'an owner does not recover itself');
+  // Others may have taken further staging areas into use since this store was opened.
+  for (const place of context.log.view(readVolumes)) context.volumes.addIfThere(place);
   const orphans = await orphanedWitnesses(context);
   if (dead.length > 0 || hasWork(context)) {
     await acquireRecoveryLock(context, self, numbers);

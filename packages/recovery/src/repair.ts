@@ -238,6 +238,7 @@ class Repair {
           ...effects,
           beforeTarget: () => undefined,
           lockAgain: () => true,
+          unflushed: () => undefined,
         }).run();
       } catch (error) {
         if (error instanceof Surprise) continue;

@@ -41,6 +41,8 @@ export interface RedoHooks {
    * again.
    */
   readonly lockAgain: (path: PlannedPath) => boolean;
+  /** Notes that a flush has failed, and that the content could not be written anew. */
+  readonly unflushed: (target: Target) => void;
 }
 
 /** What the rows of files are to say, by position of the target: a redo makes new inodes. */
@@ -170,12 +172,15 @@ export class TransactionRedo {
     const failure = this.#flush(target);
     if (failure === undefined) return;
     // What somebody has written into our file since cannot be written anew from our copy.
-    if (!observed!.showsAfter || observed!.source !== 'sound') {
-      if (decision.verdict === 'leave') return;
-      throw failure;
+    if (decision.verdict === 'leave' && !(observed!.showsAfter && this.#hooks.lockAgain(path))) return;
+    try {
+      if (observed!.source !== 'sound') throw failure;
+      this.#redoOf(path).rewrite();
+    } catch (error) {
+      // Whoever recovers next shall not believe the flush that he tries.
+      this.#hooks.unflushed(target);
+      throw error;
     }
-    if (decision.verdict === 'leave' && !this.#hooks.lockAgain(path)) return;
-    this.#redoOf(path).rewrite();
     this.#note(target);
   }
 

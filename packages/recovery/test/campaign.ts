@@ -309,7 +309,10 @@ function expectOneOf(found: Tree, candidates: readonly Tree[], show: (each: Tree
   throw new Error(`found ${show(found)}, expected ${candidates.map(show).join(' or ')}`);
 }
 
-/** A flush that fails once succeeds the next time, and lies: that is for tests of its own. */
+/**
+ * Flushes do not fail here: on the simulated disk that is told to the first who asks, where Linux tells everybody who had
+ * the file open. They have tests of their own.
+ */
 function anyFault(random: Random): Fault {
   const error = random.pick(['EIO', 'ENOSPC', 'EACCES', 'EMFILE'] as const);
   const first = 20 + random.below(150);

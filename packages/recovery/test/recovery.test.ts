@@ -45,8 +45,10 @@ async function dyingWorld(applied: number): Promise<World> {
   let renames = 0;
   const process = await world.open({
     ...small,
-    beforeCall: ({ method }) => {
-      if (method === 'rename' && renames++ === applied) process.kill();
+    beforeCall: ({ method, path, dest = '' }) => {
+      const applies =
+        method === 'rename' && (path.endsWith('.apply') || dest.startsWith(`${root}/.forewrit/before/`));
+      if (applies && renames++ === applied) process.kill();
     },
   });
   const outcome = process.attempt(

@@ -9,7 +9,7 @@ import {
   rowOf,
   sameFingerprint,
 } from '@forewrit/core';
-import { assert, suite } from '@forewrit/testkit';
+import { assert, SimulatedDisk, suite } from '@forewrit/testkit';
 import {
   conflictContents,
   contentOf,
@@ -474,6 +474,72 @@ test('a removal that was not applied is carried out', async () => {
     assert.equal(conflictContents(after.outside), []);
     assertSettled(after, next);
   }
+});
+
+const dataRoots: ProcessOptions = { ...small, roots: { data: '/data' } };
+
+async function twoFileSystems(): Promise<World> {
+  const world = new World(new SimulatedDisk({ volumes: [{ mountPoint: '/data' }] }));
+  const first = await world.open(dataRoots);
+  first.commit(write('a', 'old'), write('data:b', 'old'));
+  first.checkpoint();
+  first.kill();
+  return world;
+}
+
+test('a transaction over two file systems is redone on both', async () => {
+  for (const boot of ['same', 'other'] as const) {
+    const before = await twoFileSystems();
+    const dying = await before.open({ ...dataRoots, ...committedOnly });
+    assert.instance(dying.attempt(write('a', 'new'), write('data:b', 'new')), Error);
+    dying.kill();
+    const world = boot === 'same' ? before : before.powerCut(() => false);
+    const process = await world.open(dataRoots);
+    assert.equal(process.recovery?.redone, ['2-1']);
+    assert.equal([contentOf(world.outside, 'a'), contentOf(world.outside, '/data/b')], ['new', 'new']);
+    assert.equal(stagingNames(world.outside, '/data/.forewrit-staged'), []);
+    assertSettled(world, process);
+  }
+});
+
+test('a deletion on another file system is not undone on the same boot, unless that was mounted again', async () => {
+  for (const remounted of [false, true]) {
+    const world = await twoFileSystems();
+    const process = await world.open(dataRoots);
+    process.commit(write('a', 'new'), write('data:b', 'new'));
+    process.flushMarks();
+    process.kill();
+    world.outside.unlink('/data/b');
+    if (remounted) world.disk.remount('/data');
+    await world.open(dataRoots);
+    assert.is(contentOf(world.outside, 'a'), 'new');
+    assert.is(contentOf(world.outside, '/data/b'), remounted ? 'new' : undefined);
+  }
+});
+
+test('a transaction below a root that is not there waits for it, and nothing of it is touched', async () => {
+  const world = await twoFileSystems();
+  const dying = await world.open({ ...dataRoots, ...committedOnly });
+  assert.instance(dying.attempt(write('a', 'new'), write('data:b', 'new')), Error);
+  dying.kill();
+  const without = await world.open(small);
+  assert.equal(without.recovery?.blocked, ['2-1']);
+  assert.is(contentOf(world.outside, 'a'), 'old');
+  without.kill();
+  const process = await world.open(dataRoots);
+  assert.equal(process.recovery?.redone, ['2-1']);
+  assert.equal([contentOf(world.outside, 'a'), contentOf(world.outside, '/data/b')], ['new', 'new']);
+});
+
+test('a staging area that another owner has begun is known to whoever recovers', async () => {
+  const world = new World(new SimulatedDisk({ volumes: [{ mountPoint: '/data' }] }));
+  const survivor = await world.open(dataRoots);
+  const dying = await world.open({ ...dataRoots, ...committedOnly });
+  assert.instance(dying.attempt(write('data:b', 'first there')), Error);
+  dying.kill();
+  await survivor.recover();
+  assert.equal(survivor.recovery?.blocked, []);
+  assert.is(contentOf(world.outside, '/data/b'), 'first there');
 });
 
 test('a failed flush is followed by writing the content anew', async () => {

@@ -350,7 +350,11 @@ test('a flush that has failed is not believed the second time, by whoever tries 
     const process = await world.open({
       ...small,
       faults: [
-        { at: ({ method, path }) => method === 'sync' && path.endsWith('.apply'), error: 'EIO', sticky: true },
+        {
+          at: ({ method, path }) => method === 'sync' && path.endsWith('.apply'),
+          error: 'EIO',
+          sticky: true,
+        },
         // Nor can it be written anew.
         { at: ({ method }) => full && method === 'create', error: 'ENOSPC', sticky: true },
       ],
@@ -366,6 +370,24 @@ test('a flush that has failed is not believed the second time, by whoever tries 
     // The pages were marked clean when the first flush failed: they never reach the disk.
     assert.equal(tree(world.powerCut(() => false).outside), { a: 'saved' });
   }
+});
+
+test('a flush that fails in recovery is not believed by the next one', async () => {
+  const world = new World();
+  const process = await world.open(small);
+  process.commit(write('a', 'saved'));
+  process.kill();
+  const failing = await world.start({
+    ...small,
+    faults: [
+      { at: ({ method, path }) => method === 'sync' && path === `${root}/a`, error: 'EIO' },
+      { at: ({ method, path }) => method === 'create' && path.endsWith('.redo'), error: 'ENOSPC' },
+    ],
+  });
+  assert.instance(await failing.recover().catch((error: unknown) => error), Error);
+  failing.kill();
+  (await world.open(small)).kill();
+  assert.equal(tree(world.powerCut(() => false).outside), { a: 'saved' });
 });
 
 // Found by the campaigns.

@@ -1,18 +1,28 @@
 /** A process that runs a part of the kill and edit tests in a directory: on the file system that it is started under. */
 import { mkdirSync } from 'node:fs';
+import type { Transaction } from '@forewrit/core';
+import { openStore } from '@forewrit/recovery';
+import * as assert from '@forewrit/testkit/assert';
 import { onCommand, requestOf, say } from '@forewrit/testkit/child-process';
 import { Random } from '@forewrit/testkit/random';
+import { directoryFiles } from './directory-files.js';
 import { editAfterKill, targetCount } from './edit-scenarios.js';
 import { killAtFailpoint, killAtRandom } from './kill-scenarios.js';
 import type { SetHistoryOptions } from './set-history.js';
-import { SetWorld } from './set-world.js';
+import { SetWorld, treeOf } from './set-world.js';
 
 export interface FileSystemRequest {
   readonly directory: string;
   readonly seed: number;
   readonly kills: number;
-  /** A store that was made before, at this version, where the file system shows it. */
-  readonly older?: { readonly root: string; readonly version: number; readonly history: SetHistoryOptions };
+  /** Stores that were made before, in the lower layer of an overlay. */
+  readonly older?: {
+    readonly root: string;
+    readonly version: number;
+    readonly history: SetHistoryOptions;
+    /** Holds `directoryFiles`. */
+    readonly directories: string;
+  };
 }
 
 export type FileSystemMessage =
@@ -26,14 +36,17 @@ process.env['FOREWRIT_TEST_DIR'] = `${directory}/own`;
 const parts: Readonly<Record<string, () => Promise<unknown>>> = {
   ...(older === undefined
     ? {}
-    : { 'kills in an older store': () => killSome(new SetWorld(older.root, older.history, older.version)) }),
+    : {
+        'kills in an older store': () => killSome(new SetWorld(older.root, older.history, older.version)),
+        'older directories': () => leaveDirectories(older.directories),
+      }),
   'kills at random': () => {
     mkdirSync(`${directory}/kills`);
     return killSome(new SetWorld(`${directory}/kills`, { seed }));
   },
   'kills at failpoints': async () => {
-    await Promise.all([killAtFailpoint('log.after', 7), killAtFailpoint('apply.target', 22)]);
-    await Promise.all([killAtFailpoint('checkpoint.trim', 2), killAtFailpoint('recover.target', 1)]);
+    await killAtFailpoint('apply.target', 22);
+    await killAtFailpoint('checkpoint.trim', 2);
   },
   'edits on the same boot': () => edit('same'),
   'edits on another boot': () => edit('other'),
@@ -44,11 +57,32 @@ async function killSome(world: SetWorld): Promise<void> {
 }
 
 async function edit(boot: 'same' | 'other'): Promise<void> {
-  const scenario = { failpoint: 'apply.target', skip: targetCount >> 1, boot } as const;
-  await Promise.all([0, 65_536].map((inlineLimitBytes) => editAfterKill({ ...scenario, inlineLimitBytes })));
+  for (const inlineLimitBytes of [0, 65_536]) {
+    await editAfterKill({ failpoint: 'apply.target', skip: targetCount >> 1, inlineLimitBytes, boot });
+  }
 }
 
-for (const [part, run] of Object.entries(parts)) {
+/** An overlay cannot move or remove them: it is refused before anything is changed. */
+async function leaveDirectories(root: string): Promise<void> {
+  const store = await openStore(root, { committer: 'inline' });
+  const tree = treeOf(root);
+  const changes: readonly ((transaction: Transaction) => void)[] = [
+    (transaction) => transaction.rm('top', { recursive: true }),
+    (transaction) => transaction.rename('top', 'elsewhere'),
+  ];
+  for (const change of changes) {
+    const transaction = await store.begin();
+    await transaction.writeFile('a', 'new');
+    change(transaction);
+    await assert.rejectsWithCode(transaction.commit(), 'ERR_INVALID_PATH');
+    assert.equal(treeOf(root), tree);
+  }
+  await store.writeFiles(Object.keys(directoryFiles).map((path) => [path, 'new'] as const));
+  assert.equal((await store.verify()).findings, []);
+  await store.close();
+}
+
+async function runPart(part: string, run: () => Promise<unknown>): Promise<void> {
   try {
     await run();
     say({ type: 'passed', part });
@@ -60,4 +94,6 @@ for (const [part, run] of Object.entries(parts)) {
     });
   }
 }
+
+await Promise.all(Object.entries(parts).map(([part, run]) => runPart(part, run)));
 process.exit(0);

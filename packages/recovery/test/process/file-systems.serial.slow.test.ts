@@ -1,4 +1,5 @@
 /** A part of the kill and edit tests on other file systems than the one that tests usually run on. */
+import { openStore } from '@forewrit/recovery';
 import {
   announceSeed,
   assert,
@@ -10,13 +11,13 @@ import {
   TestProcess,
   whyNoMount,
 } from '@forewrit/testkit';
+import { directoryFiles } from './directory-files.js';
 import type { FileSystemMessage, FileSystemRequest } from './file-system-child.js';
-import type { SetHistoryOptions } from './set-history.js';
 import { SetWorld } from './set-world.js';
 
 const test = suite('a store on', { timeoutMs: 60_000 });
 
-const kills = 6;
+const kills = 5;
 const random = new Random(announceSeed('file systems'));
 
 for (const type of mountTypes) {
@@ -24,15 +25,8 @@ for (const type of mountTypes) {
     using directory = temporaryDirectory(type);
     const mount = prepareMount(type, directory.path);
     const seed = random.next32();
-    // An overlay cannot move or remove directories that come from its lower layer.
-    const history = { seed, leavesDirectories: true };
-    const version = mount.lower === undefined ? undefined : await makeStore(`${mount.lower}/older`, history);
-    const request: FileSystemRequest = {
-      directory: mount.path,
-      seed,
-      kills,
-      ...(version === undefined ? {} : { older: { root: `${mount.path}/older`, version, history } }),
-    };
+    const older = mount.lower === undefined ? {} : { older: await makeStores(mount.lower, mount.path, seed) };
+    const request: FileSystemRequest = { directory: mount.path, seed, kills, ...older };
     const script = new URL('./file-system-child.js', import.meta.url);
     await using child = new TestProcess<FileSystemMessage>(script, { request, under: mount.under });
     const { code } = await child.end(60_000);
@@ -41,18 +35,26 @@ for (const type of mountTypes) {
     );
     assert.equal(failures, []);
     assert.is(code, 0);
-    assert.is(child.messages.length, version === undefined ? 4 : 5);
+    assert.is(child.messages.length, mount.lower === undefined ? 4 : 6);
   });
 }
 
-/** Saves some versions of a set, and says how many. */
-async function makeStore(root: string, history: SetHistoryOptions): Promise<number> {
-  const world = new SetWorld(root, history);
+/** Stores in the lower layer of an overlay, and where it shows them. */
+async function makeStores(
+  lower: string,
+  path: string,
+  seed: number,
+): Promise<NonNullable<FileSystemRequest['older']>> {
+  const store = await openStore(`${lower}/directories`, { committer: 'inline' });
+  await store.writeFiles(directoryFiles);
+  await store.close();
+  const history = { seed, leavesDirectories: true };
+  const world = new SetWorld(`${lower}/older`, history);
   const child = world.start();
   for (let saves = 0; saves < 20; saves += 1) await child.next('saved');
   child.tell({ type: 'close' });
   await world.heed(child);
-  return world.version;
+  return { root: `${path}/older`, version: world.version, history, directories: `${path}/directories` };
 }
 
 test.run();
