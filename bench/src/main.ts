@@ -19,7 +19,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     directory: { type: 'string' },
-    rounds: { type: 'string', default: '400' },
+    rounds: { type: 'string', default: '1000' },
     transactions: { type: 'string', default: '100000' },
     json: { type: 'boolean', default: false },
     check: { type: 'boolean', default: false },

@@ -10,10 +10,12 @@ import {
   corrupt,
   decodeFrame,
   encodeFrame,
-  type EncodedFrame,
   type Fields,
+  frameOverheadBytes,
   frameSeed,
   type Packable,
+  packPayload,
+  writeFrame,
 } from './frame.js';
 import type { Fingerprint, Image } from './image.js';
 import { parseTransactionKey, transactionKey } from './key.js';
@@ -54,7 +56,7 @@ export function encodeCommitBatch(batch: {
   readonly entries: readonly EntryChange[];
 }): Row {
   const key = transactionKey(batch.number.owner, batch.number.counter, sequences.commitBatch);
-  const frames = new FrameWriter(frameSeed('log', key));
+  const frames = new FrameWriter(frameSeed('log', key), expectedBytes(batch.targets));
   frames.add(kinds.begin, [batch.begin.bootId, batch.begin.mount, batch.begin.startedAtMs]);
   for (const target of batch.targets) {
     if (target.applyName !== undefined) {
@@ -95,7 +97,7 @@ export function encodeMark(
 ): Row {
   const key = transactionKey(number.owner, number.counter, sequences[mark.kind]);
   const payload: Packable = mark.kind === 'abort' ? [mark.revision] : [mark.bootId];
-  return [key, encodeFrame(kinds[mark.kind], payload, frameSeed('log', key)).bytes];
+  return [key, encodeFrame(kinds[mark.kind], payload, frameSeed('log', key))];
 }
 
 /** Joins all values of one transaction. Throws `ERR_LOG_CORRUPT` or `ERR_UNSUPPORTED_FORMAT`. */
@@ -305,25 +307,48 @@ function chainOf(hashes: readonly bigint[]): bigint {
 
 class FrameWriter {
   readonly #seed: bigint;
-  readonly #frames: EncodedFrame[] = [];
+  readonly #hashes: bigint[] = [];
+  #bytes: Buffer;
+  #end = 0;
 
-  constructor(seed: bigint) {
+  constructor(seed: bigint, sizeBytes: number) {
     this.#seed = seed;
+    this.#bytes = Buffer.allocUnsafe(sizeBytes);
   }
 
   get count(): number {
-    return this.#frames.length;
+    return this.#hashes.length;
   }
 
   add(kind: number, payload: Packable): void {
-    this.#frames.push(encodeFrame(kind, payload, this.#seed + BigInt(this.#frames.length)));
+    const packed = packPayload(payload);
+    const end = this.#end + packed.byteLength + frameOverheadBytes;
+    if (end > this.#bytes.byteLength) this.#grow(end);
+    this.#hashes.push(
+      writeFrame(this.#bytes.subarray(this.#end, end), kind, packed, this.#seed + BigInt(this.count)),
+    );
+    this.#end = end;
+  }
+
+  #grow(needed: number): void {
+    const larger = Buffer.allocUnsafe(2 * needed);
+    larger.set(this.#bytes.subarray(0, this.#end));
+    this.#bytes = larger;
   }
 
   chain(): bigint {
-    return chainOf(this.#frames.map((frame) => frame.hash));
+    return chainOf(this.#hashes);
   }
 
   value(): Uint8Array {
-    return Buffer.concat(this.#frames.map((frame) => frame.bytes));
+    return this.#bytes.subarray(0, this.#end);
   }
+}
+
+/** Most batches fit at once; one that does not grows. */
+function expectedBytes(targets: readonly Target[]): number {
+  return targets.reduce(
+    (sum, { path, content }) => sum + 400 + path.length + (content?.byteLength ?? 0),
+    400,
+  );
 }

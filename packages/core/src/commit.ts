@@ -6,6 +6,7 @@
  * transaction read is as it was. A guard that fails means that nothing happened.
  */
 
+import { assert } from './assert.js';
 import { entriesDigest } from './collection-range.js';
 import { encodeCommitBatch, encodeMark } from './codec.js';
 import { StoreError } from './errors.js';
@@ -397,6 +398,11 @@ class LockWriter {
   }
 
   add(key: Uint8Array, what: string): void {
+    // No path is ever written by two transactions of which neither is applied.
+    const held = this.#batch.get('locks', key);
+    const holder = held === undefined ? undefined : lockRow.decode(key, held).transaction;
+    const isOurs = holder?.owner === this.#transaction.owner && holder.counter === this.#transaction.counter;
+    assert(holder === undefined || isOurs, `'${what}' is locked by another transaction`);
     this.keys.push(key);
     this.#batch.put(
       'locks',

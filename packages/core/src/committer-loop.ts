@@ -82,8 +82,6 @@ export class CommitterLoop implements Committer {
   #pollTimer: NodeJS.Timeout | undefined;
   #idleStep: NodeJS.Immediate | undefined;
   #nextRun: NodeJS.Immediate | undefined;
-  /** Another owner waits: the next group begins a little later. */
-  #standAside = false;
   #asideTimer: NodeJS.Timeout | undefined;
   #unwatch: (() => void) | undefined;
   #recovering: Promise<void> | undefined;
@@ -92,6 +90,8 @@ export class CommitterLoop implements Committer {
   readonly #descriptorsMax = descriptorBudget() / 2;
   /** The last one did. */
   #checkpointFailed = false;
+  /** Steps of a checkpoint to be made before the next group. */
+  #stepsOwed = 0;
   /** Spare files may be missing: made in idle turns. */
   #spareWanted = false;
 
@@ -136,21 +136,27 @@ export class CommitterLoop implements Committer {
     }
   }
 
-  commit(request: CommitRequest, accepted?: (revision: number) => void): Promise<Commit> {
-    if (this.#closing !== undefined) return Promise.reject(closed());
+  commit(request: CommitRequest, accepted: (revision: number) => void = () => undefined): Promise<Commit> {
     return new Promise((resolve, reject) => {
-      this.#queue.push({
-        request,
-        deadlineMs: untried,
-        attempts: 0,
-        forcedAttempts: 0,
-        nextProbeMs: 0,
-        accepted: accepted ?? (() => undefined),
-        resolve,
-        reject,
-      });
-      this.#schedule();
+      this.submit(request, { accepted, resolve, reject });
     });
+  }
+
+  /** The answer comes as soon as it is known: of a group's transactions the first need not wait for the last. */
+  submit(request: CommitRequest, answer: Pick<Job, 'accepted' | 'resolve' | 'reject'>): void {
+    if (this.#closing !== undefined) {
+      answer.reject(closed());
+      return;
+    }
+    this.#queue.push({
+      request,
+      deadlineMs: untried,
+      attempts: 0,
+      forcedAttempts: 0,
+      nextProbeMs: 0,
+      ...answer,
+    });
+    this.#schedule();
   }
 
   checkpoint(): Promise<CheckpointReport> {
@@ -175,9 +181,10 @@ export class CommitterLoop implements Committer {
 
   async #recoverDead(): Promise<void> {
     const { recoverer, onEvent } = this.#options;
-    if (recoverer === undefined) return;
+    if (recoverer === undefined || this.engine.poison !== undefined) return;
     const dead = await findDead(this.context, this.engine.owner);
-    if (dead.length === 0) return;
+    if (dead.length === 0 && !this.context.log.view((view) => belongsToOthers(view, readOwners(view))))
+      return;
     this.flushQuietly();
     const report = await recoverer.recover(this.context, dead, this.engine.owner);
     this.context.resolver.forget();
@@ -203,12 +210,7 @@ export class CommitterLoop implements Committer {
       const waiting = this.#waiting.splice(0).map(({ job }) => job);
       const jobs = [...waiting, ...this.#queue.splice(0, groupMax)];
       this.#runGroup(jobs);
-      this.#standAside = this.engine.poison === undefined && this.#turns.othersWait();
-      if (this.#standAside) this.flushQuietly();
-      // As many steps as there were transactions: a checkpoint keeps up with any load.
-      const steps = this.#haveManyOpen() ? Math.max(jobs.length, stepsWhenManyOpen) : jobs.length;
-      for (let step = 0; step < steps; step += 1) if (!this.#stepCheckpoint()) break;
-      if (this.engine.uncheckpointed.descriptors > this.#descriptorsMax) this.#finishCheckpoint();
+      this.#stepsOwed = jobs.length;
     } finally {
       this.#running = false;
       this.#afterRun();
@@ -220,21 +222,41 @@ export class CommitterLoop implements Committer {
     return this.engine.uncheckpointed.descriptors > openDescriptorsMany;
   }
 
+  /** At most one group a turn: whoever saves in a loop, in this thread, leaves room for everything else. */
   #planNextRun(): void {
     if (this.#nextRun !== undefined || this.#asideTimer !== undefined) return;
-    if (this.#standAside) {
-      this.#asideTimer = setTimeout(() => {
-        this.#asideTimer = undefined;
-        this.#standAside = false;
-        this.#run();
-      }, standAsideMs);
-    } else {
-      // At most one group a turn: whoever saves in a loop, in this thread, leaves room for everything else.
-      this.#nextRun = setImmediate(() => {
-        this.#nextRun = undefined;
-        this.#run();
-      });
-    }
+    this.#nextRun = setImmediate(() => {
+      this.#nextRun = undefined;
+      if (this.#closing !== undefined) return;
+      this.#keepUp();
+      if (this.#othersWait()) this.#standAside();
+      else this.#run();
+    });
+  }
+
+  #othersWait(): boolean {
+    let others = false;
+    // What cannot be read now is met by the next group, which has somebody to tell.
+    if (this.engine.poison === undefined) tolerate(() => void (others = this.#turns.othersWait()));
+    return others;
+  }
+
+  /** Another owner waits: the next group begins a little later. */
+  #standAside(): void {
+    this.flushQuietly();
+    this.#asideTimer = setTimeout(() => {
+      this.#asideTimer = undefined;
+      this.#run();
+    }, standAsideMs);
+  }
+
+  /** As many steps as there were transactions: a checkpoint keeps up with any load, once the answers are on their way. */
+  #keepUp(): void {
+    const steps = this.#haveManyOpen() ? Math.max(this.#stepsOwed, stepsWhenManyOpen) : this.#stepsOwed;
+    this.#stepsOwed = 0;
+    for (let step = 0; step < steps; step += 1) if (!this.#stepCheckpoint()) break;
+    if (this.engine.uncheckpointed.descriptors > this.#descriptorsMax) this.#finishCheckpoint();
+    this.#afterRun();
   }
 
   #runGroup(jobs: Job[]): void {
@@ -274,9 +296,7 @@ export class CommitterLoop implements Committer {
 
   #afterRun(): void {
     const { uncheckpointed } = this.engine;
-    this.counters.set('uncheckpointedTransactions', uncheckpointed.transactions);
-    this.counters.set('uncheckpointedBytes', uncheckpointed.bytes);
-    this.counters.set('openDescriptors', uncheckpointed.descriptors);
+    this.engine.countUncheckpointed();
     this.counters.set('queued', this.#queue.length);
     this.counters.set('waiting', this.#waiting.length);
     this.#reportPoison();
@@ -542,7 +562,7 @@ async function recoverOrRefuse(
   return emptyRecoveryReport;
 }
 
-/** Whether the log has transactions of owners that are not among these. */
+/** Whether the log has transactions of owners that are not among these: of such as were poisoned, and are gone. */
 function belongsToOthers(view: LogView, owners: readonly Owner[]): boolean {
   let start: Uint8Array = new Uint8Array(0);
   for (const { number } of owners.toSorted((a, b) => a.number - b.number)) {

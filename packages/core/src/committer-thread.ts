@@ -77,8 +77,11 @@ function handle(
   const failed = (error: unknown): void => say({ type: 'error', id, error: toPlainError(error) });
   switch (message.type) {
     case 'commit': {
-      const accepted = (revision: number): void => say({ type: 'accepted', id, revision });
-      loop.commit(message.request, accepted).then((value) => say({ type: 'done', id, value }), failed);
+      loop.submit(message.request, {
+        accepted: (revision) => say({ type: 'accepted', id, revision }),
+        resolve: (value) => say({ type: 'done', id, value }),
+        reject: failed,
+      });
       break;
     }
     case 'checkpoint':

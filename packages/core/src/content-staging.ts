@@ -20,12 +20,16 @@ export interface ContentTarget {
   /** Up to this size content is returned as bytes. */
   readonly inlineBytesMax: number;
   readonly sizeBytesMax: number | undefined;
+  /** Throws if so many further bytes would eat into what is kept free. */
+  readonly requireSpace: (bytes: number) => void;
   readonly signal: AbortSignal | undefined;
   readonly op: string;
   readonly path: string;
 }
 
 const writePieceBytes = 1 << 20;
+/** How often, in bytes, the free space is looked at. */
+const spaceCheckBytes = 16 << 20;
 
 export function isStream(data: unknown): data is AsyncIterable<string | Uint8Array> {
   return typeof data === 'object' && data !== null && !(data instanceof Uint8Array) && isIterable(data);
@@ -75,6 +79,8 @@ class ContentWriter {
   #held: Uint8Array[] = [];
   #descriptor: Descriptor | undefined;
   #size = 0;
+  /** Up to this size there was room at the last look. */
+  #spaceUpTo = spaceCheckBytes;
 
   constructor(target: ContentTarget) {
     this.#target = target;
@@ -107,6 +113,10 @@ class ContentWriter {
 
   async #append(piece: Uint8Array): Promise<void> {
     try {
+      if (this.#size + piece.byteLength > this.#spaceUpTo) {
+        this.#target.requireSpace(Math.max(spaceCheckBytes, piece.byteLength));
+        this.#spaceUpTo = this.#size + Math.max(spaceCheckBytes, piece.byteLength);
+      }
       await this.#writeAll(piece);
     } catch (error) {
       throw this.#failed(error);
@@ -116,7 +126,15 @@ class ContentWriter {
   }
 
   #failed(error: unknown): StoreError {
-    return fromSystemError(error, { op: this.#target.op, path: this.#target.path });
+    const { op, path } = this.#target;
+    const failure = fromSystemError(error, { op, path });
+    if (failure.code !== 'ERR_NOT_FOUND' && failure.code !== 'ERR_EXISTS') return failure;
+    return new StoreError('ERR_IO', failure.message, {
+      op,
+      path,
+      hint: "Something has interfered with the store's own directory. Nothing was changed.",
+      cause: error,
+    });
   }
 
   async #writeAll(piece: Uint8Array): Promise<void> {
@@ -145,7 +163,11 @@ class ContentWriter {
     }
     const descriptor = this.#descriptor;
     this.#descriptor = undefined;
-    await fileSystem.close(descriptor);
+    try {
+      await fileSystem.close(descriptor);
+    } catch (error) {
+      throw this.#failed(error);
+    }
     return { kind: 'staged', volume: '', name, size: this.#size, checksum: this.#checksum.digest() };
   }
 

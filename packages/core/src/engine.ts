@@ -267,11 +267,14 @@ export class Engine {
     for (const { prepared } of live) this.context.stagingArea.discard(prepared.staged);
     if (error.code === 'ERR_STORE_POISONED') this.poisonWith(error);
     const together = live.length > 1 && tooMuchAtOnce.has(error.code);
+    if (together) this.#planner.oneAtATime();
+    // A checkpoint makes room in the log.
+    const roomToMake = error.code === 'ERR_LOG_FULL' && this.#untrimmed.size > 0;
+    if (roomToMake) result.checkpointWanted = true;
     for (const { job } of live) {
-      if (together) result.deferred.push(job);
+      if (together || (roomToMake && job.attempts++ < 2)) result.deferred.push(job);
       else this.#reject(job, error);
     }
-    if (together) this.#planner.oneAtATime();
   }
 
   /** Whatever goes wrong with one transaction, the others of its group get their answers. */
@@ -340,9 +343,8 @@ export class Engine {
       }
       this.context.failpoints.hit('apply.after');
       this.#marks.push({ number, lockKeys: verdict.lockKeys });
-      this.#keepForCheckpoint(prepared, verdict);
     }
-    this.#dropUnusedParts(job, prepared);
+    const replaced = this.#keepForCheckpoint(prepared, verdict);
     this.#counters.add('commits');
     this.#counters.add('bytesWritten', staged.contentBytes);
     job.resolve({
@@ -351,6 +353,9 @@ export class Engine {
       paths: staged.targets.filter(({ target }) => isLocking(target)).map(({ target }) => target.path),
       bytes: staged.contentBytes,
     });
+    // The caller has the answer: what follows keeps nobody waiting.
+    for (const older of replaced) this.#release(older);
+    this.#dropUnusedParts(job, prepared);
   }
 
   /** Content that the caller had staged and that did not become a durable copy of its own (it was joined to other). */
@@ -377,8 +382,14 @@ export class Engine {
     };
   }
 
-  #keepForCheckpoint(prepared: Prepared, verdict: Extract<Verdict, { kind: 'committed' }>): void {
+  /** Returns those that a newer transaction answers for now: their content needs no fsync. */
+  #keepForCheckpoint(
+    prepared: Prepared,
+    verdict: Extract<Verdict, { kind: 'committed' }>,
+  ): readonly StagedTarget[] {
     const { staged, proposal } = prepared;
+    if (staged.targets.length === 0) return [];
+    const replaced: StagedTarget[] = [];
     this.#applied.push({
       number: proposal.number,
       revision: verdict.revision,
@@ -388,11 +399,19 @@ export class Engine {
     this.#appliedBytes += staged.contentBytes;
     for (const target of staged.targets) {
       const older = this.#newest.get(target.target.path);
-      // The newer transaction answers for this path now: the older content needs no fsync.
-      if (older !== undefined) this.#release(older.staged);
+      if (older !== undefined) replaced.push(older.staged);
       this.#newest.set(target.target.path, { revision: verdict.revision, staged: target });
       if (target.descriptor !== undefined) this.#openDescriptors += 1;
     }
+    this.countUncheckpointed();
+    return replaced;
+  }
+
+  countUncheckpointed(): void {
+    const { transactions, bytes, descriptors } = this.uncheckpointed;
+    this.#counters.set('uncheckpointedTransactions', transactions);
+    this.#counters.set('uncheckpointedBytes', bytes);
+    this.#counters.set('openDescriptors', descriptors);
   }
 
   #rollBack(
@@ -423,7 +442,7 @@ export class Engine {
       report = rollBack(this.#applyContext(), staged, tried);
     } catch (error) {
       this.#block(staged, mark, new AggregateError([cause, error], 'applying and rolling back both failed'));
-      job.reject(blocked(staged.id, error));
+      job.reject(this.#poison === undefined ? blocked(staged.id, error) : this.#poisoned());
       return;
     }
     failpoints.hit('roll-back.before-abort');

@@ -29,6 +29,9 @@ export class FailpointHit extends Error {
   override readonly name = 'FailpointHit';
 }
 
+/** Another thread may be the one that takes the signal, and take its time: meanwhile this one must not go on. */
+const signalTakenMs = 500;
+
 export class Failpoints {
   readonly #failpoint: Failpoint | undefined;
   #passed = 0;
@@ -46,14 +49,19 @@ export class Failpoints {
     switch (failpoint.action) {
       case 'kill':
         process.kill(process.pid, 'SIGKILL');
-        // The signal is delivered before any further instruction of ours matters; do not go on meanwhile.
-        for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000);
+        for (;;) pause(signalTakenMs);
       case 'stop':
         // Once it goes on it is not stopped again.
-        if (passed === skip) process.kill(process.pid, 'SIGSTOP');
+        if (passed > skip) break;
+        process.kill(process.pid, 'SIGSTOP');
+        pause(signalTakenMs);
         break;
       case 'throw':
         throw new FailpointHit(`failpoint ${name}`);
     }
   }
+}
+
+function pause(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }

@@ -15,7 +15,7 @@
  * Payloads are positional msgpack arrays without extensions; shapes are checked when they are read.
  */
 
-import { Packr } from 'msgpackr';
+import { Packr, RESET_BUFFER_MODE } from 'msgpackr';
 import { hash64 } from './checksum.js';
 import { InvalidArgumentError, StoreError } from './errors.js';
 import type { Table } from './log.js';
@@ -32,23 +32,30 @@ export function frameSeed(table: Table, key: Uint8Array): bigint {
   return hash64(key, BigInt(table.charCodeAt(0)));
 }
 
-export interface EncodedFrame {
-  readonly bytes: Buffer;
-  readonly hash: bigint;
+/** Valid until the next call. */
+export function packPayload(payload: Packable): Uint8Array {
+  return packr.pack(payload, RESET_BUFFER_MODE);
 }
 
-export function encodeFrame(kind: number, payload: Packable, seed: bigint): EncodedFrame {
-  const packed = packr.pack(payload);
-  const bytes = Buffer.allocUnsafe(packed.byteLength + frameOverheadBytes);
-  bytes[0] = formatVersion;
-  bytes[1] = kind;
-  bytes.writeUInt16LE(0, 2);
-  bytes.writeUInt32LE(packed.byteLength, 4);
-  bytes.set(packed, 8);
+/** Fills `frame`, which has room for the payload and `frameOverheadBytes`. Returns the frame's hash. */
+export function writeFrame(frame: Buffer, kind: number, packed: Uint8Array, seed: bigint): bigint {
+  frame[0] = formatVersion;
+  frame[1] = kind;
+  frame[2] = 0;
+  frame[3] = 0;
+  frame.writeUInt32LE(packed.byteLength, 4);
+  frame.set(packed, 8);
   const end = 8 + packed.byteLength;
-  const hash = hash64(bytes.subarray(0, end), seed);
-  bytes.writeBigUInt64LE(hash, end);
-  return { bytes, hash };
+  const hash = hash64(frame.subarray(0, end), seed);
+  frame.writeBigUInt64LE(hash, end);
+  return hash;
+}
+
+export function encodeFrame(kind: number, payload: Packable, seed: bigint): Buffer {
+  const packed = packPayload(payload);
+  const frame = Buffer.allocUnsafe(packed.byteLength + frameOverheadBytes);
+  writeFrame(frame, kind, packed, seed);
+  return frame;
 }
 
 export interface DecodedFrame {
@@ -84,7 +91,7 @@ export function decodeFrame(bytes: Uint8Array, start: number, seed: bigint, what
 
 /** A value of exactly one frame. */
 export function encodeValue(table: Table, key: Uint8Array, kind: number, payload: Packable): Uint8Array {
-  return encodeFrame(kind, payload, frameSeed(table, key)).bytes;
+  return encodeFrame(kind, payload, frameSeed(table, key));
 }
 
 export function decodeValue(table: Table, key: Uint8Array, value: Uint8Array, kind: number): Fields {

@@ -6,6 +6,7 @@ import type { Committer, CommitterEvent } from './committer.js';
 import { CommitterLoop } from './committer-loop.js';
 import { InvalidArgumentError, StoreError } from './errors.js';
 import { unpackEntryValue } from './frame.js';
+import { requireSpace } from './free-space.js';
 import { entryKey } from './key.js';
 import type { Log } from './log.js';
 import { NodeAsyncFileSystem } from './node-file-system.js';
@@ -126,6 +127,8 @@ export function openAccess(
     durability: options.durability ?? 'full',
     inlineLimitBytes: options.inlineLimitBytes ?? defaults.inlineLimitBytes,
     maxFileBytes: options.maxFileBytes,
+    requireSpace: (op, bytes) =>
+      requireSpace(fileSystem, roots.root, { op, bytes, reserveBytes: options.reserveBytes }),
     stagedDirectory: `${storeLayout(roots.root).directory}/staged`,
     parse(path, op, mayBeRoot) {
       const parsed = parsePath(path, roots, op);

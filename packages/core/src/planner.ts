@@ -16,11 +16,11 @@ import {
 import { checksumOfFile } from './content.js';
 import { StoreError } from './errors.js';
 import type { FileStat } from './file-system.js';
+import { requireSpace } from './free-space.js';
 import { fingerprintOf, sameFingerprint } from './image.js';
 import { type Folding, pathKey } from './key.js';
 import type { LogView } from './log.js';
 import { batchChangesMax } from './log-limits.js';
-import { defaults } from './options.js';
 import type { Operation, TrackedRead } from './operation.js';
 import {
   absolutePath,
@@ -434,7 +434,7 @@ function checkChanges(targets: readonly PlannedTarget[], entries: readonly Entry
 }
 
 function checkSizes(context: StoreContext, targets: readonly PlannedTarget[]): void {
-  const { maxFileBytes, maxTransactionBytes, reserveBytes = defaults.reserveBytes } = context.options;
+  const { maxFileBytes, maxTransactionBytes, reserveBytes } = context.options;
   let total = 0;
   let toWrite = 0;
   for (const target of targets) {
@@ -453,13 +453,7 @@ function checkSizes(context: StoreContext, targets: readonly PlannedTarget[]): v
   // Small saves are covered by the floor that the log keeps; only what could eat into it is worth a look here. What the
   // caller's thread has staged is on the disk already.
   if (toWrite < spaceCheckBytes) return;
-  const { availableBytes, totalBytes } = context.fileSystem.space(context.layout.directory);
-  const reserve = Math.min(reserveBytes, Math.floor(totalBytes / 20));
-  if (availableBytes - reserve >= toWrite) return;
-  throw new StoreError('ERR_NO_SPACE', `Not enough space: ${toWrite} bytes needed, ${availableBytes} free`, {
-    op: 'commit',
-    hint: `Free some space; ${reserve} bytes are kept in reserve. Nothing was changed.`,
-  });
+  requireSpace(context.fileSystem, context.layout.directory, { op: 'commit', bytes: toWrite, reserveBytes });
 }
 
 /** A directory that we may not change is found out here, before anything is staged. */

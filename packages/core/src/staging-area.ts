@@ -116,7 +116,7 @@ export class StagingArea {
     } catch (error) {
       this.discard({ id, targets, contentBytes });
       if (error instanceof PlanOutdated || isStoreError(error)) throw error;
-      throw fromSystemError(error, { op: 'stage', transaction: id });
+      throw stagingFailed(error, id);
     }
     return { id, targets, contentBytes };
   }
@@ -160,6 +160,19 @@ function discardTarget(fileSystem: FileSystem, staged: StagedTarget): void {
   if (staged.beforeLinked && target.beforeName !== undefined) {
     attempt(() => fileSystem.unlink(beforePath(volume, target.beforeName!)));
   }
+}
+
+/** Of the store's own directories "not found" or "exists" says nothing about what the caller has asked for. */
+function stagingFailed(error: unknown, transaction: TransactionId): StoreError {
+  const failure = fromSystemError(error, { op: 'stage', transaction });
+  if (!['ERR_NOT_FOUND', 'ERR_EXISTS', 'ERR_NOT_DIRECTORY', 'ERR_IS_DIRECTORY'].includes(failure.code))
+    return failure;
+  return new StoreError('ERR_IO', failure.message, {
+    op: 'stage',
+    transaction,
+    hint: "Something has interfered with the store's own directory. Nothing was changed; opening the store again mends it.",
+    cause: error,
+  });
 }
 
 /** Clean-up after an error must not hide it; what it leaves is swept at the next open. */

@@ -30,6 +30,8 @@ export interface StoreAccess {
   readonly durability: 'full' | 'relaxed';
   readonly inlineLimitBytes: number;
   readonly maxFileBytes: number | undefined;
+  /** Throws `ERR_NO_SPACE` if so many bytes would eat into the reserve. */
+  requireSpace(op: string, bytes: number): void;
   /** Where the caller's thread stages content. */
   readonly stagedDirectory: string;
   /** A path as the user gave it; refuses the root itself unless `mayBeRoot`. */

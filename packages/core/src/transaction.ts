@@ -506,6 +506,7 @@ export class Transaction implements AsyncDisposable {
           name,
           inlineBytesMax: this.#access.inlineLimitBytes,
           sizeBytesMax: this.#access.maxFileBytes,
+          requireSpace: (bytes) => this.#access.requireSpace(op, bytes),
           signal: this.#options.signal,
           op,
           path,

@@ -30,18 +30,21 @@ export interface EngineWorld extends AsyncDisposable {
 }
 
 export async function engineWorld(
-  options: StoreOptions & { readonly faults?: readonly Fault[]; readonly logOptions?: MemoryLogOptions } = {},
+  options: StoreOptions & {
+    readonly faults?: readonly Fault[];
+    readonly logOptions?: MemoryLogOptions;
+    readonly state?: MemoryLogState;
+  } = {},
 ): Promise<EngineWorld> {
   const directory = temporaryDirectory('engine');
   const root = directory.path;
-  const { faults = [], logOptions, ...storeOptions } = options;
+  const { faults = [], logOptions, state = new MemoryLogState(), ...storeOptions } = options;
   const logged: { level: string; message: string; details: object }[] = [];
   const log =
     (level: string) =>
     (details: object, message: string): void => {
       logged.push({ level, message, details });
     };
-  const state = new MemoryLogState();
   const hooks: { onCall: ((call: FileSystemCall) => void) | undefined } = { onCall: undefined };
   const fileSystem = new FaultyFileSystem(new NodeFileSystem(), {
     faults,

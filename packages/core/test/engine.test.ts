@@ -14,7 +14,9 @@ import {
 } from 'node:fs';
 import { StoreError } from '#src/errors.js';
 import { u32Key } from '#src/key.js';
+import type { FileSystemSpace } from '#src/file-system.js';
 import { MemoryLog } from '#src/memory-log.js';
+import { NodeFileSystem } from '#src/node-file-system.js';
 import type { Transaction } from '#src/transaction.js';
 import { assert, type FileSystemCall, suite } from '@forewrit/testkit';
 import { engineWorld } from './engine-world.js';
@@ -649,6 +651,29 @@ test('a relaxed save that fails after it was accepted is reported, and leaves no
   assert.ok(world.logged.some(({ level, message }) => level === 'error' && message.includes('relaxed')));
   await new Promise((resolve) => setTimeout(resolve, 20));
   assert.equal(world.leftovers(), []);
+});
+
+test('a stream that would fill the disk is refused before it does', async () => {
+  let availableBytes = 2 ** 40;
+  class SmallDisk extends NodeFileSystem {
+    override space(path: string): FileSystemSpace {
+      return { ...super.space(path), totalBytes: 2 ** 40, availableBytes };
+    }
+    override write(descriptor: number, bytes: Uint8Array, position: number): number {
+      availableBytes -= bytes.byteLength;
+      return super.write(descriptor, bytes, position);
+    }
+  }
+  await using world = await engineWorld({ fileSystem: new SmallDisk(), reserveBytes: 10 << 20 });
+  availableBytes = 50 << 20;
+  let given = 0;
+  async function* much(): AsyncGenerator<Uint8Array> {
+    for (; given < 80; given += 1) yield new Uint8Array(1 << 20);
+  }
+  await assert.rejectsWithCode(world.store.writeFile('a', much()), 'ERR_NO_SPACE');
+  assert.ok(given <= 40, `${given} MiB were taken`);
+  assert.equal(world.leftovers(), []);
+  await world.store.writeFile('a', 'small');
 });
 
 test('an error nobody has thought of poisons the store, and everybody is answered', async () => {

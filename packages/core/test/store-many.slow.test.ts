@@ -7,23 +7,27 @@ const test = suite('transactions of many files');
 test(
   'ten thousand files come and go in one transaction each',
   async () => {
-    await withStores({}, async ({ store, root }) => {
-      const count = 10_000;
-      const files = Array.from({ length: count }, (_, n) => [`d${n % 100}/f${n}`, `${n}`] as const);
-      const commit = await store.writeFiles(files);
-      assert.is(commit.paths.length, count);
-      assert.is(readFileSync(`${root}/d99/f9999`, 'utf8'), '9999');
-      assert.is((await store.readdir('.', { recursive: true })).length, count + 100);
-      await store.checkpoint();
-      await store.transact((tx) => {
-        for (const [path] of files) tx.rm(path);
-      });
-      assert.is((await store.readdir('.', { recursive: true })).length, 100);
-      await store.transact((tx) => {
-        for (let n = 0; n < 100; n += 1) tx.rm(`d${n}`);
-      });
-      assert.not.ok(existsSync(`${root}/d0`));
-    });
+    await withStores(
+      {},
+      async ({ store, root }) => {
+        const count = 10_000;
+        const files = Array.from({ length: count }, (_, n) => [`d${n % 100}/f${n}`, `${n}`] as const);
+        const commit = await store.writeFiles(files);
+        assert.is(commit.paths.length, count);
+        assert.is(readFileSync(`${root}/d99/f9999`, 'utf8'), '9999');
+        assert.is((await store.readdir('.', { recursive: true })).length, count + 100);
+        await store.checkpoint();
+        await store.transact((tx) => {
+          for (const [path] of files) tx.rm(path);
+        });
+        assert.is((await store.readdir('.', { recursive: true })).length, 100);
+        await store.transact((tx) => {
+          for (let n = 0; n < 100; n += 1) tx.rm(`d${n}`);
+        });
+        assert.not.ok(existsSync(`${root}/d0`));
+      },
+      ['worker'],
+    );
   },
   { timeoutMs: 120_000 },
 );
@@ -42,6 +46,27 @@ test(
       await store.writeFile('kept', '2');
       assert.equal(tree(), { 'd/': '', kept: '2' });
     });
+  },
+  { timeoutMs: 120_000 },
+);
+
+test(
+  'thousands of transactions are forgotten by one checkpoint',
+  async () => {
+    await withStores(
+      { checkpointIntervalMs: 1e9 },
+      async ({ store, leftovers }) => {
+        const count = 9000;
+        for (let start = 0; start < count; start += 900) {
+          await Promise.all(Array.from({ length: 900 }, (_, n) => store.mkdir(`d${start + n}`)));
+        }
+        assert.is(store.stats().uncheckpointedTransactions, count);
+        assert.is((await store.checkpoint()).transactions, count);
+        assert.is(store.stats().uncheckpointedTransactions, 0);
+        assert.equal(leftovers(), []);
+      },
+      ['inline'],
+    );
   },
   { timeoutMs: 120_000 },
 );

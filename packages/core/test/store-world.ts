@@ -92,8 +92,9 @@ export function leftoversOf(root: string, area = '.forewrit'): string[] {
 export async function withStores(
   options: StoreOptions,
   body: (world: StoreWorld) => Promise<void>,
+  kinds: readonly CommitterKind[] = committers,
 ): Promise<void> {
-  for (const committer of committers) {
+  for (const committer of kinds) {
     const world = await storeWorld({ ...options, committer });
     try {
       await body(world);

@@ -58,7 +58,7 @@ function optionsFrom(random: Random): StoreOptions {
   return {
     checkpointIntervalMs: random.pick([5, 40, 1000]),
     // The same code without a thread: it starts in half the time.
-    committer: random.pick(['worker', 'inline'] as const),
+    committer: random.pick(['worker', 'inline', 'inline'] as const),
   };
 }
 

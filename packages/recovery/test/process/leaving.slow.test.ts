@@ -19,7 +19,7 @@ const test = suite('a process that leaves while it saves');
 const notLinux = process.platform === 'linux' ? undefined : 'that a process is stopped is seen in /proc';
 
 const limitMs = 2000;
-const rounds = 8;
+const rounds = 6;
 const lanes = 3;
 /** Many files, so that the log transaction of a save takes a while. */
 const set = Object.fromEntries(Array.from({ length: 150 }, (_, index) => [`set/${index}`, 100]));

@@ -96,6 +96,23 @@ test('one goes on while the other is killed again and again: whole sets, one ord
   assert.ok(maxMs <= 5000, `max ${maxMs} ms`);
 });
 
+test('several that make a store at once all get it, and save', async () => {
+  using directory = temporaryDirectory('two');
+  for (let round = 0; round < 4; round += 1) {
+    const root = `${directory.path}/${round}/deep/store`;
+    const writers = ['one', 'two', 'three'].map((name) => startWriter({ root, name, sets: setsOf(name) }));
+    try {
+      for (const writer of writers) writer.tell({ type: 'save' });
+      for (const writer of writers) await writer.nextOrEnd('saved');
+      assertRefusals(writers);
+      for (const writer of writers) assert.is(savesOf(writer).length, 1);
+      assertOrder(writers);
+    } finally {
+      for (const writer of writers) await writer.kill();
+    }
+  }
+});
+
 /** The longest silence of the survivor, from before the death until a save that it began after it. */
 async function gapOf(
   survivor: Writer,
