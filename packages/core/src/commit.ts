@@ -50,7 +50,7 @@ export interface Proposal {
   /** The rows that the plan stood on, as they were: bytes, so that comparing them costs nothing. */
   readonly planReads: readonly PlanRead[];
   readonly requiredRevisions: readonly { readonly path: StorePath; readonly revision: number }[];
-  /** Directories that move or go: nothing below them may be untrimmed. */
+  /** Directories that move or go, and where they move to: nothing below may be untrimmed. */
   readonly vacated: readonly StorePath[];
 }
 
@@ -226,12 +226,12 @@ function readStands(view: LogView, read: TrackedRead, folding: Folding): boolean
       // What was deleted before it was read loses its row some time later.
       if (row === undefined && read.revision !== undefined) return read.fingerprint === undefined;
       return (
-        row?.revision === read.revision && !vacatedSince(view, ancestors(read.path), read.since, folding)
+        row?.revision === read.revision && !comeOrGoneSince(view, ancestors(read.path), read.since, folding)
       );
     }
     case 'directory':
       return (
-        !vacatedSince(view, [read.path, ...ancestors(read.path)], read.since, folding) &&
+        !comeOrGoneSince(view, [read.path, ...ancestors(read.path)], read.since, folding) &&
         (read.names === undefined ||
           listingStands(view, read.path, { names: read.names, since: read.since }, folding))
       );
@@ -245,8 +245,8 @@ function readStands(view: LogView, read: TrackedRead, folding: Folding): boolean
   }
 }
 
-/** Whether one of these directories was removed or moved: what was below it has a row only if the store wrote it. */
-function vacatedSince(
+/** Whether one of these directories has come or gone: what is or was below it has a row only if the store wrote it. */
+function comeOrGoneSince(
   view: LogView,
   directories: readonly StorePath[],
   since: number,
@@ -255,7 +255,8 @@ function vacatedSince(
   if (newestRevision(view) <= since) return false;
   return directories.some((directory) => {
     const row = rowOf(view, directory, folding);
-    return row !== undefined && row.revision > since && row.image.type === 'absent';
+    const { type } = row?.image ?? {};
+    return row !== undefined && row.revision > since && (type === 'absent' || type === 'directory');
   });
 }
 
@@ -276,7 +277,7 @@ function listingStands(
   });
 }
 
-/** A directory leaves only when what was written below it needs no recovery any more. */
+/** A directory leaves, or comes, only when what was written below needs no recovery any more. */
 function untrimmed(view: LogView, proposal: Proposal, folding: Folding): Verdict | undefined {
   for (const directory of proposal.vacated) {
     for (const row of rowsBelow(view, directory, folding)) {
@@ -341,6 +342,7 @@ function writeIntents(
     locks.add(pathKey(target.path, folding), target.path);
     if (isDirectoryChange(target)) {
       const left = target.from ?? target.path;
+      if (target.action === 'move-directory') forgetBelow(batch, target.path, folding);
       for (const row of rowsBelow(batch, left, folding)) {
         bury(row.path);
         if (target.action === 'remove-directory') buried.push(row);
@@ -380,6 +382,11 @@ function mountsOf(targets: readonly Target[], { mount, mountOf }: CommitterIdent
     mount,
     [...places].map((path) => ({ path, mount: mountOf(path) })),
   );
+}
+
+/** What rows say of a place that was empty does not hold of the directory that comes there. */
+function forgetBelow(batch: LogBatch, directory: StorePath, folding: Folding): void {
+  for (const { path } of rowsBelow(batch, directory, folding)) batch.delete('files', pathKey(path, folding));
 }
 
 export function putFileRow(batch: LogBatch, row: FileRow, folding: Folding): void {

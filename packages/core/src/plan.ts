@@ -39,7 +39,7 @@ export interface PlannedTarget {
 
 export interface NetEffect {
   readonly targets: readonly PlannedTarget[];
-  /** Directories of the base tree that go away or elsewhere: nothing below them may be untrimmed. */
+  /** Directories of the base tree that go away or elsewhere, and where they go: nothing below may be untrimmed. */
   readonly vacated: readonly StorePath[];
 }
 
@@ -53,7 +53,8 @@ export function netEffect(tree: WorkingTree, limits: PlanLimits): NetEffect {
     if (node.type === 'absent' || node.type === 'directory' || node.inode === undefined) continue;
     if (leaves(tree, node.inode, path)) movedInodes.add(node.inode);
   }
-  const draft: Draft = { directories: [], files: [], removals: [], vacated: [...movedFrom.keys()] };
+  const vacated = [...movedFrom].flat();
+  const draft: Draft = { directories: [], files: [], removals: [], vacated };
   const context: Context = { tree, limits, movedFrom, movedInodes, draft };
   for (const path of [...tree.changed.keys()].sort()) addTarget(context, path, tree.changed.get(path)!);
   const directories = orderDirectories(draft.directories);
@@ -71,7 +72,7 @@ export function netEffect(tree: WorkingTree, limits: PlanLimits): NetEffect {
       hint: 'Split it into several transactions.',
     });
   }
-  return { targets, vacated: draft.vacated };
+  return { targets, vacated };
 }
 
 /** Also what is to be at its own path again, when the directory that it stood in goes elsewhere. */
@@ -166,7 +167,7 @@ function addMove(context: Context, path: StorePath, inodePath: StorePath, before
 }
 
 function addDirectory(context: Context, path: StorePath, node: DirectoryNode, before: Before): void {
-  const { draft, tree } = context;
+  const { draft, tree, movedFrom } = context;
   if (node.origin !== undefined) {
     if (!leaves(tree, node.origin, path)) return;
     if (before !== undefined && before.basePath !== node.origin) throw typeChange(path, 'ERR_EXISTS');
@@ -198,6 +199,7 @@ function addDirectory(context: Context, path: StorePath, node: DirectoryNode, be
     const child = joinPath(path, name);
     if (tree.changed.has(child)) continue;
     const basePath = joinPath(before.basePath, name);
+    if (movedFrom.has(basePath)) continue;
     const stat = tree.base.stat(basePath);
     if (stat !== undefined) addRemoval(context, child, { basePath, stat });
   }

@@ -31,6 +31,8 @@ const synchronousBytesMax = 256 * 1024;
 const attemptsMax = 1000;
 /** From this attempt on the log is asked for contents along with the rows, so that a busy writer cannot starve us. */
 const assistedFrom = 2;
+/** From this attempt on a lock is taken for that of an owner that will not let go of it, where nobody may recover. */
+const readOnlyAttemptsMax = 50;
 
 export interface ReaderContext {
   readonly log: Log;
@@ -120,15 +122,30 @@ export class Reader {
       found.push(read);
     }
     // What did not match and was not locked is somebody's edit, unless a commit came in between.
-    return doubtful.some((each) => this.#hasMovedOn(each)) ? undefined : found;
+    for (const each of doubtful) {
+      const { revision, lock } = this.#lookAgain(each);
+      if (revision !== each.row?.revision) return undefined;
+      if (lock === undefined || (this.#context.readOnly && attempt >= readOnlyAttemptsMax)) continue;
+      if (!this.#context.readOnly && !this.#context.isOwn(lock.transaction.owner))
+        await this.#context.onForeignLock(lock);
+      return undefined;
+    }
+    return found;
   }
 
-  /** Whether a commit has come in since the view of an unlocked path; else what does not match is an edit. */
-  #hasMovedOn({ path, row }: Wanted): boolean {
-    return this.#context.log.view((view) => {
-      if (rowOf(view, path, this.#context.folding)?.revision !== row?.revision) return true;
-      return this.#lockOn(view, path) !== undefined;
-    });
+  #lookAgain({ path }: Wanted): {
+    readonly revision: number | undefined;
+    readonly lock: LockRow | undefined;
+  } {
+    return this.#context.log.view((view) => ({
+      revision: rowOf(view, path, this.#context.folding)?.revision,
+      lock: this.#lockOn(view, path),
+    }));
+  }
+
+  /** Whether a commit of this path has come in since the view. */
+  #hasMovedOn(wanted: Wanted): boolean {
+    return this.#lookAgain(wanted).revision !== wanted.row?.revision;
   }
 
   #look(
@@ -158,8 +175,8 @@ export class Reader {
     doubtful: Wanted[],
   ): Promise<ReadFile | 'again' | 'foreign'> {
     const { fileSystem } = this.#context;
-    const { row, lock, path, since } = wanted;
-    if (lock?.blocked === true) throw blockedRead(options.op, path, lock);
+    const { row, path, since } = wanted;
+    if (wanted.lock?.blocked === true) throw blockedRead(options.op, path, wanted.lock);
     const now = lstat(fileSystem, wanted.absolute, { op: options.op, path });
     if (row === undefined || matches(now, row.image)) {
       const read = await this.#contentAt(wanted, now, options);
@@ -169,6 +186,8 @@ export class Reader {
       }
       return 'again';
     }
+    // The lock on a directory above says nothing of what its transaction has not written itself.
+    const lock = isOf(wanted.lock, row) ? wanted.lock : undefined;
     if (lock !== undefined && !this.#context.isOwn(lock.transaction.owner)) {
       const served = this.#fromLog(wanted, now, options);
       if (served !== undefined) return served;
@@ -262,6 +281,10 @@ export class Reader {
       fileSystem.close(descriptor);
     }
   }
+}
+
+function isOf(lock: LockRow | undefined, { transaction }: FileRow): boolean {
+  return lock?.transaction.owner === transaction.owner && lock.transaction.counter === transaction.counter;
 }
 
 function loggedOf(view: LogView, row: FileRow): LoggedTransaction | undefined {
