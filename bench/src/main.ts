@@ -53,6 +53,8 @@ async function main(): Promise<void> {
       say(`  Forewrit (durable, all or nothing)      ${show(save.storeMs)}`);
       say(`  fs.promises.writeFile × 4 (neither)     ${show(save.writeFileMs)}`);
       say(`  write-file-atomic × 4 (file by file)    ${show(save.writeFileAtomicMs)}`);
+      const { writeFile, writeFileAtomic } = save.aloneMs;
+      say(`  the same alone: ${writeFile.toFixed(3)} and ${writeFileAtomic.toFixed(3)}`);
       judge('against writeFile', save.ratioToWriteFile, limits.saveToWriteFile);
       judge('against write-file-atomic', save.ratioToWriteFileAtomic, limits.saveToWriteFileAtomic);
     }

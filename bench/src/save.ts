@@ -15,6 +15,8 @@ export interface SaveResult {
   readonly storeMs: { readonly p50: number; readonly p95: number };
   readonly writeFileMs: { readonly p50: number; readonly p95: number };
   readonly writeFileAtomicMs: { readonly p50: number; readonly p95: number };
+  /** The others with nothing else under way: in turn, the store's work after its answers slows them down as well. */
+  readonly aloneMs: { readonly writeFile: number; readonly writeFileAtomic: number };
   /** Medians of the ratios, pair by pair. */
   readonly ratioToWriteFile: number;
   readonly ratioToWriteFileAtomic: number;
@@ -30,18 +32,23 @@ export async function measureSave(directory: string, rounds: number): Promise<Sa
   const atomic = path.join(directory, 'atomic');
   fs.mkdirSync(plain, { recursive: true });
   fs.mkdirSync(atomic, { recursive: true });
+  const savePlain = async (content: string): Promise<void> => {
+    for (const name of names) await fs.promises.writeFile(path.join(plain, name), content);
+  };
+  const saveAtomic = (content: string): Promise<unknown> =>
+    Promise.all(names.map((name) => writeFileAtomic(path.join(atomic, name), content)));
+  const aloneMs = {
+    writeFile: await medianAlone(savePlain, rounds),
+    writeFileAtomic: await medianAlone(saveAtomic, rounds),
+  };
   const store = await openStore(path.join(directory, 'store'));
   const times: { store: number[]; plain: number[]; atomic: number[] } = { store: [], plain: [], atomic: [] };
   try {
     for (let round = 0; round < warmUpRounds + rounds; round += 1) {
-      const content = String.fromCharCode(97 + (round % 26)).repeat(fileBytes);
+      const content = contentOf(round);
       const storeMs = await time(() => store.writeFiles(names.map((name) => [name, content] as const)));
-      const plainMs = await time(async () => {
-        for (const name of names) await fs.promises.writeFile(path.join(plain, name), content);
-      });
-      const atomicMs = await time(() =>
-        Promise.all(names.map((name) => writeFileAtomic(path.join(atomic, name), content))),
-      );
+      const plainMs = await time(() => savePlain(content));
+      const atomicMs = await time(() => saveAtomic(content));
       if (round < warmUpRounds) continue;
       times.store.push(storeMs);
       times.plain.push(plainMs);
@@ -52,12 +59,23 @@ export async function measureSave(directory: string, rounds: number): Promise<Sa
   }
   return {
     rounds,
+    aloneMs,
     storeMs: summary(times.store),
     writeFileMs: summary(times.plain),
     writeFileAtomicMs: summary(times.atomic),
     ratioToWriteFile: pairedRatio(times.store, times.plain),
     ratioToWriteFileAtomic: pairedRatio(times.store, times.atomic),
   };
+}
+
+function contentOf(round: number): string {
+  return String.fromCharCode(97 + (round % 26)).repeat(fileBytes);
+}
+
+async function medianAlone(save: (content: string) => Promise<unknown>, rounds: number): Promise<number> {
+  const times: number[] = [];
+  for (let round = 0; round < rounds; round += 1) times.push(await time(() => save(contentOf(round))));
+  return median(times);
 }
 
 async function time(action: () => Promise<unknown>): Promise<number> {
