@@ -1,6 +1,6 @@
 /** Named places of the protocol. A test names one, and the process is killed or stopped there, in whatever thread. */
 
-import type { Failpoint } from './options.js';
+import type { Failpoint } from './store/options.js';
 
 export const failpointNames = [
   'stage.before',

@@ -11,26 +11,26 @@ export {
   type StoreStats,
   type TransactOptions,
   type VerifyReport,
-} from './store.js';
+} from './store/store.js';
 export {
   type BeginOptions,
   type FileOptions,
   type Savepoint,
   Transaction,
   type TransactionState,
-} from './transaction.js';
-export { Snapshot } from './snapshot.js';
-export type { ReaddirOptions } from './listing.js';
-export type { ReadOptions } from './text.js';
-export type { StoreStat } from './store-stat.js';
-export type { Collection } from './collection.js';
-export type { RangeOptions } from './collection-range.js';
-export type { Data } from './content-staging.js';
-export type { Commit } from './engine.js';
-export type { CheckpointReport } from './checkpoint.js';
-export { type Clock, defaults, type Failpoint, type Logger, type StoreOptions } from './options.js';
-export type { RemoveOptions, WriteOptions } from './operation.js';
-export { emptyRecoveryReport, type Recoverer, type RecoveryReport } from './recoverer.js';
+} from './store/transaction.js';
+export { Snapshot } from './store/snapshot.js';
+export type { ReaddirOptions } from './files/listing.js';
+export type { ReadOptions } from './record/text.js';
+export type { StoreStat } from './store/store-stat.js';
+export type { Collection } from './store/collection.js';
+export type { RangeOptions } from './store/collection-range.js';
+export type { Data } from './store/content-staging.js';
+export type { Commit } from './commit/engine.js';
+export type { CheckpointReport } from './commit/checkpoint.js';
+export { type Clock, defaults, type Failpoint, type Logger, type StoreOptions } from './store/options.js';
+export type { RemoveOptions, WriteOptions } from './plan/operation.js';
+export { emptyRecoveryReport, type Recoverer, type RecoveryReport } from './committer/recoverer.js';
 export {
   type ErrorCode,
   fromSystemError,
@@ -41,12 +41,18 @@ export {
 } from './errors.js';
 
 // Opening, for whoever brings a recoverer.
-export { openAccess, openStoreWith, type StoreServices } from './open-store.js';
-export { openParts, openReadOnlyParts, openRoot, type OpenedRoot, type PartsOptions } from './open-parts.js';
-export { runCommitterThread } from './committer-thread.js';
-export { CommitterLoop, type LoopOptions } from './committer-loop.js';
-export type { Committer, CommitterEvent, CommitterState } from './committer.js';
-export type { StoreAccess } from './store-access.js';
+export { openAccess, openStoreWith, type StoreServices } from './store/open-store.js';
+export {
+  openParts,
+  openReadOnlyParts,
+  openRoot,
+  type OpenedRoot,
+  type PartsOptions,
+} from './store/open-parts.js';
+export { runCommitterThread } from './committer/committer-thread.js';
+export { CommitterLoop, type LoopOptions } from './committer/committer-loop.js';
+export type { Committer, CommitterEvent, CommitterState } from './committer/committer.js';
+export type { StoreAccess } from './store/store-access.js';
 export {
   type ContextParts,
   deregisterOwner,
@@ -56,16 +62,16 @@ export {
   readVolumes,
   registerOwner,
   type StoreContext,
-} from './store-context.js';
-export { Engine, type GroupResult, type Job } from './engine.js';
-export type { CommitRequest } from './request.js';
-export type { Content, Operation, TrackedRead } from './operation.js';
+} from './store/store-context.js';
+export { Engine, type GroupResult, type Job } from './commit/engine.js';
+export type { CommitRequest } from './plan/request.js';
+export type { Content, Operation, TrackedRead } from './plan/operation.js';
 export { failpointNames, type FailpointName, FailpointHit, Failpoints } from './failpoint.js';
 
 // What is on disk.
-export type { Descriptor, FileStat, FileSystem, FileSystemSpace, FileType } from './file-system.js';
-export { type AsyncFileSystem, asyncOver } from './async-file-system.js';
-export { NodeAsyncFileSystem, NodeFileSystem } from './node-file-system.js';
+export type { Descriptor, FileStat, FileSystem, FileSystemSpace, FileType } from './files/file-system.js';
+export { type AsyncFileSystem, asyncOver } from './files/async-file-system.js';
+export { NodeAsyncFileSystem, NodeFileSystem } from './files/node-file-system.js';
 export {
   type CommitOptions,
   FlushError,
@@ -77,9 +83,9 @@ export {
   type Row,
   type Table,
   tables,
-} from './log.js';
-export { type LmdbLog, openLmdbLog, type LmdbLogOptions } from './lmdb-log.js';
-export { MemoryLog, type MemoryLogOptions, MemoryLogState } from './memory-log.js';
+} from './log/log.js';
+export { type LmdbLog, openLmdbLog, type LmdbLogOptions } from './log/lmdb-log.js';
+export { MemoryLog, type MemoryLogOptions, MemoryLogState } from './log/memory-log.js';
 export {
   storeLayout,
   type StoreLayout,
@@ -88,7 +94,7 @@ export {
   Volumes,
   lookVolume,
   recordedMount,
-} from './volume.js';
+} from './files/volume.js';
 export {
   type Action,
   type EntryChange,
@@ -101,8 +107,8 @@ export {
   type TransactionId,
   transactionId,
   type TransactionNumber,
-} from './record.js';
-export { decodeTransaction, encodeCommitBatch, encodeMark } from './codec.js';
+} from './record/record.js';
+export { decodeTransaction, encodeCommitBatch, encodeMark } from './record/codec.js';
 export {
   type EntryRow,
   entryRow,
@@ -118,8 +124,8 @@ export {
   textRow,
   tombstoneRevision,
   unflushedIndex,
-} from './rows.js';
-export { formatVersion } from './frame.js';
+} from './record/rows.js';
+export { formatVersion } from './record/frame.js';
 export {
   absent,
   type Fingerprint,
@@ -129,8 +135,8 @@ export {
   inodeOf,
   sameFingerprint,
   showsImage,
-} from './image.js';
-export { formatChecksum, hash64, loadChecksum, RunningChecksum } from './checksum.js';
+} from './record/image.js';
+export { formatChecksum, hash64, loadChecksum, RunningChecksum } from './record/checksum.js';
 
 // Pieces that recovery shares with the engine.
 export {
@@ -143,8 +149,8 @@ export {
   trimRecords,
   writeAbort,
   writeApplied,
-} from './commit.js';
-export { unplannedBelow } from './apply.js';
+} from './commit/commit.js';
+export { unplannedBelow } from './commit/apply.js';
 export {
   buryTombstones,
   freeName,
@@ -152,17 +158,17 @@ export {
   saveEditedBefore,
   syncDirectoryIfThere,
   unlinkIfThere,
-} from './checkpoint.js';
-export { checksumOfFile, eachPiece, readFileAt, readFully, syncFile, writeFully } from './content.js';
-export { beforePath, stagedPath } from './staging-area.js';
-export { type Owner, ownerId, judgeOwner, type Liveness, probeOwner, sameBoot } from './owner.js';
+} from './commit/checkpoint.js';
+export { checksumOfFile, eachPiece, readFileAt, readFully, syncFile, writeFully } from './files/content.js';
+export { beforePath, stagedPath } from './commit/staging-area.js';
+export { type Owner, ownerId, judgeOwner, type Liveness, probeOwner, sameBoot } from './owner/owner.js';
 export {
   type ProcessIdentity,
   type ProcessLook,
   type ProcessTable,
   systemProcessTable,
-} from './process-identity.js';
-export { openWitness, probeWitness, type Witness, witnessPrefix } from './witness.js';
+} from './owner/process-identity.js';
+export { openWitness, probeWitness, type Witness, witnessPrefix } from './owner/witness.js';
 export {
   absolutePath,
   ancestors,
@@ -175,9 +181,9 @@ export {
   type Roots,
   splitRoot,
   type StorePath,
-} from './path.js';
-export { checkRoots, parsePath } from './path-parser.js';
-export { PathResolver, type ResolvedPath } from './path-resolver.js';
+} from './path/path.js';
+export { checkRoots, parsePath } from './path/path-parser.js';
+export { PathResolver, type ResolvedPath } from './path/path-resolver.js';
 export {
   entryKey,
   entryLockKey,
@@ -191,6 +197,6 @@ export {
   transactionKey,
   transactionRange,
   u32Key,
-} from './key.js';
-export { currentUmask } from './umask.js';
+} from './record/key.js';
+export { currentUmask } from './files/umask.js';
 export { assert, AssertionError, unreachable } from './assert.js';

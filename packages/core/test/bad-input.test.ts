@@ -2,7 +2,7 @@
 
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
-import type { Store } from '#src/store.js';
+import type { Store } from '#src/store/store.js';
 import { assert, suite } from '@forewrit/testkit';
 import { openTestStore, type StoreWorld, storeWorld } from './store-world.js';
 

@@ -1,10 +1,10 @@
 /** Records and rows as bytes: what was written comes back, and nothing else is taken for it. */
 
-import { loadChecksum } from '#src/checksum.js';
-import { decodeTransaction, encodeCommitBatch, encodeMark } from '#src/codec.js';
-import type { Row } from '#src/log.js';
-import type { Target } from '#src/record.js';
-import { entryRow, fileRow, formatRow, lockRow } from '#src/rows.js';
+import { loadChecksum } from '#src/record/checksum.js';
+import { decodeTransaction, encodeCommitBatch, encodeMark } from '#src/record/codec.js';
+import type { Row } from '#src/log/log.js';
+import type { Target } from '#src/record/record.js';
+import { entryRow, fileRow, formatRow, lockRow } from '#src/record/rows.js';
 import { isStoreError } from '#src/errors.js';
 import { assert, suite } from '@forewrit/testkit';
 

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
-import { endCommits, newCommitGate } from '#src/commit-gate.js';
+import { endCommits, newCommitGate } from '#src/log/commit-gate.js';
 import { assert, suite, temporaryDirectory, type TemporaryDirectory } from '@forewrit/testkit';
 import type { WorkerTask } from './lmdb-worker.js';
 import { Child, openLog } from './lmdb-world.js';

@@ -1,4 +1,4 @@
-import { descriptorBudget } from '#src/descriptor-budget.js';
+import { descriptorBudget } from '#src/files/descriptor-budget.js';
 import { assert, suite } from '@forewrit/testkit';
 
 const test = suite('descriptor budget');

@@ -3,12 +3,12 @@
 import { renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { StoreError } from '#src/errors.js';
-import { MemoryLog, MemoryLogState } from '#src/memory-log.js';
-import { NodeFileSystem } from '#src/node-file-system.js';
-import { u32Key } from '#src/key.js';
-import { openStoreWith } from '#src/open-store.js';
-import { systemProcessTable } from '#src/process-identity.js';
-import type { Store } from '#src/store.js';
+import { MemoryLog, MemoryLogState } from '#src/log/memory-log.js';
+import { NodeFileSystem } from '#src/files/node-file-system.js';
+import { u32Key } from '#src/record/key.js';
+import { openStoreWith } from '#src/store/open-store.js';
+import { systemProcessTable } from '#src/owner/process-identity.js';
+import type { Store } from '#src/store/store.js';
 import { assert, suite } from '@forewrit/testkit';
 import { engineWorld } from './engine-world.js';
 import { openTestStore } from './store-world.js';

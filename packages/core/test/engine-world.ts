@@ -1,13 +1,13 @@
 /** A store in this thread, over a file system that can be interfered with and a log that can be looked into. */
 
 import { readdirSync, readFileSync } from 'node:fs';
-import { fileRow, lockRow } from '#src/rows.js';
-import type { FileRow, LockRow } from '#src/rows.js';
-import type { Table } from '#src/log.js';
-import { MemoryLog, type MemoryLogOptions, MemoryLogState } from '#src/memory-log.js';
-import { NodeFileSystem } from '#src/node-file-system.js';
-import type { StoreOptions } from '#src/options.js';
-import type { Store } from '#src/store.js';
+import { fileRow, lockRow } from '#src/record/rows.js';
+import type { FileRow, LockRow } from '#src/record/rows.js';
+import type { Table } from '#src/log/log.js';
+import { MemoryLog, type MemoryLogOptions, MemoryLogState } from '#src/log/memory-log.js';
+import { NodeFileSystem } from '#src/files/node-file-system.js';
+import type { StoreOptions } from '#src/store/options.js';
+import type { Store } from '#src/store/store.js';
 import { type Fault, FaultyFileSystem, type FileSystemCall, temporaryDirectory } from '@forewrit/testkit';
 import { leftoversOf, openTestStore, treeOf } from './store-world.js';
 

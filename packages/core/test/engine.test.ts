@@ -13,11 +13,11 @@ import {
   writeSync,
 } from 'node:fs';
 import { StoreError } from '#src/errors.js';
-import { u32Key } from '#src/key.js';
-import type { FileSystemSpace } from '#src/file-system.js';
-import { MemoryLog } from '#src/memory-log.js';
-import { NodeFileSystem } from '#src/node-file-system.js';
-import type { Transaction } from '#src/transaction.js';
+import { u32Key } from '#src/record/key.js';
+import type { FileSystemSpace } from '#src/files/file-system.js';
+import { MemoryLog } from '#src/log/memory-log.js';
+import { NodeFileSystem } from '#src/files/node-file-system.js';
+import type { Transaction } from '#src/store/transaction.js';
 import { assert, type FileSystemCall, suite } from '@forewrit/testkit';
 import { engineWorld } from './engine-world.js';
 

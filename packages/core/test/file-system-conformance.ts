@@ -1,5 +1,5 @@
 /** What every file system behind the seam must do: the real one, and simulated ones. */
-import type { FileSystem } from '#src/file-system.js';
+import type { FileSystem } from '#src/files/file-system.js';
 import { assert, suite } from '@forewrit/testkit';
 import { bytes, catchFrom, patterned, text } from './log-values.js';
 

@@ -1,4 +1,4 @@
-import { loadChecksum } from '#src/checksum.js';
+import { loadChecksum } from '#src/record/checksum.js';
 import {
   entryKey,
   entryLockKey,
@@ -19,9 +19,9 @@ import {
   subtreeRange,
   transactionKey,
   transactionRange,
-} from '#src/key.js';
-import { NodeFileSystem } from '#src/node-file-system.js';
-import { isBelow } from '#src/path.js';
+} from '#src/record/key.js';
+import { NodeFileSystem } from '#src/files/node-file-system.js';
+import { isBelow } from '#src/path/path.js';
 import { assert, suite, temporaryDirectory } from '@forewrit/testkit';
 
 const exact: Folding = { caseInsensitive: false, normalizing: false };

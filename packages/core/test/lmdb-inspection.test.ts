@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { isStoreError } from '#src/errors.js';
-import type { Log } from '#src/log.js';
-import { openLogToInspect } from '#src/lmdb-inspection.js';
-import { NodeFileSystem } from '#src/node-file-system.js';
+import type { Log } from '#src/log/log.js';
+import { openLogToInspect } from '#src/log/lmdb-inspection.js';
+import { NodeFileSystem } from '#src/files/node-file-system.js';
 import { assert, suite, temporaryDirectory, type TemporaryDirectory } from '@forewrit/testkit';
 import { Child, openLog } from './lmdb-world.js';
 import { bytes, catchFrom, patterned, pause, read, text } from './log-values.js';

@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { spawn, spawnSync } from 'node:child_process';
 import { isStoreError } from '#src/errors.js';
-import { FlushError } from '#src/log.js';
+import { FlushError } from '#src/log/log.js';
 import { assert, suite, temporaryDirectory, type TemporaryDirectory } from '@forewrit/testkit';
 import { Child, openLog } from './lmdb-world.js';
 import { bytes, catchFrom, patterned, pause, read, text } from './log-values.js';

@@ -3,10 +3,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { type LmdbLog, type LmdbLogOptions, openLmdbLog } from '#src/lmdb-log.js';
-import { NodeFileSystem } from '#src/node-file-system.js';
-import { systemProcessTable } from '#src/process-identity.js';
-import { identityOfToken, queueToken } from '#src/queue-token.js';
+import { type LmdbLog, type LmdbLogOptions, openLmdbLog } from '#src/log/lmdb-log.js';
+import { NodeFileSystem } from '#src/files/node-file-system.js';
+import { systemProcessTable } from '#src/owner/process-identity.js';
+import { identityOfToken, queueToken } from '#src/log/queue-token.js';
 
 export function newQueueToken(): string {
   return queueToken(systemProcessTable().identity(), Math.random().toString(36).slice(2));

@@ -1,7 +1,7 @@
 /** What every log must do, whatever keeps it: run against the real one and the simulated one. */
 import { AssertionError } from '#src/assert.js';
-import type { Log, LogView, Range, Table } from '#src/log.js';
-import { batchBytesMax, keyBytesMax, valueBytesMax } from '#src/log-limits.js';
+import type { Log, LogView, Range, Table } from '#src/log/log.js';
+import { batchBytesMax, keyBytesMax, valueBytesMax } from '#src/log/log-limits.js';
 import { announceSeed, assert, Random, suite } from '@forewrit/testkit';
 import { bytes, catchFrom, patterned, pause, read, text } from './log-values.js';
 

@@ -10,9 +10,9 @@ import {
   closeSync,
 } from 'node:fs';
 import { isStoreError } from '#src/errors.js';
-import { essentialRoomBytes, LogRoom, type LogFileSystem } from '#src/log-room.js';
-import { NodeFileSystem } from '#src/node-file-system.js';
-import { SpaceFloor } from '#src/space-floor.js';
+import { essentialRoomBytes, LogRoom, type LogFileSystem } from '#src/log/log-room.js';
+import { NodeFileSystem } from '#src/files/node-file-system.js';
+import { SpaceFloor } from '#src/log/space-floor.js';
 import { announceSeed, assert, Random, suite, temporaryDirectory } from '@forewrit/testkit';
 import { openLog } from './lmdb-world.js';
 import { bytes, catchFrom, patterned } from './log-values.js';

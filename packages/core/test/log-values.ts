@@ -1,5 +1,5 @@
 /** Keys and values for logs under test; free of the testkit, so that child processes can use it. */
-import type { Log, Table } from '#src/log.js';
+import type { Log, Table } from '#src/log/log.js';
 
 export function bytes(value: string): Uint8Array {
   return new Uint8Array(Buffer.from(value));

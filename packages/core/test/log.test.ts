@@ -1,8 +1,8 @@
 import { isStoreError } from '#src/errors.js';
-import { openLmdbLog } from '#src/lmdb-log.js';
-import { FlushError } from '#src/log.js';
-import { MemoryLog, MemoryLogState } from '#src/memory-log.js';
-import { NodeFileSystem } from '#src/node-file-system.js';
+import { openLmdbLog } from '#src/log/lmdb-log.js';
+import { FlushError } from '#src/log/log.js';
+import { MemoryLog, MemoryLogState } from '#src/log/memory-log.js';
+import { NodeFileSystem } from '#src/files/node-file-system.js';
 import { assert, suite, temporaryDirectory } from '@forewrit/testkit';
 import { logConformance } from './log-conformance.js';
 import { bytes, catchFrom, read } from './log-values.js';

@@ -1,9 +1,9 @@
 /** Recovery as the tests of core need it: owners that left nothing are forgotten, anything else is refused. */
 
 import { StoreError } from '#src/errors.js';
-import { ownerRange } from '#src/key.js';
-import { emptyRecoveryReport, type Recoverer } from '#src/recoverer.js';
-import { deregisterOwner } from '#src/store-context.js';
+import { ownerRange } from '#src/record/key.js';
+import { emptyRecoveryReport, type Recoverer } from '#src/committer/recoverer.js';
+import { deregisterOwner } from '#src/store/store-context.js';
 
 export const noRecovery: Recoverer = {
   recover({ log }, dead) {

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { fsyncSync, mkdirSync, renameSync, statSync, truncateSync, writeFileSync } from 'node:fs';
-import { asyncOver } from '#src/async-file-system.js';
-import { mountOf, parseMountTable } from '#src/mount-identity.js';
+import { asyncOver } from '#src/files/async-file-system.js';
+import { mountOf, parseMountTable } from '#src/files/mount-identity.js';
 import {
   NodeAsyncFileSystem,
   NodeFileSystem,
@@ -9,7 +9,7 @@ import {
   readTextFile,
   renameAttemptsMax,
   watchDirectory,
-} from '#src/node-file-system.js';
+} from '#src/files/node-file-system.js';
 import { assert, suite, temporaryDirectory } from '@forewrit/testkit';
 import { fileSystemConformance } from './file-system-conformance.js';
 import { bytes, catchFrom, pause, text } from './log-values.js';

@@ -9,9 +9,9 @@ import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';
-import { type Owner, probeOwner } from '#src/owner.js';
-import { systemProcessTable } from '#src/process-identity.js';
-import { openWitness } from '#src/witness.js';
+import { type Owner, probeOwner } from '#src/owner/owner.js';
+import { systemProcessTable } from '#src/owner/process-identity.js';
+import { openWitness } from '#src/owner/witness.js';
 
 interface Request {
   readonly directory: string;

@@ -5,8 +5,8 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { Owner } from '#src/owner.js';
-import type { ProcessIdentity } from '#src/process-identity.js';
+import type { Owner } from '#src/owner/owner.js';
+import type { ProcessIdentity } from '#src/owner/process-identity.js';
 
 const script = fileURLToPath(new URL('./owner-child.js', import.meta.url));
 

@@ -8,14 +8,14 @@ import {
   type OwnerObservations,
   probeOwner,
   sameBoot,
-} from '#src/owner.js';
+} from '#src/owner/owner.js';
 import {
   ownIdentity,
   type ProcessIdentity,
   type ProcessLook,
   systemProcessTable,
-} from '#src/process-identity.js';
-import type { WitnessAnswer } from '#src/witness.js';
+} from '#src/owner/process-identity.js';
+import type { WitnessAnswer } from '#src/owner/witness.js';
 import { assert, suite, temporaryDirectory } from '@forewrit/testkit';
 import { ask, neglectedProcess, ownerOf, OwnerProcess, whyNoNamespaces } from './owner-process.js';
 

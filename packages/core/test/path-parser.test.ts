@@ -1,7 +1,7 @@
 import { pathToFileURL } from 'node:url';
 import { InvalidArgumentError, isStoreError } from '#src/errors.js';
-import { absolutePath, type Roots } from '#src/path.js';
-import { checkRoots, parsePath } from '#src/path-parser.js';
+import { absolutePath, type Roots } from '#src/path/path.js';
+import { checkRoots, parsePath } from '#src/path/path-parser.js';
 import { assert, suite } from '@forewrit/testkit';
 
 const roots: Roots = {

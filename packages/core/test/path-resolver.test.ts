@@ -1,9 +1,9 @@
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isStoreError } from '#src/errors.js';
-import type { FileStat } from '#src/file-system.js';
-import { parsePath } from '#src/path-parser.js';
-import { symlinksFollowedMax } from '#src/path-resolver.js';
+import type { FileStat } from '#src/files/file-system.js';
+import { parsePath } from '#src/path/path-parser.js';
+import { symlinksFollowedMax } from '#src/path/path-resolver.js';
 import { assert, suite } from '@forewrit/testkit';
 import { makeWorld, windowsWorld, type World } from './resolver-world.js';
 

@@ -11,7 +11,7 @@ import {
   rebase,
   type Roots,
   splitAbsolute,
-} from '#src/path.js';
+} from '#src/path/path.js';
 import { assert, suite } from '@forewrit/testkit';
 
 const roots: Roots = {

@@ -4,8 +4,8 @@
  */
 
 import { announceSeed, assert, Random, suite } from '@forewrit/testkit';
-import { formatChecksum, hash64 } from '#src/checksum.js';
-import type { Transaction } from '#src/transaction.js';
+import { formatChecksum, hash64 } from '#src/record/checksum.js';
+import type { Transaction } from '#src/store/transaction.js';
 import { isStoreError } from '#src/errors.js';
 import { type EngineWorld, engineWorld } from './engine-world.js';
 

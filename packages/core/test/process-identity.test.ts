@@ -8,7 +8,7 @@ import {
   type ProcessLook,
   type ProcessSource,
   systemProcessTable,
-} from '#src/process-identity.js';
+} from '#src/owner/process-identity.js';
 import { assert, suite } from '@forewrit/testkit';
 import { ask, neglectedProcess, OwnerProcess, whyNoNamespaces } from './owner-process.js';
 
@@ -30,7 +30,7 @@ test('a process is the same to itself at every look, and another process is anot
 });
 
 test('a worker thread is the process that it runs in', async () => {
-  const module = JSON.stringify(import.meta.resolve('#src/process-identity.js'));
+  const module = JSON.stringify(import.meta.resolve('#src/owner/process-identity.js'));
   const worker = new Worker(
     `import(${module}).then((m) => require('node:worker_threads').parentPort.postMessage({
       identity: m.ownIdentity(), look: m.systemProcessTable().look(process.pid) }));`,

@@ -1,9 +1,9 @@
 /** Directories full of links, for the tests of the resolver. */
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import type { FileStat } from '#src/file-system.js';
-import { NodeFileSystem } from '#src/node-file-system.js';
-import type { Roots } from '#src/path.js';
-import { PathResolver, type ResolvedPath } from '#src/path-resolver.js';
+import type { FileStat } from '#src/files/file-system.js';
+import { NodeFileSystem } from '#src/files/node-file-system.js';
+import type { Roots } from '#src/path/path.js';
+import { PathResolver, type ResolvedPath } from '#src/path/path-resolver.js';
 import { temporaryDirectory } from '@forewrit/testkit';
 
 /** Counts the looks, and can show one directory at a second place, as a bind mount does. */

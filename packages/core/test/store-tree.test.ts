@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { statSync, symlinkSync, writeFileSync } from 'node:fs';
-import type { Store } from '#src/store.js';
-import type { Transaction } from '#src/transaction.js';
+import type { Store } from '#src/store/store.js';
+import type { Transaction } from '#src/store/transaction.js';
 import { assert, suite } from '@forewrit/testkit';
 import { withStores } from './store-world.js';
 

@@ -1,9 +1,9 @@
 /** A directory with a store in it, for the tests that go through the public surface. */
 
 import { readdirSync, readFileSync } from 'node:fs';
-import { openStoreWith } from '#src/open-store.js';
-import type { StoreOptions } from '#src/options.js';
-import type { Store } from '#src/store.js';
+import { openStoreWith } from '#src/store/open-store.js';
+import type { StoreOptions } from '#src/store/options.js';
+import type { Store } from '#src/store/store.js';
 import { assert, temporaryDirectory } from '@forewrit/testkit';
 import { noRecovery } from './no-recovery.js';
 

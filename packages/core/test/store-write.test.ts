@@ -1,7 +1,7 @@
 import { chmodSync, chownSync, linkSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
-import type { Data } from '#src/content-staging.js';
+import type { Data } from '#src/store/content-staging.js';
 import { assert, suite } from '@forewrit/testkit';
 import { withStores } from './store-world.js';
 

@@ -1,8 +1,8 @@
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Store } from '#src/store.js';
-import type { Transaction } from '#src/transaction.js';
+import type { Store } from '#src/store/store.js';
+import type { Transaction } from '#src/store/transaction.js';
 import { assert, suite } from '@forewrit/testkit';
 import { withStores } from './store-world.js';
 

@@ -4,9 +4,9 @@ import { chmodSync, mkdirSync, readdirSync, renameSync, statSync, symlinkSync, w
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { NodeFileSystem } from '#src/node-file-system.js';
-import { systemProcessTable } from '#src/process-identity.js';
-import { openWitness, probeWitness, type Witness, witnessTimeoutMs } from '#src/witness.js';
+import { NodeFileSystem } from '#src/files/node-file-system.js';
+import { systemProcessTable } from '#src/owner/process-identity.js';
+import { openWitness, probeWitness, type Witness, witnessTimeoutMs } from '#src/owner/witness.js';
 import { assert, suite, temporaryDirectory } from '@forewrit/testkit';
 import { OwnerProcess } from './owner-process.js';
 
@@ -152,7 +152,7 @@ test.skipIf(onWindows, 'the witness of a terminated thread refuses while its pro
 
 test.skipIf(onWindows, 'the witness of a thread that throws refuses', async () => {
   using directory = temporaryDirectory('witness');
-  const module = JSON.stringify(import.meta.resolve('#src/witness.js'));
+  const module = JSON.stringify(import.meta.resolve('#src/owner/witness.js'));
   const code = `import(${module}).then(async ({ openWitness }) => {
     await openWitness(${JSON.stringify(directory.path)}, '1');
     require('node:worker_threads').parentPort.postMessage('open');
@@ -249,7 +249,7 @@ test.skipIf(onWindows ?? notRoot, 'a witness of another user proves nothing', as
   await witness.close();
   const code = `
     process.setuid(65534);
-    import(${JSON.stringify(import.meta.resolve('#src/witness.js'))}).then(async ({ probeWitness }) =>
+    import(${JSON.stringify(import.meta.resolve('#src/owner/witness.js'))}).then(async ({ probeWitness }) =>
       console.log(await probeWitness(${JSON.stringify(path)})));`;
   const askAsNobody = (): string => execFileSync(process.execPath, ['-e', code], { encoding: 'utf8' }).trim();
   // The directory can be entered, the socket may not be written to.

@@ -1,8 +1,8 @@
 import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { isStoreError } from '#src/errors.js';
-import { NodeFileSystem } from '#src/node-file-system.js';
-import { releasePlaceOf } from '#src/writer-queue.js';
+import { NodeFileSystem } from '#src/files/node-file-system.js';
+import { releasePlaceOf } from '#src/log/writer-queue.js';
 import { assert, suite, temporaryDirectory, type TemporaryDirectory } from '@forewrit/testkit';
 import { Child, newQueueToken, openLog } from './lmdb-world.js';
 import { bytes, catchFrom, pause, read } from './log-values.js';

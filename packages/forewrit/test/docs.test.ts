@@ -75,8 +75,8 @@ test('the example of a frame in docs/format.md is what is written', async () => 
 });
 
 test('docs/format.md names every kind of frame', () => {
-  const kinds = [...read('packages/core/src/codec.ts').matchAll(/const kinds = \{([^}]+)\}/g)]
-    .concat([...read('packages/core/src/rows.ts').matchAll(/const kinds = \{([^}]+)\}/g)])
+  const kinds = [...read('packages/core/src/record/codec.ts').matchAll(/const kinds = \{([^}]+)\}/g)]
+    .concat([...read('packages/core/src/record/rows.ts').matchAll(/const kinds = \{([^}]+)\}/g)])
     .flatMap((match) => [...match[1]!.matchAll(/\w+: (\d+)/g)].map((kind) => Number(kind[1])));
   const documented = [...read('docs/format.md').matchAll(/^\| (\d+) \| `/gm)].map((match) =>
     Number(match[1]),

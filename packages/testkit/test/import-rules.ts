@@ -5,7 +5,7 @@
  */
 
 export interface SourceFile {
-  /** From the top of the workspace, with forward slashes: `packages/core/src/record.ts`. */
+  /** From the top of the workspace, with forward slashes: `packages/core/src/record/record.ts`. */
   readonly path: string;
   readonly text: string;
 }
@@ -44,14 +44,14 @@ const confinements: readonly Confinement[] = [
   {
     module: /^(?:node:)?fs(?:\/.*)?$/,
     name: 'node:fs',
-    file: 'packages/core/src/node-file-system.ts',
+    file: 'packages/core/src/files/node-file-system.ts',
     filesMin: 1,
     alsoIn: {
       'packages/forewrit/src/demo/':
         'the demo looks at the files from outside, and compares with naive writes',
     },
   },
-  { module: /^lmdb(?:\/.*)?$/, name: 'lmdb', file: 'packages/core/src/lmdb-environment.ts', filesMin: 1 },
+  { module: /^lmdb(?:\/.*)?$/, name: 'lmdb', file: 'packages/core/src/log/lmdb-environment.ts', filesMin: 1 },
   { module: /^msgpackr(?:\/.*)?$/, name: 'msgpackr', filesMin: 1 },
   { module: /^xxhash-wasm(?:\/.*)?$/, name: 'xxhash-wasm', filesMin: 1 },
   { module: /^node-disk-info(?:\/.*)?$/, name: 'node-disk-info', filesMin: 0 },

@@ -1,0 +1,591 @@
+/**
+ * Drives the engine: the queue, groups, timers, waiting for other owners' locks, and finding out that one has died.
+ * Everything that decides is in the engine and synchronous; here is only when.
+ *
+ * - Requests that arrive together are one group, and one flush.
+ * - `applied` marks ride with the next group, or go alone after `markDelayMs`.
+ * - Checkpoints run one step between two groups, and in idle turns of the event loop.
+ * - A request that meets another owner's lock waits, bounded: it looks again when the log changes and every
+ *   `lockPollMs`, and asks every `ownerProbeMs` whether that owner still lives.
+ */
+
+import type { CheckpointReport } from '../commit/checkpoint.js';
+import { type Committer, type CommitterEvent, type CommitterState, Counters } from './committer.js';
+import { descriptorBudget } from '../files/descriptor-budget.js';
+import { type Commit, Engine, type GroupResult, type Job, lockTimeout } from '../commit/engine.js';
+import { isStoreError, StoreError, withStoreCode } from '../errors.js';
+import { ownerRange, u32Key } from '../record/key.js';
+import type { LogView } from '../log/log.js';
+import { defaults } from '../store/options.js';
+import { type Owner, probeOwner } from '../owner/owner.js';
+import type { ProcessIdentity } from '../owner/process-identity.js';
+import { emptyRecoveryReport, type Recoverer, type RecoveryReport } from './recoverer.js';
+import type { CommitRequest } from '../plan/request.js';
+import type { LockRow } from '../record/rows.js';
+import {
+  type ContextParts,
+  deregisterOwner,
+  openContext,
+  readOwners,
+  registerOwner,
+  type StoreContext,
+} from '../store/store-context.js';
+import { standAsideMs, TurnTaking } from './turn-taking.js';
+import { openWitness, type Witness } from '../owner/witness.js';
+
+const groupMax = 256;
+/** Descriptors of content that is not fsynced yet: more start a checkpoint at once, and hurry it. */
+const openDescriptorsMany = 512;
+const stepsWhenManyOpen = 64;
+const markDelayMs = 5;
+const lockPollMs = 20;
+const ownerProbeMs = 1000;
+const closeCommitTimeoutMs = 800;
+const untried = -1;
+
+export interface LoopOptions {
+  readonly parts: ContextParts;
+  readonly recoverer: Recoverer | undefined;
+  readonly nonce: string;
+  readonly onEvent: (event: CommitterEvent) => void;
+  readonly counters?: Counters;
+  /** A simulated world has no sockets. */
+  readonly withWitness: boolean;
+}
+
+interface CheckpointWaiter {
+  readonly resolve: (report: CheckpointReport) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Waiting {
+  readonly job: Job;
+  readonly lock: LockRow;
+}
+
+export class CommitterLoop implements Committer {
+  readonly state: CommitterState;
+  readonly context: StoreContext;
+  readonly counters: Counters;
+  readonly engine: Engine;
+  readonly #options: LoopOptions;
+  readonly #witness: Witness | undefined;
+  readonly #turns: TurnTaking;
+  #queue: Job[] = [];
+  #waiting: Waiting[] = [];
+  #scheduled = false;
+  #running = false;
+  #checkpoint: Generator<void, CheckpointReport> | undefined;
+  #checkpointWaiters: CheckpointWaiter[] = [];
+  #markTimer: NodeJS.Timeout | undefined;
+  #checkpointTimer: NodeJS.Timeout | undefined;
+  #pollTimer: NodeJS.Timeout | undefined;
+  #idleStep: NodeJS.Immediate | undefined;
+  #nextRun: NodeJS.Immediate | undefined;
+  #asideTimer: NodeJS.Timeout | undefined;
+  #unwatch: (() => void) | undefined;
+  #recovering: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+  #poisonReported = false;
+  readonly #descriptorsMax = descriptorBudget() / 2;
+  /** The last one did. */
+  #checkpointFailed = false;
+  /** Steps of a checkpoint to be made before the next group. */
+  #stepsOwed = 0;
+  /** Spare files may be missing: made in idle turns. */
+  #spareWanted = false;
+
+  private constructor(
+    options: LoopOptions,
+    context: StoreContext,
+    owner: Owner,
+    recovery: RecoveryReport,
+    witness: Witness | undefined,
+  ) {
+    this.#options = options;
+    this.context = context;
+    this.#witness = witness;
+    this.counters = options.counters ?? new Counters();
+    this.engine = new Engine(context, owner, this.counters);
+    this.#turns = new TurnTaking(context.log, owner.number);
+    context.spares.begin(owner.id, () => new Set(context.log.view(readOwners).map(({ id }) => id)));
+    this.state = { ownerNumber: owner.number, ownerId: owner.id, recovery };
+  }
+
+  static async start(options: LoopOptions): Promise<CommitterLoop> {
+    let context: StoreContext;
+    try {
+      context = await openContext(options.parts);
+    } catch (error) {
+      options.parts.log.close();
+      throw withStoreCode(error, { op: 'open', path: options.parts.roots.root });
+    }
+    const witness = options.withWitness ? await openWitness(context.layout.log, options.nonce) : undefined;
+    let owner: Owner | undefined;
+    try {
+      const dead = await findDead(context);
+      owner = registerOwner(context, { nonce: options.nonce, witness: witness?.name });
+      const recovery = await recoverOrRefuse(context, options.recoverer, dead, owner);
+      options.onEvent({ type: 'recover', report: recovery });
+      return new CommitterLoop(options, context, owner, recovery, witness);
+    } catch (error) {
+      if (owner !== undefined) tolerate(() => deregisterOwner(context, owner!.number));
+      await witness?.remove();
+      context.log.close();
+      throw error;
+    }
+  }
+
+  commit(request: CommitRequest, accepted: (revision: number) => void = () => undefined): Promise<Commit> {
+    return new Promise((resolve, reject) => {
+      this.submit(request, { accepted, resolve, reject });
+    });
+  }
+
+  /** The answer comes as soon as it is known: of a group's transactions the first need not wait for the last. */
+  submit(request: CommitRequest, answer: Pick<Job, 'accepted' | 'resolve' | 'reject'>): void {
+    if (this.#closing !== undefined) {
+      answer.reject(closed());
+      return;
+    }
+    this.#queue.push({
+      request,
+      deadlineMs: untried,
+      attempts: 0,
+      forcedAttempts: 0,
+      nextProbeMs: 0,
+      ...answer,
+    });
+    this.#schedule();
+  }
+
+  checkpoint(): Promise<CheckpointReport> {
+    if (this.#closing !== undefined) return Promise.reject(closed());
+    return new Promise((resolve, reject) => {
+      // One that is under way has its set already: what was applied since needs one more.
+      const next = (): void => {
+        this.#checkpointWaiters.push({ resolve, reject });
+        this.#startCheckpoint();
+      };
+      if (this.#checkpoint === undefined) next();
+      else this.#checkpointWaiters.push({ resolve: next, reject: next });
+    });
+  }
+
+  recoverDead(): Promise<void> {
+    this.#recovering ??= this.#recoverDead().finally(() => {
+      this.#recovering = undefined;
+    });
+    return this.#recovering;
+  }
+
+  async #recoverDead(): Promise<void> {
+    const { recoverer, onEvent } = this.#options;
+    if (recoverer === undefined || this.engine.poison !== undefined) return;
+    const dead = await findDead(this.context, this.engine.owner);
+    if (dead.length === 0 && !this.context.log.view((view) => belongsToOthers(view, readOwners(view))))
+      return;
+    this.flushQuietly();
+    const report = await recoverer.recover(this.context, dead, this.engine.owner);
+    this.context.resolver.forget();
+    onEvent({ type: 'recover', report });
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#running || this.#nextRun !== undefined || this.#asideTimer !== undefined)
+      return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      this.#run();
+    });
+  }
+
+  /** One group; what is left takes the next turn of the event loop, so that answers and timers are not kept waiting. */
+  #run(): void {
+    if (this.#running || this.#queue.length === 0) return;
+    this.#running = true;
+    try {
+      // Those that wait come first: nobody who wants the same may overtake them.
+      const waiting = this.#waiting.splice(0).map(({ job }) => job);
+      const jobs = [...waiting, ...this.#queue.splice(0, groupMax)];
+      this.#runGroup(jobs);
+      this.#stepsOwed = jobs.length;
+    } finally {
+      this.#running = false;
+      this.#afterRun();
+      this.#planNextRun();
+    }
+  }
+
+  #haveManyOpen(): boolean {
+    return this.engine.uncheckpointed.descriptors > openDescriptorsMany;
+  }
+
+  /** At most one group a turn: whoever saves in a loop, in this thread, leaves room for everything else. */
+  #planNextRun(): void {
+    if (this.#nextRun !== undefined || this.#asideTimer !== undefined) return;
+    this.#nextRun = setImmediate(() => {
+      this.#nextRun = undefined;
+      if (this.#closing !== undefined) return;
+      this.#keepUp();
+      if (this.#othersWait()) this.#standAside();
+      else this.#run();
+    });
+  }
+
+  #othersWait(): boolean {
+    let others = false;
+    // What cannot be read now is met by the next group, which has somebody to tell.
+    if (this.engine.poison === undefined) tolerate(() => void (others = this.#turns.othersWait()));
+    return others;
+  }
+
+  /** Another owner waits: the next group begins a little later. */
+  #standAside(): void {
+    this.flushQuietly();
+    this.#asideTimer = setTimeout(() => {
+      this.#asideTimer = undefined;
+      this.#run();
+    }, standAsideMs);
+  }
+
+  /** As many steps as there were transactions: a checkpoint keeps up with any load, once the answers are on their way. */
+  #keepUp(): void {
+    const steps = this.#haveManyOpen() ? Math.max(this.#stepsOwed, stepsWhenManyOpen) : this.#stepsOwed;
+    this.#stepsOwed = 0;
+    for (let step = 0; step < steps; step += 1) if (!this.#stepCheckpoint()) break;
+    if (this.engine.uncheckpointed.descriptors > this.#descriptorsMax) this.#finishCheckpoint();
+    this.#afterRun();
+  }
+
+  #runGroup(jobs: Job[]): void {
+    this.#spareWanted = true;
+    this.#startWaiting(jobs);
+    let result: GroupResult;
+    try {
+      result = this.engine.runGroup(jobs);
+    } catch (error) {
+      // Nobody knows how far it has come.
+      this.engine.poisonWith(error);
+      this.engine.runGroup(jobs);
+      return;
+    }
+    const nowMs = this.context.clock.monotonicMs();
+    const again: Job[] = [];
+    for (const job of result.deferred) {
+      if (nowMs > job.deadlineMs) job.reject(lockTimeout('other transactions on the same files'));
+      else again.push(job);
+    }
+    // First come, first served.
+    this.#queue.unshift(...again);
+    this.#waiting.push(...result.waiting);
+    if (result.checkpointWanted === true) {
+      // One that is under way has its set already.
+      const underWay = this.#checkpoint !== undefined;
+      if (this.#finishCheckpoint() && underWay) this.#finishCheckpoint();
+    }
+  }
+
+  /** How long a transaction may wait counts from when it was first tried, not from when it had to queue for that. */
+  #startWaiting(jobs: readonly Job[]): void {
+    const { clock, options } = this.context;
+    const deadlineMs = clock.monotonicMs() + (options.lockTimeoutMs ?? defaults.lockTimeoutMs);
+    for (const job of jobs) if (job.deadlineMs === untried) job.deadlineMs = deadlineMs;
+  }
+
+  #afterRun(): void {
+    const { uncheckpointed } = this.engine;
+    this.engine.countUncheckpointed();
+    this.counters.set('queued', this.#queue.length);
+    this.counters.set('waiting', this.#waiting.length);
+    this.#reportPoison();
+    if (this.#closing !== undefined) return;
+    if (this.engine.poison === undefined) {
+      if (this.engine.pendingMarks > 0) this.#markTimer ??= unrefed(() => this.#flushMarks(), markDelayMs);
+      if (uncheckpointed.transactions > 0) this.#planCheckpoint(uncheckpointed);
+    }
+    if (this.#checkpoint !== undefined || this.#spareWanted) this.#stepWhenIdle();
+    if (this.#waiting.length > 0) this.#watch();
+    else if (this.#queue.length === 0) this.#stopWatching();
+  }
+
+  #reportPoison(): void {
+    if (this.engine.poison === undefined || this.#poisonReported) return;
+    this.#poisonReported = true;
+    // Whoever asks must see that this owner is gone: its locks are for recovery now.
+    this.#deregister();
+    void this.#witness?.close();
+    this.#options.onEvent({ type: 'poisoned', cause: this.engine.poison });
+  }
+
+  /** `false` if the log cannot be written: then only the witness tells that this owner is gone. */
+  #deregister(): boolean {
+    try {
+      this.context.log.commit((batch) => batch.delete('owners', u32Key(this.engine.owner.number)), {
+        essential: true,
+        timeoutMs: closeCommitTimeoutMs,
+      });
+      return true;
+    } catch (error) {
+      this.context.logger.warn({ error }, 'this owner could not be deregistered');
+      return false;
+    }
+  }
+
+  #flushMarks(): void {
+    this.#markTimer = undefined;
+    this.flushQuietly();
+    this.#afterRun();
+  }
+
+  flushQuietly(): void {
+    tolerate(() => this.engine.flushMarks());
+  }
+
+  #planCheckpoint(uncheckpointed: Engine['uncheckpointed']): void {
+    const { checkpointIntervalMs, checkpointBytes } = this.context.options;
+    const many =
+      uncheckpointed.bytes >= (checkpointBytes ?? defaults.checkpointBytes) || this.#haveManyOpen();
+    // One that has failed is not tried again at once.
+    if (many && !this.#checkpointFailed) this.#startCheckpoint();
+    else {
+      this.#checkpointTimer ??= unrefed(() => {
+        this.#checkpointTimer = undefined;
+        this.#startCheckpoint();
+      }, checkpointIntervalMs ?? defaults.checkpointIntervalMs);
+    }
+  }
+
+  #startCheckpoint(): void {
+    this.#checkpoint ??= this.engine.checkpoint();
+    this.#stepWhenIdle();
+  }
+
+  #stepWhenIdle(): void {
+    this.#idleStep ??= setImmediate(() => {
+      this.#idleStep = undefined;
+      if (this.#running || this.#queue.length > 0 || this.#closing !== undefined) return;
+      this.#spareWanted = this.#spareWanted && this.context.spares.refill();
+      if (!this.#spareWanted) this.#stepCheckpoint();
+      this.#afterRun();
+    });
+  }
+
+  /** One step. Failures poison the engine and reach whoever asked for the checkpoint. */
+  #stepCheckpoint(): boolean {
+    if (this.#checkpoint === undefined) return false;
+    let step: IteratorResult<void, CheckpointReport>;
+    try {
+      this.engine.assertUsable();
+      step = this.#checkpoint.next();
+    } catch (error) {
+      this.#checkpointFailed = true;
+      this.#endCheckpoint((waiter) => waiter.reject(error));
+      return false;
+    }
+    if (step.done !== true) return true;
+    this.#checkpointFailed = false;
+    this.counters.add('checkpoints');
+    const report = step.value;
+    this.#options.onEvent({ type: 'checkpoint', ...report });
+    this.#endCheckpoint((waiter) => waiter.resolve(report));
+    return false;
+  }
+
+  #endCheckpoint(settle: (waiter: CheckpointWaiter) => void): void {
+    this.#checkpoint = undefined;
+    const waiters = this.#checkpointWaiters;
+    this.#checkpointWaiters = [];
+    for (const waiter of waiters) settle(waiter);
+  }
+
+  /** `false` if it failed. */
+  #finishCheckpoint(): boolean {
+    this.#checkpoint ??= this.engine.checkpoint();
+    while (this.#stepCheckpoint());
+    return !this.#checkpointFailed;
+  }
+
+  /** Looks at the log again whenever it changes, and at the locks' owners. */
+  #watch(): void {
+    tolerate(() => this.#turns.announce());
+    this.#unwatch ??= this.context.log.watch(() => this.#lookAtWaiting());
+    this.#pollTimer ??= setInterval(() => this.#lookAtWaiting(), lockPollMs);
+    if (this.#waiting.some(({ job }) => job.nextProbeMs === 0)) this.#lookAtWaiting();
+  }
+
+  #lookAtWaiting(): void {
+    const nowMs = this.context.clock.monotonicMs();
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    const again: Job[] = [];
+    let probe = false;
+    for (const { job, lock } of waiting) {
+      if (nowMs > job.deadlineMs) {
+        job.reject(lockTimeout(`'${lock.what}'`));
+        continue;
+      }
+      if (nowMs >= job.nextProbeMs) {
+        job.nextProbeMs = nowMs + ownerProbeMs;
+        probe = true;
+      }
+      again.push(job);
+    }
+    this.#queue.unshift(...again);
+    if (probe) this.#probeOwners();
+    if (this.#queue.length > 0) this.#schedule();
+    else this.#stopWatching();
+  }
+
+  #probeOwners(): void {
+    this.recoverDead().then(
+      () => this.#schedule(),
+      (error: unknown) => this.context.logger.error({ error }, 'recovering a dead owner failed'),
+    );
+  }
+
+  #stopWatching(): void {
+    // Once this owner is gone its row means nothing.
+    if (this.#closing === undefined) tolerate(() => this.#turns.withdraw());
+    clearInterval(this.#pollTimer);
+    this.#pollTimer = undefined;
+    this.#unwatch?.();
+    this.#unwatch = undefined;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#stopTimers();
+    this.context.spares.end();
+    this.context.failpoints.hit('close.before');
+    this.engine.commitTimeoutMs = closeCommitTimeoutMs;
+    while (this.#queue.length > 0) this.#run();
+    for (const { job } of this.#waiting) job.reject(closed());
+    this.#waiting = [];
+    try {
+      while (this.#isUnfinished() && this.#finishCheckpoint());
+      this.engine.flushMarks();
+    } catch (error) {
+      this.context.logger.warn({ error }, 'the store could not be closed cleanly; the next open recovers');
+    }
+    this.#endCheckpoint((waiter) => waiter.reject(closed()));
+    this.#stopTimers();
+    // The file of a witness that no longer listens is what proves that this owner is gone.
+    if (this.#deregister()) await this.#witness?.remove();
+    else await this.#witness?.close();
+    this.context.log.close();
+  }
+
+  #isUnfinished(): boolean {
+    if (this.engine.poison !== undefined) return false;
+    return this.engine.uncheckpointed.transactions > 0 || this.#checkpoint !== undefined;
+  }
+
+  #stopTimers(): void {
+    clearTimeout(this.#markTimer);
+    clearTimeout(this.#checkpointTimer);
+    if (this.#idleStep !== undefined) clearImmediate(this.#idleStep);
+    if (this.#nextRun !== undefined) clearImmediate(this.#nextRun);
+    clearTimeout(this.#asideTimer);
+    this.#asideTimer = undefined;
+    this.#markTimer = undefined;
+    this.#checkpointTimer = undefined;
+    this.#idleStep = undefined;
+    this.#nextRun = undefined;
+    this.#stopWatching();
+  }
+}
+
+/** Owners that are proven dead. A live one in another pid namespace is refused: LMDB's reader table goes by pid. */
+async function findDead(context: StoreContext, self?: Owner): Promise<Owner[]> {
+  const dead: Owner[] = [];
+  const selfNumbers = new Set(self === undefined ? [] : [self.number]);
+  const { probeWitness } = context.options;
+  for (const owner of context.log.view(readOwners)) {
+    const liveness = await probeOwner(owner, {
+      processTable: context.processTable,
+      witnessDirectory: context.layout.log,
+      selfNumbers,
+      ...(probeWitness === undefined ? {} : { probeWitness }),
+    });
+    const declaredDead =
+      owner.number !== self?.number && context.options.ownersDead?.includes(owner.id) === true;
+    if (!liveness.alive || declaredDead) dead.push(owner);
+    else if (isElsewhere(owner, context.processTable.identity())) throw otherNamespace(owner);
+  }
+  return dead;
+}
+
+function isElsewhere(owner: Owner, identity: ProcessIdentity): boolean {
+  const theirs = owner.identity.pidNamespace;
+  return theirs !== '' && identity.pidNamespace !== '' && theirs !== identity.pidNamespace;
+}
+
+function otherNamespace(owner: Owner): StoreError {
+  return new StoreError(
+    'ERR_STORE_LOCKED',
+    `The store is open in another pid namespace (owner ${owner.id})`,
+    {
+      op: 'open',
+      hint:
+        'Close it there first, or run both in one pid namespace. If that process is gone for certain: forewrit recover --owner-dead ' +
+        owner.id,
+    },
+  );
+}
+
+async function recoverOrRefuse(
+  context: StoreContext,
+  recoverer: Recoverer | undefined,
+  dead: readonly Owner[],
+  self: Owner,
+): Promise<RecoveryReport> {
+  if (recoverer !== undefined) return await recoverer.recover(context, dead, self);
+  const gone = new Set(dead.map(({ number }) => number));
+  const left = context.log.view((view) => {
+    const living = readOwners(view).filter(({ number }) => !gone.has(number) && number !== self.number);
+    return belongsToOthers(view, living);
+  });
+  if (left) {
+    throw new StoreError('ERR_RECOVERY_REQUIRED', 'The log holds transactions that nobody will finish', {
+      op: 'open',
+      path: context.roots.root,
+      hint: 'Open the store with openStore of @forewrit/recovery (or forewrit), which recovers first.',
+    });
+  }
+  for (const owner of dead) deregisterOwner(context, owner.number);
+  return emptyRecoveryReport;
+}
+
+/** Whether the log has transactions of owners that are not among these: of such as were poisoned, and are gone. */
+function belongsToOthers(view: LogView, owners: readonly Owner[]): boolean {
+  let start: Uint8Array = new Uint8Array(0);
+  for (const { number } of owners.toSorted((a, b) => a.number - b.number)) {
+    const range = ownerRange(number);
+    if (view.range('log', { start, end: range.start, limit: 1 }).length > 0) return true;
+    start = range.end;
+  }
+  return view.range('log', { start, limit: 1 }).length > 0;
+}
+
+function closed(): StoreError {
+  return new StoreError('ERR_STORE_CLOSED', 'The store is closed', { op: 'commit' });
+}
+
+/** What fails here is tried again by whoever comes next, or by recovery. */
+function tolerate(action: () => void): void {
+  try {
+    action();
+  } catch (error) {
+    if (!isStoreError(error)) throw error;
+  }
+}
+
+function unrefed(action: () => void, delayMs: number): NodeJS.Timeout {
+  return setTimeout(action, delayMs).unref();
+}

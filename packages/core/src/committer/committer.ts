@@ -1,0 +1,74 @@
+/** What a store asks of the committer, wherever that runs: in this thread, or in one of its own. */
+
+import type { CheckpointReport } from '../commit/checkpoint.js';
+import type { Commit } from '../commit/engine.js';
+import type { RecoveryReport } from './recoverer.js';
+import type { CommitRequest } from '../plan/request.js';
+
+export interface CommitterState {
+  readonly ownerNumber: number;
+  readonly ownerId: string;
+  readonly recovery: RecoveryReport;
+}
+
+export type CommitterEvent =
+  | ({ readonly type: 'checkpoint' } & CheckpointReport)
+  | { readonly type: 'recover'; readonly report: RecoveryReport }
+  | { readonly type: 'poisoned'; readonly cause: unknown }
+  | {
+      readonly type: 'log';
+      readonly level: 'debug' | 'info' | 'warn' | 'error';
+      readonly details: object;
+      readonly message: string;
+    };
+
+export interface Committer {
+  readonly state: CommitterState;
+  readonly counters: Counters;
+  /** `accepted` is called with the revision before the flush, for relaxed requests. */
+  commit(request: CommitRequest, accepted?: (revision: number) => void): Promise<Commit>;
+  checkpoint(): Promise<CheckpointReport>;
+  /** Looks whether any owner has died, and recovers what it left. */
+  recoverDead(): Promise<void>;
+  /** Finishes what is under way, within two seconds whatever other processes do. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** What the committer counts, in memory that both threads see. */
+export const counterNames = [
+  'commits',
+  'groups',
+  'conflicts',
+  'rollBacks',
+  'checkpoints',
+  'uncheckpointedTransactions',
+  'uncheckpointedBytes',
+  'openDescriptors',
+  'queued',
+  'waiting',
+  'bytesWritten',
+] as const;
+
+export type CounterName = (typeof counterNames)[number];
+
+export class Counters {
+  readonly buffer: SharedArrayBuffer;
+  readonly #values: Float64Array;
+
+  constructor(buffer = new SharedArrayBuffer(counterNames.length * 8)) {
+    this.buffer = buffer;
+    this.#values = new Float64Array(buffer);
+  }
+
+  get(name: CounterName): number {
+    return this.#values[counterNames.indexOf(name)]!;
+  }
+
+  set(name: CounterName, value: number): void {
+    this.#values[counterNames.indexOf(name)] = value;
+  }
+
+  add(name: CounterName, value = 1): void {
+    this.set(name, this.get(name) + value);
+  }
+}

@@ -1,0 +1,266 @@
+/**
+ * The log for those who only look: nothing is made and nothing written but a slot in LMDB's reader table, which keeps
+ * the pages of what we look at from being used again. Where there is no table, or one that we may not write (another
+ * user's store, a read-only disk), we look at a private copy instead, made anew when the log has changed.
+ *
+ * Why a copy of a file that is being written is whole: LMDB writes a page again only when no snapshot since the one
+ * before the last needs it. While transaction T+1 is the newest, what T consists of is untouched. So pages are copied,
+ * with the metas that name T, and counted only if T+1 is not yet superseded when the last page has been read.
+ */
+import { assert } from '../assert.js';
+import { fromSystemError, isStoreError, StoreError } from '../errors.js';
+import type { Descriptor } from '../files/file-system.js';
+import { dataFileName, lockFileName, logMissing, removeDirectory } from './lmdb-directory.js';
+import { type LmdbEnvironment, openEnvironment } from './lmdb-environment.js';
+import { checkLogFile, type LogFileState, readMetas } from './lmdb-file.js';
+import { LmdbView } from './lmdb-view.js';
+import type { Log, LogStats, LogView } from './log.js';
+import { logClosed, mapSizeBytesDefault, reserveBytesDefault } from './log-limits.js';
+import type { LogFileSystem } from './log-room.js';
+import { watchLog } from './log-watch.js';
+import { SpaceFloor } from './space-floor.js';
+
+/** A busy writer may supersede a snapshot before it is copied, or be met in the middle of a meta page. */
+const attemptsMax = 20;
+const attemptDelayMs = 2;
+const copyStepBytes = 1024 * 1024;
+
+export interface InspectionOptions {
+  readonly directory: string;
+  readonly fileSystem: LogFileSystem;
+  /** A path where nothing is yet, outside the store: a directory is made there if a copy is needed. */
+  readonly scratchDirectory: string;
+  readonly mapSizeBytes?: number;
+}
+
+type Settings = Required<InspectionOptions>;
+
+/** A log whose `commit` is refused. */
+export function openLogToInspect(options: InspectionOptions): Log {
+  const settings: Settings = { mapSizeBytes: mapSizeBytesDefault, ...options };
+  const { directory, fileSystem } = settings;
+  try {
+    if (fileSystem.lstat(`${directory}/${dataFileName}`) === undefined) throw logMissing(directory);
+    checkWhileInUse(settings);
+    return new InspectedLog(settings, openShared(settings) ?? new Copy(settings));
+  } catch (error) {
+    throw fromSystemError(error, { op: 'open', path: directory });
+  }
+}
+
+interface Source {
+  /** Reads the newest state. */
+  read<T>(body: (environment: LmdbEnvironment) => T): T;
+  close(): void;
+}
+
+class InspectedLog implements Log {
+  readonly #settings: Settings;
+  readonly #source: Source;
+  readonly #unwatch = new Set<() => void>();
+  #state: 'open' | 'viewing' | 'closed' = 'open';
+
+  constructor(settings: Settings, source: Source) {
+    this.#settings = settings;
+    this.#source = source;
+  }
+
+  commit(): never {
+    throw new StoreError('ERR_PERMISSION', 'The log was opened to read it only', { op: 'commit' });
+  }
+
+  view<T>(read: (view: LogView) => T): T {
+    return this.#read('view', (environment) => read(new LmdbView(environment)));
+  }
+
+  watch(listener: () => void): () => void {
+    if (this.#state === 'closed') throw logClosed('watch');
+    const { directory, fileSystem } = this.#settings;
+    const version = (): number => {
+      try {
+        return checkLogFile(fileSystem, `${directory}/${dataFileName}`).lastTransaction;
+      } catch {
+        // In the middle of a write, or gone: the listener will see.
+        return -1;
+      }
+    };
+    const unwatch = watchLog({ directory, fileName: dataFileName, version, listener });
+    this.#unwatch.add(unwatch);
+    return () => {
+      unwatch();
+      this.#unwatch.delete(unwatch);
+    };
+  }
+
+  stats(): LogStats {
+    const { directory, fileSystem } = this.#settings;
+    return {
+      usedBytes: this.#read('stats', (environment) => environment.usedPages() * environment.pageBytes),
+      fileBytes: fileSystem.lstat(`${directory}/${dataFileName}`)?.size ?? 0,
+    };
+  }
+
+  close(): void {
+    if (this.#state === 'closed') return;
+    assert(this.#state !== 'viewing', 'close inside a view');
+    this.#state = 'closed';
+    for (const unwatch of this.#unwatch) unwatch();
+    this.#unwatch.clear();
+    this.#source.close();
+  }
+
+  #read<T>(op: string, body: (environment: LmdbEnvironment) => T): T {
+    if (this.#state === 'closed') throw logClosed(op);
+    assert(this.#state !== 'viewing', `${op} inside a view`);
+    this.#state = 'viewing';
+    try {
+      return this.#source.read(body);
+    } finally {
+      this.#state = 'open';
+    }
+  }
+}
+
+/** The environment itself, with a slot in its reader table; `undefined` if we cannot get one. */
+function openShared({ directory, fileSystem, mapSizeBytes }: Settings): Source | undefined {
+  if (fileSystem.lstat(`${directory}/${lockFileName}`) === undefined) return undefined;
+  new SpaceFloor({
+    fileSystem,
+    path: directory,
+    reserveBytes: reserveBytesDefault,
+    clock: () => performance.now(),
+  }).requireForRead();
+  let environment: LmdbEnvironment;
+  try {
+    environment = openEnvironment(directory, { readOnly: true, mapSizeBytes });
+  } catch (error) {
+    if (isStoreError(error, 'ERR_PERMISSION')) return undefined;
+    throw error;
+  }
+  const source: Source = {
+    read: (body) => environment.read(() => body(environment)),
+    close: () => environment.close(),
+  };
+  try {
+    environment.openTables();
+    source.read(() => environment.get('meta', Uint8Array.of(0)));
+    // LMDB goes on without a table that it may not write: harmless only while nobody else writes.
+    if (environment.info().readers > 0) return source;
+    source.close();
+    return undefined;
+  } catch (error) {
+    source.close();
+    throw error;
+  }
+}
+
+class Copy implements Source {
+  readonly #settings: Settings;
+  #current: { readonly environment: LmdbEnvironment; readonly transaction: number } | undefined;
+
+  constructor(settings: Settings) {
+    this.#settings = settings;
+    settings.fileSystem.makeDirectory(settings.scratchDirectory, 0o700);
+  }
+
+  read<T>(body: (environment: LmdbEnvironment) => T): T {
+    const { lastTransaction } = checkWhileInUse(this.#settings);
+    if (this.#current?.transaction !== lastTransaction) this.#renew();
+    const environment = this.#current?.environment;
+    assert(environment !== undefined, 'there is no copy of the log');
+    return environment.read(() => body(environment));
+  }
+
+  close(): void {
+    this.#drop();
+    removeDirectory(this.#settings.fileSystem, this.#settings.scratchDirectory);
+  }
+
+  #renew(): void {
+    this.#drop();
+    const { fileSystem, mapSizeBytes, scratchDirectory } = this.#settings;
+    const path = `${scratchDirectory}/${dataFileName}`;
+    const transaction = retried(() => this.#copy(path));
+    checkLogFile(fileSystem, path);
+    const environment = openEnvironment(scratchDirectory, { readOnly: false, mapSizeBytes });
+    this.#current = { environment, transaction };
+    environment.openTables();
+  }
+
+  /** The transaction that was copied; `undefined` if it was superseded twice meanwhile. */
+  #copy(path: string): number | undefined {
+    const { directory, fileSystem } = this.#settings;
+    if (fileSystem.lstat(path) !== undefined) fileSystem.unlink(path);
+    const { pageBytes } = checkWhileInUse(this.#settings);
+    const from = fileSystem.openRead(`${directory}/${dataFileName}`);
+    const to = fileSystem.create(path, 0o600);
+    try {
+      const metas = this.#read(from, { position: 0, length: 2 * pageBytes });
+      this.#write(to, metas, 0);
+      // Twice the same: not read while it was being written.
+      if (Buffer.compare(metas, this.#read(from, { position: 0, length: metas.length })) !== 0)
+        return undefined;
+      const { lastPage, lastTransaction } = readMetas(fileSystem, path);
+      const endBytes = (lastPage + 1) * pageBytes;
+      for (let position = metas.length; position < endBytes; position += copyStepBytes) {
+        const length = Math.min(copyStepBytes, endBytes - position);
+        this.#write(to, this.#read(from, { position, length }), position);
+      }
+      const after = checkWhileInUse(this.#settings);
+      return after.lastTransaction <= lastTransaction + 1 ? lastTransaction : undefined;
+    } finally {
+      fileSystem.close(from);
+      fileSystem.close(to);
+    }
+  }
+
+  #read(descriptor: Descriptor, { position, length }: { position: number; length: number }): Uint8Array {
+    const bytes = new Uint8Array(length);
+    for (let filled = 0; filled < length; ) {
+      const count = this.#settings.fileSystem.read(descriptor, bytes.subarray(filled), position + filled);
+      if (count === 0)
+        throw new StoreError('ERR_LOG_CORRUPT', 'The log ends while it is copied', { op: 'open' });
+      filled += count;
+    }
+    return bytes;
+  }
+
+  #write(descriptor: Descriptor, bytes: Uint8Array, position: number): void {
+    for (let written = 0; written < bytes.length; ) {
+      written += this.#settings.fileSystem.write(descriptor, bytes.subarray(written), position + written);
+    }
+  }
+
+  #drop(): void {
+    this.#current?.environment.close();
+    this.#current = undefined;
+  }
+}
+
+/** Without the writers' place we may read a meta page while it is being written: look again before we believe it. */
+function checkWhileInUse({ directory, fileSystem }: Settings): LogFileState {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return checkLogFile(fileSystem, `${directory}/${dataFileName}`);
+    } catch (error) {
+      if (attempt === attemptsMax || !isStoreError(error, 'ERR_LOG_CORRUPT')) throw error;
+      sleep(attemptDelayMs);
+    }
+  }
+}
+
+function retried<T>(attemptOnce: () => T | undefined): T {
+  for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
+    const result = attemptOnce();
+    if (result !== undefined) return result;
+    sleep(attemptDelayMs);
+  }
+  throw new StoreError('ERR_STORE_LOCKED', 'The log is written faster than it can be copied', {
+    op: 'open',
+    hint: 'Try again when the store is less busy, or as a user who may write to its log.',
+  });
+}
+
+function sleep(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}

@@ -1,0 +1,325 @@
+/**
+ * Reduces a transaction's operations to its net effect: for each path one after-image, in the order in which they can
+ * be applied. Pure, like the working tree it stands on.
+ *
+ * Order: directories first (made and moved, each after what it stands on), then files, then removals, deepest first. A
+ * removed directory goes in one piece: nothing below it is a target of its own.
+ */
+
+import { StoreError } from '../errors.js';
+import type { FileStat } from '../files/file-system.js';
+import { fingerprintOf } from '../record/image.js';
+import { ancestors, isBelow, joinPath, parentPath, rebase, type StorePath } from '../path/path.js';
+import type { Action, Listed } from '../record/record.js';
+import type { DirectoryNode, FileNode, WorkingNode, WorkingTree } from './working-tree.js';
+
+export interface PlanLimits {
+  /** Targets of one transaction, and files below a directory that is moved or removed. */
+  readonly maxTargets: number;
+}
+
+export interface PlannedTarget {
+  readonly action: Action;
+  readonly path: StorePath;
+  readonly from?: StorePath;
+  /** Where the base tree holds the before-image; it may be elsewhere than `path` when a directory moves. */
+  readonly basePath?: StorePath;
+  /** What is there, when planned. */
+  readonly stat?: FileStat;
+  readonly file?: FileNode;
+  /** Where the base tree has the inode that a move brings. */
+  readonly inodePath?: StorePath;
+  readonly inode?: bigint;
+  readonly mode?: number;
+  readonly listing?: readonly Listed[];
+  readonly movedAway?: boolean;
+  /** There is nothing at `path` now, and must be nothing when it is staged. */
+  readonly mustBeAbsent?: boolean;
+}
+
+export interface NetEffect {
+  readonly targets: readonly PlannedTarget[];
+  /** Directories of the base tree that go away or elsewhere, and where they go: nothing below may be untrimmed. */
+  readonly vacated: readonly StorePath[];
+}
+
+export function netEffect(tree: WorkingTree, limits: PlanLimits): NetEffect {
+  const movedFrom = new Map<StorePath, StorePath>();
+  const movedInodes = new Set<StorePath>();
+  for (const [path, node] of tree.changed) {
+    if (node.type === 'directory' && node.origin !== undefined && leaves(tree, node.origin, path)) {
+      movedFrom.set(node.origin, path);
+    }
+    if (node.type === 'absent' || node.type === 'directory' || node.inode === undefined) continue;
+    if (leaves(tree, node.inode, path)) movedInodes.add(node.inode);
+  }
+  const vacated = [...movedFrom].flat();
+  const draft: Draft = { directories: [], files: [], removals: [], vacated };
+  const context: Context = { tree, limits, movedFrom, movedInodes, draft };
+  for (const path of [...tree.changed.keys()].sort()) addTarget(context, path, tree.changed.get(path)!);
+  const directories = orderDirectories(draft.directories);
+  const planned = [...directories, ...draft.files, ...draft.removals.sort(byDepthDescending)];
+  // Where directories move, what is at a path now is not what will be there.
+  const still = !planned.some((target) => target.action === 'move-directory');
+  const targets = planned.map((target) =>
+    still && target.stat === undefined
+      ? { ...target, mustBeAbsent: target.action !== 'make-parent' }
+      : target,
+  );
+  if (targets.length > limits.maxTargets) {
+    throw new StoreError('ERR_TOO_MANY', `The transaction changes more than ${limits.maxTargets} paths`, {
+      op: 'commit',
+      hint: 'Split it into several transactions.',
+    });
+  }
+  return { targets, vacated };
+}
+
+/** Also what is to be at its own path again, when the directory that it stood in goes elsewhere. */
+function leaves(tree: WorkingTree, origin: StorePath, path: StorePath): boolean {
+  return origin !== path || tree.basePath(path) !== path;
+}
+
+interface Draft {
+  readonly directories: PlannedTarget[];
+  readonly files: PlannedTarget[];
+  readonly removals: PlannedTarget[];
+  readonly vacated: StorePath[];
+}
+
+interface Context {
+  readonly tree: WorkingTree;
+  readonly limits: PlanLimits;
+  /** Directory moves: where from → where to. */
+  readonly movedFrom: ReadonlyMap<StorePath, StorePath>;
+  readonly movedInodes: ReadonlySet<StorePath>;
+  readonly draft: Draft;
+}
+
+/** What is physically at `path` once all directory moves have been carried out. */
+function preimage(
+  { tree, movedFrom }: Context,
+  path: StorePath,
+): { readonly basePath: StorePath; readonly stat: FileStat } | undefined {
+  let basePath: StorePath | undefined = path;
+  for (const ancestor of ancestors(path)) {
+    const node = tree.changed.get(ancestor);
+    if (node === undefined) {
+      if (movedFrom.has(ancestor)) return undefined;
+      continue;
+    }
+    if (node.type !== 'directory') return undefined;
+    if (node.origin !== undefined) {
+      basePath = rebase(path, ancestor, node.origin);
+      break;
+    }
+    // Made by the transaction. Where it had been removed first, the old directory still stands there.
+    if (movedFrom.has(ancestor)) return undefined;
+  }
+  if (movedFrom.has(basePath) && movedFrom.get(basePath) !== path) return undefined;
+  const stat = tree.base.stat(basePath);
+  return stat === undefined ? undefined : { basePath, stat };
+}
+
+function addTarget(context: Context, path: StorePath, node: WorkingNode): void {
+  const { draft } = context;
+  const before = preimage(context, path);
+  switch (node.type) {
+    case 'absent':
+      if (before !== undefined) addRemoval(context, path, before);
+      break;
+    case 'directory':
+      addDirectory(context, path, node, before);
+      break;
+    case 'file':
+      if (before?.stat.type === 'directory') throw typeChange(path, 'ERR_IS_DIRECTORY');
+      if (node.inode !== undefined && node.parts.length === 0) addMove(context, path, node.inode, before);
+      else draft.files.push({ action: 'write', path, file: node, ...replaced(context, before) });
+      break;
+    case 'symlink':
+    case 'other':
+      if (before?.stat.type === 'directory') throw typeChange(path, 'ERR_IS_DIRECTORY');
+      addMove(context, path, node.inode, before);
+      break;
+  }
+}
+
+type Before = ReturnType<typeof preimage>;
+
+function replaced({ movedInodes }: Context, before: Before): Partial<PlannedTarget> {
+  return {
+    ...before,
+    ...(before !== undefined && movedInodes.has(before.basePath) ? { movedAway: true } : {}),
+  };
+}
+
+function addMove(context: Context, path: StorePath, inodePath: StorePath, before: Before): void {
+  if (before?.basePath === inodePath) return;
+  const inode = context.tree.base.stat(inodePath)?.ino;
+  context.draft.files.push({
+    action: 'move',
+    path,
+    from: inodePath,
+    inodePath,
+    ...(inode === undefined ? {} : { inode }),
+    ...replaced(context, before),
+  });
+}
+
+function addDirectory(context: Context, path: StorePath, node: DirectoryNode, before: Before): void {
+  const { draft, tree, movedFrom } = context;
+  if (node.origin !== undefined) {
+    if (!leaves(tree, node.origin, path)) return;
+    if (before !== undefined && before.basePath !== node.origin) throw typeChange(path, 'ERR_EXISTS');
+    const stat = tree.base.stat(node.origin);
+    if (stat === undefined) return;
+    refuseMounted(tree, node.origin, stat);
+    if (deviceAt(tree, path) !== stat.dev) throw otherFileSystem(path);
+    // Its place is empty once the move is the turn; what `before` shows is the directory itself, come from its origin.
+    draft.directories.push({
+      action: 'move-directory',
+      path,
+      from: node.origin,
+      basePath: node.origin,
+      stat,
+    });
+    return;
+  }
+  if (before === undefined) {
+    draft.directories.push({
+      action: node.implicit === true ? 'make-parent' : 'make-directory',
+      path,
+      ...(node.mode === undefined ? {} : { mode: node.mode }),
+    });
+    return;
+  }
+  if (before.stat.type !== 'directory') throw typeChange(path, 'ERR_NOT_DIRECTORY');
+  // Removed and made again: the directory stays, what it held goes.
+  for (const name of tree.base.children(before.basePath)) {
+    const child = joinPath(path, name);
+    if (tree.changed.has(child)) continue;
+    const basePath = joinPath(before.basePath, name);
+    if (movedFrom.has(basePath)) continue;
+    const stat = tree.base.stat(basePath);
+    if (stat !== undefined) addRemoval(context, child, { basePath, stat });
+  }
+}
+
+function addRemoval(context: Context, path: StorePath, before: NonNullable<Before>): void {
+  const { draft, tree, limits } = context;
+  if (before.stat.type === 'other') throw notRegular(path);
+  if (before.stat.type !== 'directory') {
+    draft.removals.push({ action: 'remove', path, ...replaced(context, before) });
+    return;
+  }
+  refuseMounted(tree, before.basePath, before.stat);
+  const listing: Listed[] = tree.walkBase(before.basePath, limits.maxTargets, 'rm').map((found) => {
+    // Of files it says nothing: on an overlay of several file systems they have that of their layer.
+    const isMounted = found.stat.type === 'directory' && found.stat.dev !== before.stat.dev;
+    if (isMounted) throw otherFileSystem(found.path);
+    return {
+      name: found.path.slice(before.basePath.length + 1),
+      type: found.stat.type,
+      fingerprint: fingerprintOf(found.stat),
+    };
+  });
+  draft.vacated.push(before.basePath);
+  draft.removals.push({ action: 'remove-directory', path, ...before, listing });
+}
+
+/** A directory in which another file system is mounted cannot be renamed, nor can what is mounted there. */
+function refuseMounted(tree: WorkingTree, path: StorePath, stat: FileStat): void {
+  const parent = parentPath(path);
+  const above = parent === undefined ? undefined : tree.base.stat(parent);
+  if (above !== undefined && above.dev !== stat.dev) throw otherFileSystem(path);
+}
+
+/** Of the file system that holds the nearest directory above `path`, as the transaction leaves it. */
+function deviceAt(tree: WorkingTree, path: StorePath): bigint | undefined {
+  for (const above of ancestors(path)) {
+    const { node, stat } = tree.look(above);
+    if (stat !== undefined) return stat.dev;
+    if (node?.type === 'directory' && node.origin !== undefined) return tree.base.stat(node.origin)?.dev;
+  }
+  return undefined;
+}
+
+/**
+ * Directories in an order in which each has its parent and a free place (Kahn's algorithm). Where an outer source has
+ * moved before an inner one, `from` is the path that this has when its turn comes.
+ */
+function orderDirectories(directories: readonly PlannedTarget[]): readonly PlannedTarget[] {
+  // Sorted by path, parents come first.
+  if (directories.every(({ from }) => from === undefined)) return directories;
+  const waiting = new Set(directories);
+  const ordered: PlannedTarget[] = [];
+  const done: { readonly from: StorePath; readonly path: StorePath }[] = [];
+  while (waiting.size > 0) {
+    const next = [...waiting].find((candidate) => !blockedBy(candidate, waiting));
+    if (next === undefined) {
+      const first = [...waiting][0]!;
+      throw new StoreError('ERR_INVALID_PATH', `The directory moves around '${first.path}' go in a circle`, {
+        op: 'commit',
+        path: first.path,
+        hint: 'Move the directories in several transactions, by way of another name.',
+      });
+    }
+    waiting.delete(next);
+    if (next.from === undefined) {
+      ordered.push(next);
+      continue;
+    }
+    let from = next.from;
+    for (const move of done) if (isBelow(from, move.from)) from = rebase(from, move.from, move.path);
+    done.push({ from: next.from, path: next.path });
+    if (from !== next.path) ordered.push({ ...next, from });
+  }
+  return ordered;
+}
+
+function blockedBy(candidate: PlannedTarget, waiting: ReadonlySet<PlannedTarget>): boolean {
+  for (const other of waiting) {
+    if (other === candidate) continue;
+    // Its parent is still to be made or moved there.
+    if (isBelow(candidate.path, other.path)) return true;
+    if (other.from === undefined) continue;
+    // Its place, or that of a directory above it, is still taken.
+    if (other.from === candidate.path || isBelow(candidate.path, other.from)) return true;
+  }
+  return false;
+}
+
+function byDepthDescending(a: PlannedTarget, b: PlannedTarget): number {
+  return b.path.split('/').length - a.path.split('/').length || (a.path < b.path ? -1 : 1);
+}
+
+function typeChange(
+  path: StorePath,
+  code: 'ERR_IS_DIRECTORY' | 'ERR_NOT_DIRECTORY' | 'ERR_EXISTS',
+): StoreError {
+  return new StoreError(code, `'${path}' cannot be removed and become something else in one transaction`, {
+    op: 'commit',
+    path,
+    hint: 'Remove it in a transaction of its own first.',
+  });
+}
+
+export function otherFileSystem(path: StorePath): StoreError {
+  return new StoreError(
+    'ERR_INVALID_PATH',
+    `A directory cannot be moved or removed across file systems: '${path}'`,
+    {
+      op: 'commit',
+      path,
+      hint: 'Move or remove the files one by one.',
+    },
+  );
+}
+
+function notRegular(path: StorePath): StoreError {
+  return new StoreError('ERR_INVALID_PATH', `'${path}' is not a regular file`, {
+    op: 'rm',
+    path,
+    hint: 'Sockets, pipes and devices cannot take part in a transaction.',
+  });
+}

@@ -1,0 +1,354 @@
+/**
+ * A transaction's records as bytes. The commit batch is *one* value of many frames (one value of 24 KB costs what one
+ * of 200 bytes costs, many small ones do not): `begin`, then for each target `stage`, `checksum`, `rename`, then
+ * `commit`, which holds the number of frames and a hash chained over their hashes. A batch without its whole chain is
+ * refused, never guessed at.
+ */
+
+import { hash64 } from './checksum.js';
+import {
+  corrupt,
+  decodeFrame,
+  encodeFrame,
+  type Fields,
+  frameOverheadBytes,
+  frameSeed,
+  type Packable,
+  packPayload,
+  writeFrame,
+} from './frame.js';
+import type { Fingerprint, Image } from './image.js';
+import { parseTransactionKey, transactionKey } from './key.js';
+import type { Row } from '../log/log.js';
+import {
+  type Action,
+  type EntryChange,
+  type Listed,
+  type LoggedTransaction,
+  type LogRecord,
+  sequences,
+  type Target,
+  type TransactionNumber,
+  transactionId,
+} from './record.js';
+
+const kinds = { begin: 1, stage: 2, checksum: 3, rename: 4, commit: 5, abort: 6, applied: 7 } as const;
+
+const actions: readonly Action[] = [
+  'write',
+  'move',
+  'remove',
+  'make-directory',
+  'make-parent',
+  'move-directory',
+  'remove-directory',
+];
+const listedTypes = ['file', 'directory', 'symlink', 'other'] as const;
+
+type Commit = Extract<LogRecord, { kind: 'commit' }>;
+type Begin = Extract<LogRecord, { kind: 'begin' }>;
+
+export function encodeCommitBatch(batch: {
+  readonly number: TransactionNumber;
+  readonly begin: Begin;
+  readonly targets: readonly Target[];
+  readonly revision: number;
+  readonly entries: readonly EntryChange[];
+}): Row {
+  const key = transactionKey(batch.number.owner, batch.number.counter, sequences.commitBatch);
+  const frames = new FrameWriter(frameSeed('log', key), expectedBytes(batch.targets));
+  frames.add(kinds.begin, [batch.begin.bootId, batch.begin.mount, batch.begin.startedAtMs]);
+  for (const target of batch.targets) {
+    if (target.applyName !== undefined) {
+      frames.add(kinds.stage, [
+        target.index,
+        target.volume,
+        target.staged ?? null,
+        target.applyName,
+        target.content ?? null,
+      ]);
+    }
+    frames.add(kinds.checksum, [target.index, packImage(target.before), packImage(target.after)]);
+    frames.add(kinds.rename, [
+      target.index,
+      actions.indexOf(target.action),
+      target.path,
+      target.from ?? null,
+      target.via ?? null,
+      target.volume,
+      target.beforeName ?? null,
+      target.beforeCopied ?? false,
+      target.movedAway ?? false,
+      target.listing?.map(packListed) ?? null,
+    ]);
+  }
+  frames.add(kinds.commit, [
+    batch.revision,
+    frames.count + 1,
+    frames.chain(),
+    batch.entries.map((entry) => [entry.collection, entry.key, entry.old ?? null]),
+  ]);
+  return [key, frames.value()];
+}
+
+export function encodeMark(
+  number: TransactionNumber,
+  mark: Extract<LogRecord, { kind: 'abort' | 'applied' }>,
+): Row {
+  const key = transactionKey(number.owner, number.counter, sequences[mark.kind]);
+  const payload: Packable = mark.kind === 'abort' ? [mark.revision] : [mark.bootId];
+  return [key, encodeFrame(kinds[mark.kind], payload, frameSeed('log', key))];
+}
+
+/** Joins all values of one transaction. Throws `ERR_LOG_CORRUPT` or `ERR_UNSUPPORTED_FORMAT`. */
+export function decodeTransaction(number: TransactionNumber, rows: readonly Row[]): LoggedTransaction {
+  const id = transactionId(number);
+  const what = `the record of transaction ${id}`;
+  const parts: {
+    begin?: Begin;
+    commit?: Commit;
+    abort?: Extract<LogRecord, { kind: 'abort' }>;
+    applied?: Extract<LogRecord, { kind: 'applied' }>;
+  } = {};
+  const targets = new Map<number, Draft>();
+  const draft = (index: number): Draft => {
+    const known = targets.get(index) ?? { index };
+    targets.set(index, known);
+    return known;
+  };
+  for (const [key, value] of rows) {
+    const seed = frameSeed('log', key);
+    let position = 0;
+    let count = 0;
+    let ended = false;
+    const hashes: bigint[] = [];
+    while (position < value.byteLength) {
+      if (ended) throw corrupt(what, 'something follows its commit');
+      const frame = decodeFrame(value, position, seed + BigInt(count), what);
+      const { fields } = frame;
+      position = frame.end;
+      count += 1;
+      switch (frame.kind) {
+        case kinds.begin:
+          parts.begin = {
+            kind: 'begin',
+            bootId: fields.string(),
+            mount: fields.string(),
+            startedAtMs: fields.number(),
+          };
+          break;
+        case kinds.stage:
+          readStage(fields, draft);
+          break;
+        case kinds.checksum: {
+          const target = draft(fields.number());
+          target.before = readImage(fields.fields(), what);
+          target.after = readImage(fields.fields(), what);
+          break;
+        }
+        case kinds.rename:
+          readRename(fields, draft, what);
+          break;
+        case kinds.commit: {
+          const revision = fields.number();
+          const counted = fields.number();
+          const chain = fields.bigint();
+          if (counted !== count || chain !== chainOf(hashes))
+            throw corrupt(what, 'its commit batch is not whole');
+          parts.commit = { kind: 'commit', revision, count, chain, entries: fields.list(readEntryChange) };
+          ended = true;
+          break;
+        }
+        case kinds.abort:
+          parts.abort = { kind: 'abort', revision: fields.number() };
+          break;
+        case kinds.applied:
+          parts.applied = { kind: 'applied', bootId: fields.string() };
+          break;
+        default:
+          throw corrupt(what, `it has a frame of unknown kind ${frame.kind}`);
+      }
+      hashes.push(frame.hash);
+    }
+    // Cut off between two frames it would pass for a transaction that never committed.
+    if (!ended && parseTransactionKey(key).sequence === sequences.commitBatch) {
+      throw corrupt(what, 'its commit batch is not whole');
+    }
+  }
+  const whole = [...targets.values()].sort((a, b) => a.index - b.index).map((target) => finish(target, what));
+  if (
+    parts.commit === undefined &&
+    (parts.abort ?? parts.applied ?? whole.some((t) => t.action !== undefined))
+  ) {
+    throw corrupt(what, 'its commit batch is missing');
+  }
+  return { number, id, targets: whole, ...parts };
+}
+
+type Draft = { -readonly [K in keyof Target]?: Target[K] } & { index: number };
+
+function finish(draft: Draft, what: string): Target {
+  const { action, path, before, after, volume } = draft;
+  if (action === undefined || path === undefined || before === undefined || after === undefined) {
+    throw corrupt(what, `target ${draft.index} is not whole`);
+  }
+  return { ...draft, action, path, before, after, volume: volume ?? '' };
+}
+
+function readStage(fields: Fields, draft: (index: number) => Draft): void {
+  const target = draft(fields.number());
+  target.volume = fields.string();
+  const staged = fields.optional((f) => f.string());
+  if (staged !== undefined) target.staged = staged;
+  target.applyName = fields.string();
+  const content = fields.optional((f) => f.bytes());
+  if (content !== undefined) target.content = content;
+}
+
+function readRename(fields: Fields, draft: (index: number) => Draft, what: string): void {
+  const target = draft(fields.number());
+  const action = actions[fields.number()];
+  if (action === undefined) throw corrupt(what, 'it has an unknown action');
+  target.action = action;
+  target.path = fields.string();
+  const from = fields.optional((f) => f.string());
+  if (from !== undefined) target.from = from;
+  const via = fields.optional((f) => f.string());
+  if (via !== undefined) target.via = via;
+  target.volume = fields.string();
+  const beforeName = fields.optional((f) => f.string());
+  if (beforeName !== undefined) target.beforeName = beforeName;
+  if (fields.boolean()) target.beforeCopied = true;
+  if (fields.boolean()) target.movedAway = true;
+  const listing = fields.optional((f) => f.list(readListed));
+  if (listing !== undefined) target.listing = listing;
+}
+
+function readEntryChange(fields: Fields): EntryChange {
+  const change = { collection: fields.string(), key: fields.string() };
+  const old = fields.optional((f) => f.bytes());
+  return old === undefined ? change : { ...change, old };
+}
+
+function packFingerprint(fingerprint: Fingerprint): Packable {
+  return [fingerprint.ino, fingerprint.size, fingerprint.mtimeNs, fingerprint.birthtimeNs];
+}
+
+function readFingerprint(fields: Fields): Fingerprint {
+  return {
+    ino: fields.bigint(),
+    size: fields.number(),
+    mtimeNs: fields.bigint(),
+    birthtimeNs: fields.bigint(),
+  };
+}
+
+function packListed(listed: Listed): Packable {
+  return [listed.name, listedTypes.indexOf(listed.type), packFingerprint(listed.fingerprint)];
+}
+
+function readListed(fields: Fields): Listed {
+  const name = fields.string();
+  const type = listedTypes[fields.number()];
+  if (type === undefined) throw corrupt('the listing of a removed directory', 'it has an unknown type');
+  return { name, type, fingerprint: readFingerprint(fields.fields()) };
+}
+
+export function packImage(image: Image): Packable {
+  switch (image.type) {
+    case 'absent':
+      return [0];
+    case 'file':
+      return [1, packFingerprint(image.fingerprint), image.mode, image.checksum ?? null];
+    case 'directory':
+      return [2, image.ino ?? null, image.mode ?? null];
+    case 'symlink':
+      return [3, packFingerprint(image.fingerprint)];
+    case 'other':
+      return [4, packFingerprint(image.fingerprint)];
+  }
+}
+
+export function readImage(fields: Fields, what: string): Image {
+  const type = fields.number();
+  switch (type) {
+    case 0:
+      return { type: 'absent' };
+    case 1: {
+      const image = {
+        type: 'file' as const,
+        fingerprint: readFingerprint(fields.fields()),
+        mode: fields.number(),
+      };
+      const checksum = fields.optional((f) => f.bigint());
+      return checksum === undefined ? image : { ...image, checksum };
+    }
+    case 2: {
+      const ino = fields.optional((f) => f.bigint());
+      const mode = fields.optional((f) => f.number());
+      return {
+        type: 'directory',
+        ...(ino === undefined ? {} : { ino }),
+        ...(mode === undefined ? {} : { mode }),
+      };
+    }
+    case 3:
+      return { type: 'symlink', fingerprint: readFingerprint(fields.fields()) };
+    case 4:
+      return { type: 'other', fingerprint: readFingerprint(fields.fields()) };
+    default:
+      throw corrupt(what, `it has an image of unknown type ${type}`);
+  }
+}
+
+function chainOf(hashes: readonly bigint[]): bigint {
+  return hash64(new Uint8Array(BigUint64Array.from(hashes).buffer));
+}
+
+class FrameWriter {
+  readonly #seed: bigint;
+  readonly #hashes: bigint[] = [];
+  #bytes: Buffer;
+  #end = 0;
+
+  constructor(seed: bigint, sizeBytes: number) {
+    this.#seed = seed;
+    this.#bytes = Buffer.allocUnsafe(sizeBytes);
+  }
+
+  get count(): number {
+    return this.#hashes.length;
+  }
+
+  add(kind: number, payload: Packable): void {
+    const packed = packPayload(payload);
+    const end = this.#end + packed.byteLength + frameOverheadBytes;
+    if (end > this.#bytes.byteLength) this.#grow(end);
+    this.#hashes.push(
+      writeFrame(this.#bytes.subarray(this.#end, end), kind, packed, this.#seed + BigInt(this.count)),
+    );
+    this.#end = end;
+  }
+
+  #grow(needed: number): void {
+    const larger = Buffer.allocUnsafe(2 * needed);
+    larger.set(this.#bytes.subarray(0, this.#end));
+    this.#bytes = larger;
+  }
+
+  chain(): bigint {
+    return chainOf(this.#hashes);
+  }
+
+  value(): Uint8Array {
+    return this.#bytes.subarray(0, this.#end);
+  }
+}
+
+/** Most batches fit at once; one that does not grows. */
+function expectedBytes(targets: readonly Target[]): number {
+  return targets.reduce(
+    (sum, { path, content }) => sum + 400 + path.length + (content?.byteLength ?? 0),
+    400,
+  );
+}

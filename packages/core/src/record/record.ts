@@ -1,0 +1,115 @@
+/**
+ * The records of the log, and the targets that they describe.
+ *
+ * A transaction's commit batch is, for each target, `stage` (only where there is content or a moved inode), `checksum`
+ * (before- and after-image) and `rename`, between one `begin` and one `commit`. Here the three are joined into a
+ * `Target`, which is what commit, apply, checkpoint and recovery work on; `codec.ts` takes it apart and puts it together.
+ */
+
+import type { Fingerprint, Image } from './image.js';
+import type { StorePath } from '../path/path.js';
+
+/** `<owner>-<counter>` in base 36: unique in a store for ever. Staged names begin with it. */
+export type TransactionId = string;
+
+export interface TransactionNumber {
+  /** Number of the owner, +1 for every open of the store. */
+  readonly owner: number;
+  /** +1 for every transaction of the owner. */
+  readonly counter: number;
+}
+
+export function transactionId(number: TransactionNumber): TransactionId {
+  return `${number.owner.toString(36)}-${number.counter.toString(36)}`;
+}
+
+export function parseTransactionId(id: string): TransactionNumber | undefined {
+  const match = /^([0-9a-z]{1,7})-([0-9a-z]{1,7})$/.exec(id);
+  if (match === null) return undefined;
+  const owner = Number.parseInt(match[1]!, 36);
+  const counter = Number.parseInt(match[2]!, 36);
+  return owner > 0xffff_ffff || counter > 0xffff_ffff ? undefined : { owner, counter };
+}
+
+export type Action =
+  | 'write'
+  | 'move'
+  | 'remove'
+  | 'make-directory'
+  /** A parent that was missing: any directory will do; no lock, not removed by roll-back. */
+  | 'make-parent'
+  | 'move-directory'
+  | 'remove-directory';
+
+/** Something planned below a removed directory. */
+export interface Listed {
+  /** Relative to the removed directory. */
+  readonly name: string;
+  readonly type: 'file' | 'directory' | 'symlink' | 'other';
+  readonly fingerprint: Fingerprint;
+}
+
+export interface Target {
+  /** Position in its transaction: targets are applied in this order. */
+  readonly index: number;
+  readonly action: Action;
+  readonly path: StorePath;
+  /** Where a moved file or directory comes from, as its path is when its turn comes. */
+  readonly from?: StorePath;
+  /** The symbolic link that was followed to `path`. */
+  readonly via?: StorePath;
+  /** Which staging area: '' is the store's own, otherwise the path of the directory that holds `.forewrit-staged`. */
+  readonly volume: StorePath;
+  readonly before: Image;
+  readonly after: Image;
+  /** Content of a small file, kept in the log. */
+  readonly content?: Uint8Array;
+  /** Name under `staged/` of the durable copy: large content, moved files. */
+  readonly staged?: string;
+  /** Name under `staged/` that the rename consumes. */
+  readonly applyName?: string;
+  /** Name under `before/`. */
+  readonly beforeName?: string;
+  /** The before-image is a copy: the file system would not link it. */
+  readonly beforeCopied?: boolean;
+  /** What a directory that is removed was planned to hold. */
+  readonly listing?: readonly Listed[];
+  /** The inode that was here is moved elsewhere by this same transaction. */
+  readonly movedAway?: boolean;
+}
+
+/** An entry that a transaction with files changes, with the value that roll-back restores. */
+export interface EntryChange {
+  readonly collection: string;
+  readonly key: string;
+  /** Encoded row before the transaction; absent when there was none. */
+  readonly old?: Uint8Array;
+}
+
+export type LogRecord =
+  | { readonly kind: 'begin'; readonly bootId: string; readonly mount: string; readonly startedAtMs: number }
+  | { readonly kind: 'target'; readonly target: Target }
+  | {
+      readonly kind: 'commit';
+      readonly revision: number;
+      readonly entries: readonly EntryChange[];
+      /** Records of this batch, this one included, and the chained hash of those before it. */
+      readonly count: number;
+      readonly chain: bigint;
+    }
+  | { readonly kind: 'abort'; readonly revision: number }
+  | { readonly kind: 'applied'; readonly bootId: string };
+
+/** All that the log knows of one transaction. */
+export interface LoggedTransaction {
+  readonly number: TransactionNumber;
+  readonly id: TransactionId;
+  readonly begin?: Extract<LogRecord, { kind: 'begin' }>;
+  readonly targets: readonly Target[];
+  readonly commit?: Extract<LogRecord, { kind: 'commit' }>;
+  readonly abort?: Extract<LogRecord, { kind: 'abort' }>;
+  readonly applied?: Extract<LogRecord, { kind: 'applied' }>;
+}
+
+/** Where the log may say what it says: the first sequence numbers of a transaction's values. */
+export const sequences = { commitBatch: 0, abort: 0xffff_fff0, applied: 0xffff_fff1 } as const;

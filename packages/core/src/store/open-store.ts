@@ -1,0 +1,202 @@
+/** Puts a store together: the committer (in a thread of its own, or in line) and the reading side. */
+
+import { randomBytes } from 'node:crypto';
+import { asyncOver } from '../files/async-file-system.js';
+import type { Committer, CommitterEvent } from '../committer/committer.js';
+import { CommitterLoop } from '../committer/committer-loop.js';
+import { InvalidArgumentError, StoreError } from '../errors.js';
+import { unpackEntryValue } from '../record/frame.js';
+import { requireSpace } from '../files/free-space.js';
+import { entryKey } from '../record/key.js';
+import type { Log } from '../log/log.js';
+import { NodeAsyncFileSystem } from '../files/node-file-system.js';
+import { openParts, openReadOnlyParts, openRoot } from './open-parts.js';
+import { defaults, type StoreOptions, systemClock } from './options.js';
+import { parentPath } from '../path/path.js';
+import { parsePath } from '../path/path-parser.js';
+import { PathResolver } from '../path/path-resolver.js';
+import { Reader } from './reader.js';
+import { emptyRecoveryReport, type Recoverer } from '../committer/recoverer.js';
+import { entryRow } from '../record/rows.js';
+import type { StoreAccess } from './store-access.js';
+import { type ContextParts, readFormat } from './store-context.js';
+import { Store, type StoreParts } from './store.js';
+import { storeLayout } from '../files/volume.js';
+import { currentUmask } from '../files/umask.js';
+import { WorkerCommitter } from '../committer/worker-committer.js';
+
+/** What core does not have of its own; `@forewrit/recovery` brings it. */
+export interface StoreServices {
+  readonly recoverer: Recoverer | undefined;
+  /** The entry module of the committer's thread. */
+  readonly committerEntry: URL | undefined;
+  readonly verify: StoreParts['verify'];
+}
+
+const injectable = ['clock', 'fileSystem', 'log', 'processTable', 'probeWitness'] as const;
+
+export async function openStoreWith(
+  root: string | URL,
+  options: StoreOptions,
+  services: StoreServices,
+): Promise<Store> {
+  checkOptions(options);
+  const opened = openRoot(root, options, 'open');
+  const early: CommitterEvent[] = [];
+  let hear = (event: CommitterEvent): void => void early.push(event);
+  const onEvent = (event: CommitterEvent): void => hear(event);
+  const umask = currentUmask();
+  const privileged = process.getuid?.() === 0;
+  const inline = options.committer === 'inline' || services.committerEntry === undefined;
+  let committer: Committer | undefined;
+  let parts: ContextParts;
+  if (options.readOnly === true) {
+    parts = await openReadOnlyParts(opened, options, { umask, privileged });
+  } else if (inline) {
+    parts = await openParts(opened, options, { umask, privileged });
+    committer = await CommitterLoop.start({
+      parts,
+      recoverer: services.recoverer,
+      nonce: options.nonce ?? randomBytes(8).toString('hex'),
+      onEvent,
+      withWitness: options.fileSystem === undefined,
+    });
+  } else {
+    const { logger: _logger, ...plain } = options;
+    committer = await WorkerCommitter.start({
+      entry: services.committerEntry,
+      roots: opened.roots,
+      options: plain,
+      umask,
+      onEvent,
+    });
+    try {
+      parts = await openParts(opened, options, { umask, privileged });
+    } catch (error) {
+      await committer.close();
+      throw error;
+    }
+  }
+  const store = new Store({
+    access: openAccess(parts, options, committer),
+    committer,
+    recovery: committer?.state.recovery ?? emptyRecoveryReport,
+    options,
+    verify: services.verify,
+    closeLog: () => parts.log.close(),
+  });
+  hear = (event) => store.hear(event);
+  for (const event of early) store.hear(event);
+  return store;
+}
+
+/** The reading side of a store. */
+export function openAccess(
+  parts: ContextParts,
+  options: StoreOptions,
+  committer: Committer | undefined,
+): StoreAccess {
+  const { roots, fileSystem, log } = parts;
+  const format = log.view(readFormat);
+  const folding = format ?? parts.folding;
+  const resolverOptions = { symlinks: options.symlinks ?? 'follow' } as const;
+  const resolver = new PathResolver(fileSystem, roots, resolverOptions);
+  const asyncFileSystem =
+    options.fileSystem === undefined ? new NodeAsyncFileSystem() : asyncOver(fileSystem);
+  const reader = new Reader({
+    log,
+    fileSystem,
+    asyncFileSystem,
+    roots,
+    resolver: new PathResolver(fileSystem, roots, resolverOptions),
+    folding,
+    onForeignLock: async () => {
+      if (committer !== undefined) await committer.recoverDead();
+    },
+    isOwn: (owner) => owner === committer?.state.ownerNumber,
+    readOnly: committer === undefined,
+  });
+  return {
+    roots,
+    fileSystem,
+    asyncFileSystem,
+    log,
+    folding,
+    resolver,
+    reader,
+    durability: options.durability ?? 'full',
+    inlineLimitBytes: options.inlineLimitBytes ?? defaults.inlineLimitBytes,
+    maxFileBytes: options.maxFileBytes,
+    requireSpace: (op, bytes) =>
+      requireSpace(fileSystem, roots.root, { op, bytes, reserveBytes: options.reserveBytes }),
+    stagedDirectory: `${storeLayout(roots.root).directory}/staged`,
+    parse(path, op, mayBeRoot) {
+      const parsed = parsePath(path, roots, op);
+      if (mayBeRoot || parentPath(parsed) !== undefined) return parsed;
+      throw new StoreError('ERR_IS_DIRECTORY', `'${String(path)}' is the root of the store`, {
+        op,
+        path: String(path),
+        hint: 'Name a file below it.',
+      });
+    },
+    resolve(path, op) {
+      resolver.forget();
+      return resolver.resolve(path, { followLast: true, op });
+    },
+    nowMs: () => (options.clock ?? systemClock).nowMs(),
+    entry: (collection, key) => readEntry(log, collection, key),
+    unpack: unpackEntryValue,
+    settled: () => Promise.resolve(),
+    commitRelaxed: (theirs, request) => theirs.commit(request),
+  };
+}
+
+function readEntry(log: Log, collection: string, key: string) {
+  const at = entryKey(collection, key);
+  const value = log.view((view) => view.get('entries', at));
+  return value === undefined ? undefined : entryRow.decode(at, value);
+}
+
+function wrong(message: string): never {
+  throw new InvalidArgumentError('openStore', message);
+}
+
+function checkOptions(options: StoreOptions): void {
+  if (typeof options !== 'object' || options === null) wrong('options must be an object');
+  const positive = [
+    'inlineLimitBytes',
+    'maxFileBytes',
+    'maxTransactionBytes',
+    'maxConcurrentTransactions',
+    'reserveBytes',
+    'checkpointIntervalMs',
+    'checkpointBytes',
+    'lockTimeoutMs',
+  ] as const;
+  for (const name of positive) {
+    const value: unknown = options[name];
+    if (value === undefined) continue;
+    if (typeof value !== 'number' || !Number.isFinite(value) || value < 0)
+      wrong(`${name} must be a number, not negative`);
+  }
+  const choices = {
+    durability: ['full', 'relaxed'],
+    symlinks: ['follow', 'refuse'],
+    committer: ['worker', 'inline'],
+  } as const;
+  for (const [name, allowed] of Object.entries(choices)) {
+    const value: unknown = options[name as keyof typeof choices];
+    if (value !== undefined && !(allowed as readonly unknown[]).includes(value)) {
+      wrong(`${name} must be ${allowed.map((each) => `'${each}'`).join(' or ')}`);
+    }
+  }
+  if ((options.inlineLimitBytes ?? 0) > inlineLimitBytesMax)
+    wrong(`inlineLimitBytes is at most ${inlineLimitBytesMax}`);
+  if (options.committer === 'inline') return;
+  for (const name of injectable) {
+    if (options[name] !== undefined) wrong(`${name} can only be given with { committer: 'inline' }`);
+  }
+}
+
+/** Content in the log is copied through memory and kept until the checkpoint. */
+const inlineLimitBytesMax = 8 * 1024 * 1024;

@@ -1,0 +1,140 @@
+/**
+ * A snapshot: several reads that all belong to one moment, though they are made one after another.
+ *
+ * Each read is checked against the moment of those that were made before: if it can belong to none with them, the function
+ * runs again from a newer one, and then reads at once what it has asked for before, so that no writer can starve it.
+ */
+
+import { isStoreError } from '../errors.js';
+import { listDirectory, type ReaddirOptions } from '../files/listing.js';
+import type { StorePath } from '../path/path.js';
+import { baseTree } from '../plan/planner.js';
+import type { ReadFile } from './reader.js';
+import type { StoreAccess } from './store-access.js';
+import { statOfRead, type StoreStat } from './store-stat.js';
+import { decoded, encodingOf, type ReadOptions } from '../record/text.js';
+import { missing } from './transaction.js';
+
+export class SnapshotMoved extends Error {
+  override readonly name = 'SnapshotMoved';
+}
+
+export class Snapshot {
+  readonly #access: StoreAccess;
+  readonly #seen = new Map<StorePath, ReadFile>();
+  readonly #wanted: Set<StorePath>;
+  /** The newest revision at the moment that this shows. */
+  #since: number | undefined;
+
+  /** `wanted`: contents that earlier runs of the same function have asked for; grows. */
+  constructor(access: StoreAccess, wanted: Set<StorePath> = new Set()) {
+    this.#access = access;
+    this.#wanted = wanted;
+  }
+
+  async readFile(path: string | URL): Promise<Buffer>;
+  async readFile(
+    path: string | URL,
+    encoding: BufferEncoding | { encoding: BufferEncoding },
+  ): Promise<string>;
+  async readFile(path: string | URL, options?: ReadOptions): Promise<Buffer | string> {
+    const encoding = encodingOf('readFile', options);
+    const target = this.#access.parse(path, 'readFile', false);
+    const [read] = await this.#read([target], 'readFile');
+    if (read!.content === undefined) throw missing('readFile', target);
+    return decoded(read!.content, encoding);
+  }
+
+  async readFiles(paths: Iterable<string>): Promise<Map<string, Buffer>>;
+  async readFiles(
+    paths: Iterable<string>,
+    encoding: BufferEncoding | { encoding: BufferEncoding },
+  ): Promise<Map<string, string>>;
+  async readFiles(paths: Iterable<string>, options?: ReadOptions): Promise<Map<string, Buffer | string>> {
+    const encoding = encodingOf('readFiles', options);
+    const asked = [...paths];
+    const targets = asked.map((path) => this.#access.parse(path, 'readFiles', false));
+    const reads = await this.#read(targets, 'readFiles');
+    return new Map(
+      reads.map((read, index) => {
+        if (read.content === undefined) throw missing('readFiles', targets[index]!);
+        return [asked[index]!, decoded(read.content, encoding)];
+      }),
+    );
+  }
+
+  async stat(path: string | URL): Promise<StoreStat> {
+    const target = this.#access.parse(path, 'stat', true);
+    const [read] = await this.#read([target], 'stat', 'stat');
+    if (read!.stat === undefined) throw missing('stat', target);
+    return statOfRead(read!);
+  }
+
+  async exists(path: string | URL): Promise<boolean> {
+    const [read] = await this.#read([this.#access.parse(path, 'exists', true)], 'exists', 'stat');
+    return read!.stat !== undefined;
+  }
+
+  async readdir(path: string | URL, options: ReaddirOptions = {}): Promise<string[]> {
+    const target = this.#access.resolve(this.#access.parse(path, 'readdir', true), 'readdir').path;
+    const tree = baseTree(this.#access);
+    const names = listDirectory(
+      { typeOf: (at) => tree.stat(at)?.type, children: (at) => tree.children(at) },
+      target,
+      options,
+    );
+    return names;
+  }
+
+  /**
+   * Reads what was not read before. It belongs to the moment of the first read if no commit since has touched it; else
+   * the moment may still become a later one, if nothing that was read before has changed.
+   */
+  async #read(paths: readonly StorePath[], op: string, only?: 'stat'): Promise<ReadFile[]> {
+    if (this.#seen.size === 0) await this.#readAhead(paths, op);
+    const known = paths.map((path) => this.#seen.get(path));
+    if (known.every((each) => each !== undefined && (only === 'stat' || each.content !== undefined))) {
+      return known as ReadFile[];
+    }
+    if (only === undefined) for (const path of paths) this.#wanted.add(path);
+    const reads = await this.#access.reader.readSet(paths, { op, ...(only === undefined ? {} : { only }) });
+    this.#since ??= reads[0]?.since;
+    if (!reads.every((read) => this.#isOfMoment(read))) this.#since = await this.#moveOn(reads, op);
+    for (const [index, path] of paths.entries()) this.#seen.set(path, reads[index]!);
+    return reads;
+  }
+
+  /** What an earlier run has asked for, in one go with what is asked for first: so this run is of one moment. */
+  async #readAhead(paths: readonly StorePath[], op: string): Promise<void> {
+    const all = [...new Set([...paths, ...this.#wanted])];
+    if (this.#wanted.size === 0) return;
+    try {
+      const reads = await this.#access.reader.readSet(all, { op });
+      this.#since = reads[0]!.since;
+      for (const [index, path] of all.entries()) this.#seen.set(path, reads[index]!);
+    } catch (error) {
+      // Something there is no file any more: whoever asks for it now is told.
+      if (!isStoreError(error)) throw error;
+    }
+  }
+
+  #isOfMoment({ row, revision }: ReadFile): boolean {
+    return revision === undefined || (row !== undefined && revision <= this.#since!);
+  }
+
+  /** Afterwards: what still is as it was read before was so at the moment of the new reads. */
+  async #moveOn(reads: readonly ReadFile[], op: string): Promise<number> {
+    const earlier = [...this.#seen.keys()];
+    const again = await this.#access.reader.readSet(earlier, { op, only: 'stat' });
+    for (const [index, path] of earlier.entries()) {
+      if (!sameRead(this.#seen.get(path)!, again[index]!)) throw new SnapshotMoved();
+    }
+    return reads[0]!.since;
+  }
+}
+
+function sameRead(one: ReadFile, other: ReadFile): boolean {
+  if (one.revision !== other.revision || one.stat?.ino !== other.stat?.ino) return false;
+  // What happens in a directory is no change of the directory itself.
+  return one.stat?.type === 'directory' || one.stat?.mtimeNs === other.stat?.mtimeNs;
+}

@@ -1,0 +1,53 @@
+/**
+ * Binds log and tree: the store's id stands in the log and in `.forewrit/id`. A log that was put beside the tree of
+ * another store would carry out saves that were never made there.
+ */
+
+import { readFileAt, writeFully } from '../files/content.js';
+import { StoreError } from '../errors.js';
+import type { FileSystem } from '../files/file-system.js';
+import type { StoreLayout } from '../files/volume.js';
+
+/** Before the log is opened: a tree that knows its id has a log, or has lost it. */
+export function refuseLostLog(fileSystem: FileSystem, layout: StoreLayout, logExists: boolean): void {
+  if (logExists || fileSystem.lstat(layout.identity) === undefined) return;
+  throw new StoreError('ERR_STORE_MISMATCH', `The log of this store is gone: ${layout.log}`, {
+    op: 'open',
+    path: layout.log,
+    hint: `Put it back. If it is lost for good, remove ${layout.directory}: the files stay as they are.`,
+  });
+}
+
+/** Compares the two, or writes the tree's where it is still missing. Nothing is written for a store that is only read. */
+export function bindTree(
+  fileSystem: FileSystem,
+  layout: StoreLayout,
+  storeId: string,
+  options: { readonly readOnly: boolean /** Different for every open. */; readonly nonce: string },
+): void {
+  if (fileSystem.lstat(layout.identity) === undefined) {
+    if (!options.readOnly) writeIdentity(fileSystem, layout, storeId, options.nonce);
+    return;
+  }
+  const found = Buffer.from(readFileAt(fileSystem, layout.identity)).toString('latin1').trim();
+  if (found === storeId) return;
+  throw new StoreError('ERR_STORE_MISMATCH', `The log belongs to store ${storeId}, the tree to ${found}`, {
+    op: 'open',
+    path: layout.identity,
+    hint: 'Put the right log back beside its tree. Nothing was changed.',
+  });
+}
+
+/** Whole or not at all; two processes that make a store at once write the same. */
+function writeIdentity(fileSystem: FileSystem, layout: StoreLayout, storeId: string, nonce: string): void {
+  const temporary = `${layout.identity}.${nonce}`;
+  const descriptor = fileSystem.create(temporary, 0o600);
+  try {
+    writeFully(fileSystem, descriptor, Buffer.from(`${storeId}\n`), 0);
+    fileSystem.sync(descriptor);
+  } finally {
+    fileSystem.close(descriptor);
+  }
+  fileSystem.rename(temporary, layout.identity);
+  fileSystem.syncDirectory(layout.directory);
+}

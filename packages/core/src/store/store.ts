@@ -1,0 +1,501 @@
+/** The store as its user holds it: a thin, asynchronous client of the committer, and consistent reads. */
+
+import { setTimeout as delay } from 'node:timers/promises';
+import { checkFlags, checkFunction, checkOptions, checkPaths, fileOptions } from './check-arguments.js';
+import type { CheckpointReport } from '../commit/checkpoint.js';
+import { openCollection, type Collection } from './collection.js';
+import type { Committer, CommitterEvent } from '../committer/committer.js';
+import { aborted, type Data, isStream } from './content-staging.js';
+import type { Commit } from '../commit/engine.js';
+import { InvalidArgumentError, isStoreError, StoreError } from '../errors.js';
+import { listDirectory, type ReaddirOptions } from '../files/listing.js';
+import type { LogStats } from '../log/log.js';
+import type { RemoveOptions } from '../plan/operation.js';
+import { type Logger, silent, defaults, type StoreOptions } from './options.js';
+import type { StorePath } from '../path/path.js';
+import { baseTree } from '../plan/planner.js';
+import type { RecoveryReport } from '../committer/recoverer.js';
+import type { CommitRequest } from '../plan/request.js';
+import { Snapshot, SnapshotMoved } from './snapshot.js';
+import type { RelaxedTransaction, StoreAccess } from './store-access.js';
+import { partSize } from '../commit/staging-area.js';
+import { statOfRead, type StoreStat } from './store-stat.js';
+import { decoded, encodingOf, type ReadOptions } from '../record/text.js';
+import { traceEnded, tracePromise } from './trace.js';
+import { type BeginOptions, falseBelowFile, type FileOptions, missing, Transaction } from './transaction.js';
+
+/** Of a save in one call: how the files are written, and how it is committed. */
+export type SaveOptions = FileOptions & BeginOptions;
+
+type OwnOptions<T> = Omit<T, keyof BeginOptions> & { readonly encoding?: BufferEncoding };
+
+export interface TransactOptions extends BeginOptions {
+  /** How often the function runs again after a conflict. Default: 20. */
+  readonly retries?: number;
+}
+
+export interface StoreStats {
+  readonly commits: number;
+  /** Flushes that carried commits: several commits share one. */
+  readonly groups: number;
+  readonly conflicts: number;
+  readonly rollBacks: number;
+  readonly checkpoints: number;
+  /** Content of commits. */
+  readonly bytesWritten: number;
+  readonly uncheckpointedTransactions: number;
+  readonly uncheckpointedBytes: number;
+  readonly openDescriptors: number;
+  readonly queued: number;
+  readonly waiting: number;
+  readonly activeTransactions: number;
+  readonly log: LogStats;
+}
+
+export interface VerifyReport {
+  readonly checked: number;
+  readonly findings: readonly {
+    readonly path: StorePath;
+    readonly problem: 'missing' | 'changed' | 'damaged' | 'unreadable';
+    readonly detail: string;
+  }[];
+}
+
+export interface StoreParts {
+  readonly access: StoreAccess;
+  /** Absent in a read-only store. */
+  readonly committer: Committer | undefined;
+  readonly recovery: RecoveryReport;
+  readonly options: StoreOptions;
+  readonly verify: (access: StoreAccess, options: { paths?: readonly string[] }) => VerifyReport;
+  readonly closeLog: () => void;
+}
+
+const retriesDefault = 20;
+const snapshotAttemptsMax = 100;
+
+export class Store implements AsyncDisposable {
+  readonly root: string;
+  readonly recovery: RecoveryReport;
+  readonly #parts: StoreParts;
+  readonly #access: StoreAccess;
+  readonly #logger: Logger;
+  #status: 'open' | 'poisoned' | 'closed' = 'open';
+  #counter = 1;
+  #active = 0;
+  #relaxed = new Set<Promise<unknown>>();
+  #closing: Promise<void> | undefined;
+
+  /** Use `openStore`. */
+  constructor(parts: StoreParts) {
+    this.#parts = parts;
+    this.#access = {
+      ...parts.access,
+      settled: () => this.#settleRelaxed(),
+      commitRelaxed: (...rest) => this.#commitRelaxed(...rest),
+    };
+    this.#logger = parts.options.logger ?? silent;
+    this.root = parts.access.roots.root;
+    this.recovery = parts.recovery;
+  }
+
+  /** `poisoned`: the outcome of a write is unknown; writes are refused until the store is opened again. */
+  get status(): 'open' | 'poisoned' | 'closed' {
+    return this.#status;
+  }
+
+  /** Writes one file. Durable, atomic and visible when it resolves. Errors: see `Transaction.commit`. */
+  writeFile(path: string | URL, data: Data, options?: SaveOptions | BufferEncoding): Promise<Commit> {
+    return this.#save('writeFile', options, (tx, file) => tx.writeFile(path, data, file));
+  }
+
+  /**
+   * Writes several files, all or nothing. Durable, atomic and visible when it resolves.
+   *
+   * @throws StoreError ERR_PATH_ALIAS if a file is named twice; and those of `Transaction.commit`
+   */
+  writeFiles(
+    files: Readonly<Record<string, Data>> | Iterable<readonly [string, Data]>,
+    options?: SaveOptions,
+  ): Promise<Commit> {
+    return this.#save('writeFiles', options, async (tx, file) => {
+      const seen = new Map<StorePath, string>();
+      for (const [path, data] of pairsOf(files)) {
+        const target = this.#access.parse(path, 'writeFiles', false);
+        if (seen.has(target)) throw alias(path, seen.get(target)!);
+        seen.set(target, path);
+        // Small content is taken at once: no turn is lost, so saves commit in the order in which they were asked for.
+        const staging = tx.writeFile(path, data, file);
+        if (staging !== undefined) await staging;
+      }
+    });
+  }
+
+  appendFile(
+    path: string | URL,
+    data: Data,
+    options?:
+      | (BeginOptions & { encoding?: BufferEncoding; mode?: number; parents?: boolean })
+      | BufferEncoding,
+  ): Promise<Commit> {
+    return this.#save('appendFile', options, (tx, file) => tx.appendFile(path, data, file));
+  }
+
+  copyFile(
+    from: string | URL,
+    to: string | URL,
+    options?: BeginOptions & { parents?: boolean; ifAbsent?: boolean },
+  ): Promise<Commit> {
+    return this.#save('copyFile', options, (tx, rest) => tx.copyFile(from, to, rest));
+  }
+
+  rename(
+    from: string | URL,
+    to: string | URL,
+    options?: BeginOptions & { parents?: boolean },
+  ): Promise<Commit> {
+    return this.#save('rename', options, (tx, rest) => tx.rename(from, to, rest));
+  }
+
+  rm(path: string | URL, options?: BeginOptions & RemoveOptions): Promise<Commit> {
+    return this.#save('rm', options, (tx, rest) => tx.rm(path, rest));
+  }
+
+  mkdir(
+    path: string | URL,
+    options?: BeginOptions & { recursive?: boolean; mode?: number },
+  ): Promise<Commit> {
+    return this.#save('mkdir', options, (tx, rest) => tx.mkdir(path, rest));
+  }
+
+  /**
+   * Runs `fn` in a transaction and commits it. What `fn` reads is tracked; if any of it changed, `fn` runs again, so it
+   * should have no effect outside the transaction. A throwing `fn` aborts.
+   */
+  async transact<T>(fn: (tx: Transaction) => Promise<T> | T, options: TransactOptions = {}): Promise<T> {
+    checkFunction('transact', fn);
+    const { retries = retriesDefault, ...begin } = checkOptions('transact', options) ?? {};
+    if (!(retries >= 0)) throw new InvalidArgumentError('transact', 'retries must be a number, not negative');
+    for (let attempt = 0; ; attempt += 1) {
+      const tx = await this.begin(begin);
+      try {
+        const result = await fn(tx);
+        if (tx.state === 'active') await tx.commit();
+        return result;
+      } catch (error) {
+        await tx.abort();
+        if (!isStoreError(error, 'ERR_CONFLICT') || attempt >= retries) throw error;
+        await delay(Math.random() * Math.min(2 ** attempt, 100));
+      }
+    }
+  }
+
+  /** An explicit transaction; disposed without commit it is aborted. */
+  begin(options: BeginOptions = {}): Promise<Transaction> {
+    try {
+      return Promise.resolve(this.#begin(checkOptions('begin', options) ?? {}));
+    } catch (error) {
+      return Promise.reject(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  #begin(options: BeginOptions): Transaction {
+    const committer = this.#writable('begin');
+    const { signal, durability } = options;
+    if (signal?.aborted === true) throw aborted({ op: 'begin' }, signal.reason);
+    if (durability !== undefined && durability !== 'full' && durability !== 'relaxed') {
+      throw new InvalidArgumentError('begin', "durability must be 'full' or 'relaxed'");
+    }
+    const limit = this.#parts.options.maxConcurrentTransactions ?? defaults.maxConcurrentTransactions;
+    if (this.#active >= limit) {
+      throw new StoreError('ERR_TOO_MANY', `${limit} transactions are open already`, {
+        op: 'begin',
+        hint: 'Commit or abort some, or raise maxConcurrentTransactions.',
+      });
+    }
+    this.#active += 1;
+    let ended = false;
+    const onEnd = (): void => {
+      if (!ended) this.#active -= 1;
+      ended = true;
+    };
+    try {
+      return new Transaction({ access: this.#access, committer, counter: this.#counter++, options, onEnd });
+    } catch (error) {
+      onEnd();
+      throw error;
+    }
+  }
+
+  async #once(fill: (tx: Transaction) => void | Promise<void>, options: BeginOptions = {}): Promise<Commit> {
+    const tx = this.#begin(options);
+    try {
+      await fill(tx);
+      return await tx.commit();
+    } catch (error) {
+      await tx.abort();
+      throw error;
+    }
+  }
+
+  /** One operation as a transaction of its own; its options are those of both. */
+  async #save<T extends BeginOptions>(
+    op: string,
+    options: T | BufferEncoding | undefined,
+    fill: (tx: Transaction, rest: OwnOptions<T>) => void | Promise<void>,
+  ): Promise<Commit> {
+    const { signal, durability, ...rest } = fileOptions(op, options);
+    return await this.#once((tx) => fill(tx, rest as unknown as OwnOptions<T>), {
+      ...(signal === undefined ? {} : { signal }),
+      ...(durability === undefined ? {} : { durability }),
+    });
+  }
+
+  /** Reads a file as the newest committed transaction left it, or as another program has edited it since. */
+  async readFile(path: string | URL): Promise<Buffer>;
+  async readFile(
+    path: string | URL,
+    encoding: BufferEncoding | { encoding: BufferEncoding },
+  ): Promise<string>;
+  async readFile(path: string | URL, options?: ReadOptions): Promise<Buffer | string> {
+    const encoding = encodingOf('readFile', options);
+    const target = this.#access.parse(path, 'readFile', false);
+    await this.#readable('readFile');
+    const [read] = await this.#access.reader.readSet([target], { op: 'readFile' });
+    if (read!.content === undefined) throw missing('readFile', target);
+    return decoded(read!.content, encoding);
+  }
+
+  /** Reads several files of one moment: never a mixed set. Keys are the paths as they were given. */
+  async readFiles(paths: Iterable<string>): Promise<Map<string, Buffer>>;
+  async readFiles(
+    paths: Iterable<string>,
+    encoding: BufferEncoding | { encoding: BufferEncoding },
+  ): Promise<Map<string, string>>;
+  async readFiles(paths: Iterable<string>, options?: ReadOptions): Promise<Map<string, Buffer | string>> {
+    const encoding = encodingOf('readFiles', options);
+    checkPaths('readFiles', paths);
+    await this.#readable('readFiles');
+    const view = new Snapshot(this.#access);
+    return encoding === undefined ? await view.readFiles(paths) : await view.readFiles(paths, encoding);
+  }
+
+  /** Runs `fn` on one moment of the store; runs it again if that moment cannot be served to its end. */
+  async snapshot<T>(fn: (view: Snapshot) => Promise<T> | T): Promise<T> {
+    checkFunction('snapshot', fn);
+    const wanted = new Set<StorePath>();
+    for (let attempt = 0; ; attempt += 1) {
+      await this.#readable('snapshot');
+      const view = new Snapshot(this.#access, wanted);
+      try {
+        return await fn(view);
+      } catch (error) {
+        if (!(error instanceof SnapshotMoved)) throw error;
+        if (attempt >= snapshotAttemptsMax) {
+          throw new StoreError('ERR_CONFLICT', 'The files of the snapshot keep changing', {
+            op: 'snapshot',
+            hint: 'Read what belongs together with one readFiles().',
+          });
+        }
+      }
+    }
+  }
+
+  async stat(path: string | URL): Promise<StoreStat> {
+    const target = this.#access.parse(path, 'stat', true);
+    await this.#readable('stat');
+    const [read] = await this.#access.reader.readSet([target], { op: 'stat', only: 'stat' });
+    if (read!.stat === undefined) throw missing('stat', target);
+    return statOfRead(read!);
+  }
+
+  async exists(path: string | URL): Promise<boolean> {
+    const target = this.#access.parse(path, 'exists', true);
+    await this.#readable('exists');
+    return await falseBelowFile(async () => {
+      const [read] = await this.#access.reader.readSet([target], { op: 'exists', only: 'stat' });
+      return read!.stat !== undefined;
+    });
+  }
+
+  /** Names in a directory, sorted, without the store's own; with `recursive` relative paths of everything below. */
+  async readdir(path: string | URL, options: ReaddirOptions = {}): Promise<string[]> {
+    checkFlags('readdir', options, ['recursive']);
+    const parsed = this.#access.parse(path, 'readdir', true);
+    await this.#readable('readdir');
+    const target = this.#access.resolve(parsed, 'readdir').path;
+    const tree = baseTree(this.#access);
+    return listDirectory(
+      { typeOf: (at) => tree.stat(at)?.type, children: (at) => tree.children(at) },
+      target,
+      options ?? {},
+    );
+  }
+
+  /** Durable entries beside the files. */
+  collection<V = unknown>(name: string): Collection<V> {
+    return openCollection<V>(name, this.#access, {
+      settled: () => this.#readable('collection'),
+      transact: (fn) => this.#once(fn),
+    });
+  }
+
+  /** Compares files with the checksums that the log has of them. Changes nothing. */
+  async verify(options: { paths?: readonly string[] } = {}): Promise<VerifyReport> {
+    await this.#readable('verify');
+    return this.#parts.verify(this.#access, options);
+  }
+
+  /** Makes everything that was applied durable where it is and trims the log. Happens by itself in the background. */
+  async checkpoint(): Promise<CheckpointReport> {
+    const committer = this.#writable('checkpoint');
+    await this.#settleRelaxed();
+    return await committer.checkpoint();
+  }
+
+  stats(): StoreStats {
+    const counters = this.#parts.committer?.counters;
+    const count = (name: Parameters<NonNullable<typeof counters>['get']>[0]): number =>
+      counters?.get(name) ?? 0;
+    return {
+      commits: count('commits'),
+      groups: count('groups'),
+      conflicts: count('conflicts'),
+      rollBacks: count('rollBacks'),
+      checkpoints: count('checkpoints'),
+      bytesWritten: count('bytesWritten'),
+      uncheckpointedTransactions: count('uncheckpointedTransactions'),
+      uncheckpointedBytes: count('uncheckpointedBytes'),
+      openDescriptors: count('openDescriptors'),
+      queued: count('queued'),
+      waiting: count('waiting'),
+      activeTransactions: this.#active,
+      log: this.#access.log.stats(),
+    };
+  }
+
+  /** Finishes what is under way and lets go of the store, within two seconds. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#status = 'closed';
+    // Saves that were asked for before reach the committer within this turn.
+    await new Promise((resolve) => setImmediate(resolve));
+    // Relaxed commits that were accepted are finished by it, or told that they are not.
+    await this.#parts.committer?.close();
+    await this.#settleRelaxed();
+    this.#parts.closeLog();
+  }
+
+  /** For whoever opens the store: what the committer reports reaches channels, the logger and the status. */
+  hear(event: CommitterEvent): void {
+    switch (event.type) {
+      case 'log':
+        this.#logger[event.level](event.details, event.message);
+        break;
+      case 'poisoned':
+        if (this.#status === 'open') this.#status = 'poisoned';
+        this.#logger.error({ cause: event.cause }, 'the store is poisoned: close it and open it again');
+        break;
+      case 'checkpoint':
+      case 'recover':
+        traceEnded(event.type, { root: this.root, ...event });
+        break;
+    }
+  }
+
+  async #commitRelaxed(
+    committer: Committer,
+    request: CommitRequest,
+    { id, failed }: RelaxedTransaction,
+  ): Promise<Commit> {
+    // The content goes to another thread with the request.
+    const bytes = contentBytes(request);
+    return await new Promise<Commit>((resolve, reject) => {
+      let accepted = false;
+      const done = tracePromise('apply', { root: this.root, transaction: id }, () =>
+        committer.commit(request, (revision) => {
+          accepted = true;
+          const paths = new Set<StorePath>();
+          for (const operation of request.operations) if ('path' in operation) paths.add(operation.path);
+          resolve({ transaction: id, revision, paths: [...paths], bytes });
+        }),
+      );
+      this.#relaxed.add(done);
+      const settle = async (): Promise<void> => {
+        try {
+          resolve(await done);
+        } catch (error) {
+          if (accepted)
+            this.#logger.error({ error, transaction: id }, 'a relaxed commit failed after it was accepted');
+          if (accepted && !isStoreError(error, 'ERR_STORE_POISONED')) void failed();
+          reject(error instanceof Error ? error : new Error(String(error)));
+        } finally {
+          this.#relaxed.delete(done);
+        }
+      };
+      void settle();
+    });
+  }
+
+  async #settleRelaxed(): Promise<void> {
+    while (this.#relaxed.size > 0) await Promise.allSettled(this.#relaxed);
+  }
+
+  async #readable(op: string): Promise<void> {
+    if (this.#status === 'closed') throw closed(op);
+    await this.#settleRelaxed();
+  }
+
+  #writable(op: string): Committer {
+    if (this.#status === 'closed') throw closed(op);
+    if (this.#status === 'poisoned') {
+      throw new StoreError('ERR_STORE_POISONED', 'The store is poisoned: the outcome of a write is unknown', {
+        op,
+        hint: 'Close the store and open it again: recovery decides what was committed.',
+      });
+    }
+    if (this.#parts.committer === undefined) {
+      throw new StoreError('ERR_PERMISSION', 'The store was opened read-only', { op });
+    }
+    return this.#parts.committer;
+  }
+}
+
+function pairsOf(files: unknown): Iterable<readonly [string, Data]> {
+  const isPlain = typeof files === 'object' && files !== null && !(files instanceof Uint8Array);
+  if (!isPlain)
+    throw new InvalidArgumentError('writeFiles', 'files must be an object or an iterable of pairs');
+  if (!(Symbol.iterator in files)) {
+    if (isStream(files))
+      throw new InvalidArgumentError('writeFiles', 'files cannot be an asynchronous iterable');
+    return Object.entries(files as Record<string, Data>);
+  }
+  return [...(files as Iterable<unknown>)].map((pair) => {
+    if (Array.isArray(pair) && pair.length === 2) return [pair[0] as string, pair[1] as Data];
+    throw new InvalidArgumentError('writeFiles', 'each file must be a pair of path and data');
+  });
+}
+
+function alias(path: string, other: string): StoreError {
+  return new StoreError('ERR_PATH_ALIAS', `'${path}' and '${other}' are the same file`, {
+    op: 'writeFiles',
+    path,
+    hint: 'Name each file once.',
+  });
+}
+
+function contentBytes({ operations }: CommitRequest): number {
+  return operations.reduce((sum, each) => ('content' in each ? sum + partSize(each.content) : sum), 0);
+}
+
+function closed(op: string): StoreError {
+  return new StoreError('ERR_STORE_CLOSED', 'The store is closed', { op, hint: 'Open it again.' });
+}
