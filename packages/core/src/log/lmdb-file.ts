@@ -141,7 +141,7 @@ class LogFile {
     return new StoreError('ERR_LOG_CORRUPT', `'${this.#path}' is damaged: ${reason}`, {
       op: 'open',
       path: this.#path,
-      hint: 'The files of the store are untouched. `forewrit verify` says what can be saved.',
+      hint: 'The files of the store are untouched. `forewrit dump` shows what can still be read.',
     });
   }
 

@@ -117,7 +117,7 @@ const tooLong: Refusal = {
 };
 const reserved: Refusal = {
   reason: "this is where the store keeps its own files ('.forewrit', '.forewrit-staged')",
-  hint: 'Choose another name; the store is read with `forewrit dump` and `forewrit check`.',
+  hint: 'Choose another name; the store is read with `forewrit status` and `forewrit dump`.',
 };
 const leaves: Refusal = {
   reason: "it leaves the store by '..'",

@@ -279,7 +279,7 @@ function fail({ op, asked }: Subject, code: ErrorCode, reason: string, hint: str
 
 function reserved(subject: Subject): StoreError {
   const message = `${subject.op} ${JSON.stringify(subject.asked)}: it leads to where the store keeps its own files`;
-  const hint = 'Choose another path; the store is read with `forewrit dump` and `forewrit check`.';
+  const hint = 'Choose another path; the store is read with `forewrit status` and `forewrit dump`.';
   return new StoreError('ERR_PATH_RESERVED', message, { op: subject.op, path: subject.asked, hint });
 }
 

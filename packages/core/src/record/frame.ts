@@ -135,7 +135,7 @@ export function unpackEntryValue(bytes: Uint8Array): unknown {
 export function corrupt(what: string, why: string): StoreError {
   return new StoreError('ERR_LOG_CORRUPT', `${what} is damaged: ${why}`, {
     op: 'read log',
-    hint: 'Nothing was changed. `forewrit check` shows what can still be read; keep a copy of .forewrit before mending.',
+    hint: 'Nothing was changed. `forewrit dump` shows what can still be read; keep a copy of .forewrit before mending.',
   });
 }
 
