@@ -46,6 +46,8 @@ export interface ProcessOptions
   readonly failpoint?: Failpoint;
   readonly faults?: readonly Fault[];
   readonly beforeCall?: (call: FileSystemCall) => void;
+  /** Before each call to the file system and each commit of the log. */
+  readonly onStep?: (what: string) => void;
   readonly roots?: Readonly<Record<string, string>>;
 }
 
@@ -103,14 +105,24 @@ export class World {
     const inner = this.disk.mount();
     const fileSystem = new FaultyFileSystem(inner, {
       ...(options.faults === undefined ? {} : { faults: options.faults }),
-      ...(options.beforeCall === undefined ? {} : { beforeCall: options.beforeCall }),
+      beforeCall: (call) => {
+        options.beforeCall?.(call);
+        options.onStep?.(`before ${call.method} ${call.path}`);
+      },
       records: false,
     });
     const life = { alive: true };
     const check = (): void => {
       if (!life.alive) throw new CrashSignal('the simulated process is dead');
     };
-    const log = new MemoryLog(this.log, { onReserve: check, notify: () => undefined });
+    const log = new MemoryLog(this.log, {
+      onReserve: () => {
+        check();
+        options.onStep?.('before a commit of the log');
+      },
+      onFlushed: () => options.onStep?.('after a commit of the log'),
+      notify: () => undefined,
+    });
     const processTable = this.#processTable(pid);
     const roots = { root, named: new Map(Object.entries(options.roots ?? {})) };
     const { inlineLimitBytes, lockTimeoutMs, probeWitness, failpoint } = options;

@@ -64,6 +64,30 @@ export function* everyChoice(effects: readonly PendingEffect[]): Generator<numbe
   }
 }
 
+/** As `countChoices`, exact however many they are. */
+export function countChoicesExactly(effects: readonly PendingEffect[]): bigint {
+  return effects.reduce((product, { outcomes }) => product * BigInt(outcomes), 1n);
+}
+
+/**
+ * The choice with this number, of all without scatters, in an order that jumps about: neighbours have little in common,
+ * and no two numbers below `countChoicesExactly` give the same, so a search can be divided, stopped and gone on with.
+ */
+export function distinctChoice(effects: readonly PendingEffect[], index: bigint): number[] {
+  const count = countChoicesExactly(effects);
+  // A stride that has no factor in common with the count visits everything once.
+  const stride = strides.find((prime) => count % prime !== 0n) ?? 1n;
+  let rest = (index * stride) % count;
+  return effects.map(({ outcomes }) => {
+    const outcome = Number(rest % BigInt(outcomes));
+    rest /= BigInt(outcomes);
+    return outcome;
+  });
+}
+
+/** Large primes; a count would have to be divisible by all of them. */
+const strides = [2_305_843_009_213_693_951n, 618_970_019_642_690_137_449_562_111n] as const;
+
 /** One choice at random. Few survivors, many and half of them are equally likely: bugs sit at the ends. */
 export function sampleChoice(effects: readonly PendingEffect[], random: Random): number[] {
   const survival = random.pick(survivals);

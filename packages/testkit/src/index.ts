@@ -19,6 +19,8 @@ export {
   type ChoiceBudget,
   type CrashChoice,
   choicesWithin,
+  countChoicesExactly,
+  distinctChoice,
   countChoices,
   describeChoice,
   everyChoice,

@@ -3,6 +3,8 @@ import {
   type ChoiceBudget,
   choicesWithin,
   countChoices,
+  countChoicesExactly,
+  distinctChoice,
   everyChoice,
   type PendingEffect,
   sampleChoice,
@@ -29,6 +31,24 @@ choices('all are given once, from nothing to everything', () => {
     [1, 2],
   ]);
   assert.equal([...everyChoice([])], [[]]);
+});
+
+choices('numbered ones are all different, and all are given', () => {
+  for (const effects of [
+    [effect(2), effect(3), effect(5)],
+    [effect(7)],
+    Array.from({ length: 10 }, () => effect(2)),
+  ]) {
+    const count = countChoicesExactly(effects);
+    assert.is(Number(count), countChoices(effects));
+    const seen = new Set<string>();
+    for (let index = 0n; index < count; index += 1n) seen.add(distinctChoice(effects, index).join());
+    assert.is(seen.size, Number(count));
+  }
+  const many = Array.from({ length: 60 }, () => effect(3));
+  const some = Array.from({ length: 2000 }, (_, index) => distinctChoice(many, BigInt(index)).join());
+  assert.is(new Set(some).size, 2000);
+  assert.equal(distinctChoice([], 0n), []);
 });
 
 function budget(seed: number): ChoiceBudget {
