@@ -27,6 +27,7 @@ import { analyse } from '#src/analysis.js';
 import { subjectOf } from '#src/completion.js';
 import { recoveryContext } from '#src/recovery-context.js';
 import { createRecoverer } from '#src/recovery.js';
+import { Monitor } from './monitor.js';
 import { planTransaction } from '#src/transaction-plan.js';
 import {
   type CrashChoice,
@@ -54,6 +55,7 @@ export interface ProcessOptions
 export class World {
   disk: SimulatedDisk;
   log: MemoryLogState;
+  readonly #monitor: Monitor;
   readonly #alive: Set<number>;
   #nextPid: number;
 
@@ -64,6 +66,7 @@ export class World {
   ) {
     this.disk = disk;
     this.log = log;
+    this.#monitor = new Monitor(root, disk, log);
     this.#alive = pids.alive;
     this.#nextPid = pids.next;
     const fileSystem = disk.mount();
@@ -102,11 +105,13 @@ export class World {
   async start(options: ProcessOptions = {}): Promise<SimulatedProcess> {
     const pid = this.#nextPid++;
     this.#alive.add(pid);
+    this.#monitor.begin();
     const inner = this.disk.mount();
     const fileSystem = new FaultyFileSystem(inner, {
       ...(options.faults === undefined ? {} : { faults: options.faults }),
       beforeCall: (call) => {
         options.beforeCall?.(call);
+        this.#monitor.called(call);
         options.onStep?.(`before ${call.method} ${call.path}`);
       },
       records: false,
@@ -120,7 +125,10 @@ export class World {
         check();
         options.onStep?.('before a commit of the log');
       },
-      onFlushed: () => options.onStep?.('after a commit of the log'),
+      onFlushed: () => {
+        this.#monitor.flushed();
+        options.onStep?.('after a commit of the log');
+      },
       notify: () => undefined,
     });
     const processTable = this.#processTable(pid);

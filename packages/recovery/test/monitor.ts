@@ -1,0 +1,210 @@
+/**
+ * Watches every simulated process of every test, and ends the test process when an invariant of the protocol is broken,
+ * whether or not anything comes of it:
+ *
+ * 1. Nothing outside the store's own directory changes but for a transaction whose commit is in the log.
+ * 2. When records are trimmed, what their transaction left is durable, unless a newer one answers for the path.
+ * 3. The revision of a path never goes back.
+ * 4. Every lock is of a transaction that is in the log, committed and not taken back.
+ */
+
+import {
+  absent,
+  ancestors,
+  decodeTransaction,
+  type FileRow,
+  fileRow,
+  isBelow,
+  lockRow,
+  type LoggedTransaction,
+  type MemoryLogState,
+  parseTransactionKey,
+  type Row,
+  type StorePath,
+} from '@forewrit/core';
+import type { FileSystemCall, SimulatedDisk } from '@forewrit/testkit';
+
+const everything = { start: new Uint8Array(0) };
+const changing: ReadonlySet<string> = new Set([
+  'create',
+  'write',
+  'truncate',
+  'link',
+  'rename',
+  'unlink',
+  'makeDirectory',
+  'removeDirectory',
+  'symlink',
+]);
+
+export class Monitor {
+  readonly #root: string;
+  readonly #disk: SimulatedDisk;
+  readonly #log: MemoryLogState;
+  #transactions: ReadonlyMap<string, LoggedTransaction>;
+  #revisions: ReadonlyMap<StorePath, number>;
+
+  constructor(root: string, disk: SimulatedDisk, log: MemoryLogState) {
+    this.#root = root;
+    this.#disk = disk;
+    this.#log = log;
+    this.#transactions = this.#read();
+    this.#revisions = this.#readRevisions();
+  }
+
+  /** A process starts: what somebody has done to the log by hand is what there is from here on. */
+  begin(): void {
+    this.#transactions = this.#read();
+    this.#revisions = this.#readRevisions();
+  }
+
+  /** Before a call of a process that uses the store. */
+  called(call: FileSystemCall): void {
+    insist(() => this.#checkCall(call));
+  }
+
+  /** After a batch of the log is flushed. */
+  flushed(): void {
+    insist(() => this.#checkBatch());
+  }
+
+  #checkCall({ method, path, dest }: FileSystemCall): void {
+    if (!changing.has(method)) return;
+    // Linking takes nothing from its source, and a descriptor knows the name it was opened with only.
+    const changed = method === 'link' ? [dest!] : dest === undefined ? [path] : [path, dest];
+    for (const each of changed) {
+      const place = this.#placeOf(each);
+      if (place === undefined || this.#isCommitted(place)) continue;
+      throw violation(`${method} ${each} changes a target that no committed transaction has`);
+    }
+  }
+
+  #checkBatch(): void {
+    const before = this.#transactions;
+    this.#transactions = this.#read();
+    for (const [id, transaction] of before) {
+      if (!this.#transactions.has(id)) this.#checkTrimmed(transaction);
+    }
+    const revisions = this.#readRevisions();
+    for (const [path, revision] of revisions) {
+      const earlier = this.#revisions.get(path);
+      if (earlier !== undefined && revision < earlier)
+        throw violation(`the revision of ${path} went back from ${earlier} to ${revision}`);
+    }
+    this.#revisions = revisions;
+    this.#checkLocks(before);
+  }
+
+  #rows(table: 'log' | 'files' | 'locks'): Row[] {
+    return this.#log.rows(table).range(everything);
+  }
+
+  #read(): Map<string, LoggedTransaction> {
+    const values = new Map<string, Row[]>();
+    for (const row of this.#rows('log')) {
+      const { owner, transaction: counter } = parseTransactionKey(row[0]);
+      const id = `${owner}-${counter}`;
+      values.set(id, [...(values.get(id) ?? []), row]);
+    }
+    const found = new Map<string, LoggedTransaction>();
+    for (const [id, rows] of values) {
+      const transaction = decoded(rows);
+      if (transaction !== undefined) found.set(id, transaction);
+    }
+    return found;
+  }
+
+  #readRevisions(): Map<StorePath, number> {
+    return new Map(this.#fileRows().map(({ path, revision }) => [path, revision]));
+  }
+
+  #fileRows(): FileRow[] {
+    return this.#rows('files').flatMap(([key, value]) => {
+      try {
+        return [fileRow.decode(key, value)];
+      } catch {
+        // Tests damage rows.
+        return [];
+      }
+    });
+  }
+
+  /** `undefined` for what is the store's own, or outside. */
+  #placeOf(path: string): StorePath | undefined {
+    if (!path.startsWith(`${this.#root}/`)) return undefined;
+    const place = path.slice(this.#root.length + 1);
+    return /(?:^|\/)\.forewrit(?:-staged)?(?:\/|$)/.test(place) ? undefined : place;
+  }
+
+  #isCommitted(place: StorePath): boolean {
+    for (const { commit, targets } of this.#transactions.values()) {
+      if (commit === undefined) continue;
+      for (const { path, from } of targets) {
+        // Parents are made again, and directories bring what they hold.
+        if (path === place || from === place || isBelow(path, place) || isBelow(place, path)) return true;
+      }
+    }
+    return false;
+  }
+
+  #checkTrimmed({ id, number, targets, abort, commit }: LoggedTransaction): void {
+    if (commit === undefined || abort !== undefined) return;
+    const rows = new Map(this.#fileRows().map((row) => [row.path, row]));
+    const live = this.#disk.mount();
+    const durable = this.#disk.crash(() => false).mount();
+    for (const { path, action, after } of targets) {
+      const row = rows.get(path);
+      const decides = row?.transaction.owner === number.owner && row.transaction.counter === number.counter;
+      const isAbsent = after.type === 'absent' && row === undefined;
+      if (action === 'make-parent' || !(decides || isAbsent)) continue;
+      if (after !== absent && after.type !== 'file' && after.type !== 'absent') continue;
+      const now = live.lstat(`${this.#root}/${path}`);
+      const shows = after.type === 'file' ? now?.ino === after.fingerprint.ino : now === undefined;
+      // What somebody has done to it since is theirs.
+      if (
+        !shows ||
+        ancestors(path).some((each) => each !== '' && live.lstat(`${this.#root}/${each}`) === undefined)
+      )
+        continue;
+      const kept = durable.lstat(`${this.#root}/${path}`);
+      if (kept?.ino === now?.ino && kept?.size === now?.size) continue;
+      throw violation(`${id} was trimmed before ${path} was durable`);
+    }
+  }
+
+  #checkLocks(before: ReadonlyMap<string, LoggedTransaction>): void {
+    for (const [key, value] of this.#rows('locks')) {
+      const { transaction, what } = lockRow.decode(key, value);
+      const id = `${transaction.owner}-${transaction.counter}`;
+      const logged = this.#transactions.get(id) ?? (before.has(id) ? undefined : 'never seen');
+      if (logged === 'never seen' || (logged?.commit !== undefined && logged.abort === undefined)) continue;
+      throw violation(`the lock on ${what} outlives its transaction`);
+    }
+  }
+}
+
+/** `undefined` for what a test has damaged: recovery refuses it. */
+function decoded(rows: readonly Row[]): LoggedTransaction | undefined {
+  const { owner, transaction: counter } = parseTransactionKey(rows[0]![0]);
+  try {
+    return decodeTransaction({ owner, counter }, rows);
+  } catch {
+    return undefined;
+  }
+}
+
+function violation(message: string): Error {
+  return new Error(`an invariant of the protocol is broken: ${message}`);
+}
+
+/** What fails is thrown once more where nobody can take it for an error of the file system: it ends the test process. */
+function insist(check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+    throw error;
+  }
+}
