@@ -26,7 +26,7 @@ export type { StoreStat } from './store/store-stat.js';
 export type { Collection } from './store/collection.js';
 export type { RangeOptions } from './store/collection-range.js';
 export type { Data } from './store/content-staging.js';
-export type { Commit } from './commit/engine.js';
+export type { Commit } from './commit/job.js';
 export type { CheckpointReport } from './commit/checkpoint.js';
 export { type Clock, defaults, type Failpoint, type Logger, type StoreOptions } from './store/options.js';
 export type { RemoveOptions, WriteOptions } from './plan/operation.js';
@@ -63,7 +63,8 @@ export {
   registerOwner,
   type StoreContext,
 } from './store/store-context.js';
-export { Engine, type GroupResult, type Job } from './commit/engine.js';
+export { Engine } from './commit/engine.js';
+export type { GroupResult, Job } from './commit/job.js';
 export type { CommitRequest } from './plan/request.js';
 export type { Content, Operation, TrackedRead } from './plan/operation.js';
 export { failpointNames, type FailpointName, FailpointHit, Failpoints } from './failpoint.js';

@@ -11,6 +11,7 @@
  */
 
 import { assert } from '../assert.js';
+import { attempt } from './attempt.js';
 import { hash64, RunningChecksum } from '../record/checksum.js';
 import { copyDurably, eachPiece, linkRefusals, readFileAt, syncFile, writeFully } from '../files/content.js';
 import { fromSystemError, isStoreError, StoreError, systemCode } from '../errors.js';
@@ -173,15 +174,6 @@ function stagingFailed(error: unknown, transaction: TransactionId): StoreError {
     hint: "Something has interfered with the store's own directory. Nothing was changed; opening the store again mends it.",
     cause: error,
   });
-}
-
-/** Clean-up after an error must not hide it; what it leaves is swept at the next open. */
-function attempt(action: () => void): void {
-  try {
-    action();
-  } catch {
-    // Swept later.
-  }
 }
 
 function hasStagedPart(file: FileNode | undefined): boolean {

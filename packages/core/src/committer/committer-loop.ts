@@ -12,7 +12,9 @@
 import type { CheckpointReport } from '../commit/checkpoint.js';
 import { type Committer, type CommitterEvent, type CommitterState, Counters } from './committer.js';
 import { descriptorBudget } from '../files/descriptor-budget.js';
-import { type Commit, Engine, type GroupResult, type Job, lockTimeout } from '../commit/engine.js';
+import { Engine } from '../commit/engine.js';
+import type { Commit, GroupResult, Job } from '../commit/job.js';
+import { lockTimeout } from '../commit/refusal.js';
 import { isStoreError, StoreError, withStoreCode } from '../errors.js';
 import { ownerRange, u32Key } from '../record/key.js';
 import type { LogView } from '../log/log.js';

@@ -1,7 +1,7 @@
 /** What a store asks of the committer, wherever that runs: in this thread, or in one of its own. */
 
 import type { CheckpointReport } from '../commit/checkpoint.js';
-import type { Commit } from '../commit/engine.js';
+import type { Commit } from '../commit/job.js';
 import type { RecoveryReport } from './recoverer.js';
 import type { CommitRequest } from '../plan/request.js';
 

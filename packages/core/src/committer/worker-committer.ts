@@ -8,7 +8,7 @@ import { Worker } from 'node:worker_threads';
 import type { CheckpointReport } from '../commit/checkpoint.js';
 import { type Committer, type CommitterEvent, type CommitterState, Counters } from './committer.js';
 import { commitGateBytes, endCommits } from '../log/commit-gate.js';
-import type { Commit } from '../commit/engine.js';
+import type { Commit } from '../commit/job.js';
 import { fromPlainError, StoreError } from '../errors.js';
 import type { Roots } from '../path/path.js';
 import type { CommitRequest } from '../plan/request.js';

@@ -2,7 +2,7 @@
 
 import type { CheckpointReport } from '../commit/checkpoint.js';
 import type { CommitterEvent, CommitterState } from './committer.js';
-import type { Commit } from '../commit/engine.js';
+import type { Commit } from '../commit/job.js';
 import type { PlainError } from '../errors.js';
 import type { StoreOptions } from '../store/options.js';
 import type { Roots } from '../path/path.js';

@@ -6,7 +6,7 @@ import { parseEntryKey } from '../record/key.js';
 import { entryRow } from '../record/rows.js';
 import type { StoreAccess } from './store-access.js';
 import type { Transaction } from './transaction.js';
-import type { Commit } from '../commit/engine.js';
+import type { Commit } from '../commit/job.js';
 
 /** Values are what msgpack can hold: null, booleans, numbers, bigints, strings, Uint8Arrays, arrays, plain objects. */
 export interface Collection<V> {

@@ -2,7 +2,7 @@
 
 import type { AsyncFileSystem } from '../files/async-file-system.js';
 import type { Committer } from '../committer/committer.js';
-import type { Commit } from '../commit/engine.js';
+import type { Commit } from '../commit/job.js';
 import type { FileSystem } from '../files/file-system.js';
 import type { Folding } from '../record/key.js';
 import type { Log } from '../log/log.js';

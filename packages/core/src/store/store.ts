@@ -6,7 +6,7 @@ import type { CheckpointReport } from '../commit/checkpoint.js';
 import { openCollection, type Collection } from './collection.js';
 import type { Committer, CommitterEvent } from '../committer/committer.js';
 import { aborted, type Data, isStream } from './content-staging.js';
-import type { Commit } from '../commit/engine.js';
+import type { Commit } from '../commit/job.js';
 import { InvalidArgumentError, isStoreError, StoreError } from '../errors.js';
 import { listDirectory, type ReaddirOptions } from '../files/listing.js';
 import type { LogStats } from '../log/log.js';

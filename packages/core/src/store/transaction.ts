@@ -4,7 +4,7 @@
  */
 
 import type { Committer } from '../committer/committer.js';
-import type { Commit } from '../commit/engine.js';
+import type { Commit } from '../commit/job.js';
 import { InvalidArgumentError, isStoreError, StoreError } from '../errors.js';
 import {
   checkEntry,

@@ -1,0 +1,92 @@
+/** An fsync failed, so nobody knows what is on the disk: the content is written anew, from memory, and committed. */
+
+import type { LogBatch } from '../log/log.js';
+import type { StorePath } from '../path/path.js';
+import { showsImage } from '../record/image.js';
+import type { TransactionNumber } from '../record/record.js';
+import { metaKeys, textRow } from '../record/rows.js';
+import type { StoreContext } from '../store/store-context.js';
+import { attempt } from './attempt.js';
+import type { AppliedTransaction } from './checkpoint.js';
+import type { GroupResult, Job } from './job.js';
+import type { OwnRecords } from './own-records.js';
+import type { Poison } from './poison.js';
+import type { StagedTarget } from './staging-area.js';
+
+export class Rewrite {
+  readonly #context: StoreContext;
+  readonly #poison: Poison;
+  readonly #records: OwnRecords;
+  readonly #runGroup: (jobs: readonly Job[]) => GroupResult;
+  /** Far above those of the user's transactions. */
+  #counter = 0xc000_0000;
+
+  constructor(parts: {
+    readonly context: StoreContext;
+    readonly poison: Poison;
+    readonly records: OwnRecords;
+    readonly runGroup: (jobs: readonly Job[]) => GroupResult;
+  }) {
+    this.#context = parts.context;
+    this.#poison = parts.poison;
+    this.#records = parts.records;
+    this.#runGroup = parts.runGroup;
+  }
+
+  run({ number }: AppliedTransaction, target: StagedTarget, cause: unknown): void {
+    const {
+      target: { path, content, after },
+      absolute,
+    } = target;
+    // What somebody has put there or written there since is not ours to make durable.
+    if (!showsImage(this.#context.fileSystem.lstat(absolute), after)) return;
+    this.#context.logger.warn({ path, cause }, 'fsync failed; writing the content again');
+    try {
+      if (content === undefined) throw cause;
+      this.#writeAgain(path, content, cause);
+    } catch (error) {
+      this.#noteUnflushed(number, target);
+      this.#poison.take(error);
+      throw error;
+    }
+  }
+
+  /** The pages are marked clean: on the same boot recovery could not tell that another flush would do nothing. */
+  #noteUnflushed(number: TransactionNumber, { target }: StagedTarget): void {
+    const key = metaKeys.unflushed(number, target.index);
+    const note = (batch: LogBatch): void => batch.put('meta', key, textRow.encode(key, target.path));
+    attempt(() => this.#context.log.commit(note, this.#records.essential()));
+  }
+
+  #writeAgain(path: StorePath, content: Uint8Array, cause: unknown): void {
+    const outcome: { failure?: unknown } = {};
+    const job: Job = {
+      request: {
+        counter: this.#counter++,
+        operations: [{ type: 'write', path, content: { kind: 'bytes', bytes: content }, options: {} }],
+        reads: [],
+        relaxed: false,
+        neverInline: true,
+      },
+      deadlineMs: Number.POSITIVE_INFINITY,
+      attempts: 0,
+      forcedAttempts: 0,
+      nextProbeMs: 0,
+      accepted: () => undefined,
+      resolve: () => undefined,
+      reject: (error) => {
+        outcome.failure = error;
+      },
+    };
+    for (let again = true; again && outcome.failure === undefined; ) {
+      const { deferred, waiting } = this.#runGroup([job]);
+      if (waiting.length > 0) throw toError(cause);
+      again = deferred.length > 0;
+    }
+    if (outcome.failure !== undefined) throw toError(outcome.failure);
+  }
+}
+
+function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

@@ -1,0 +1,119 @@
+/** Taking back a committed transaction whose apply has failed; where that fails as well, its paths stay locked. */
+
+import type { Counters } from '../committer/committer.js';
+import { isStoreError } from '../errors.js';
+import type { Owner } from '../owner/owner.js';
+import { lockRow } from '../record/rows.js';
+import type { StoreContext } from '../store/store-context.js';
+import { type ApplyContext, ApplyFailed, rollBack, type RollBackReport } from './apply.js';
+import { type AppliedMark, assertNotApplied, assertRegistered, writeAbort } from './commit.js';
+import type { Committed, GroupResult, Live } from './job.js';
+import type { OwnRecords } from './own-records.js';
+import type { Poison } from './poison.js';
+import { blocked, rolledBack } from './refusal.js';
+import type { StagedTransaction } from './staging-area.js';
+import { closeDescriptor } from './uncheckpointed.js';
+
+const forcedAttemptsMax = 5;
+
+export class RollBack {
+  readonly #context: StoreContext;
+  readonly #applyContext: ApplyContext;
+  readonly #owner: Owner;
+  readonly #poison: Poison;
+  readonly #records: OwnRecords;
+  readonly #counters: Counters;
+
+  constructor(parts: {
+    readonly context: StoreContext;
+    readonly applyContext: ApplyContext;
+    readonly owner: Owner;
+    readonly poison: Poison;
+    readonly records: OwnRecords;
+    readonly counters: Counters;
+  }) {
+    this.#context = parts.context;
+    this.#applyContext = parts.applyContext;
+    this.#owner = parts.owner;
+    this.#poison = parts.poison;
+    this.#records = parts.records;
+    this.#counters = parts.counters;
+  }
+
+  run({ job, prepared }: Live, verdict: Committed, failure: unknown, result: GroupResult): void {
+    const { log, logger, failpoints, folding, resolver, stagingArea } = this.#context;
+    const { staged, proposal } = prepared;
+    const mark: AppliedMark = { number: proposal.number, lockKeys: verdict.lockKeys };
+    const cause = failure instanceof ApplyFailed ? failure.cause : failure;
+    const tried = failure instanceof ApplyFailed ? failure.tried : [];
+    let report: RollBackReport;
+    try {
+      log.view((view) => {
+        assertRegistered(view, this.#owner.number);
+        assertNotApplied(view, proposal.number);
+      });
+    } catch (error) {
+      this.#poison.take(error);
+      job.reject(this.#poison.error());
+      return;
+    }
+    try {
+      resolver.forget();
+      report = rollBack(this.#applyContext, staged, tried);
+    } catch (error) {
+      this.#block(staged, mark, new AggregateError([cause, error], 'applying and rolling back both failed'));
+      job.reject(this.#poison.cause === undefined ? blocked(staged.id, error) : this.#poison.error());
+      return;
+    }
+    failpoints.hit('roll-back.before-abort');
+    try {
+      log.commit((batch) => {
+        assertRegistered(batch, this.#owner.number);
+        this.#records.write(batch);
+        const { entries, buried } = verdict;
+        writeAbort(
+          batch,
+          { mark, targets: proposal.targets, entries, buried, images: report.images },
+          folding,
+        );
+      }, this.#records.essential());
+    } catch (error) {
+      this.#poison.take(error);
+      job.reject(this.#poison.error());
+      return;
+    }
+    this.#records.forget();
+    stagingArea.discard(staged);
+    this.#records.trim(proposal.number);
+    this.#counters.add('rollBacks');
+    for (const each of report.saved) logger.warn(each, 'kept what a roll-back could not put back');
+    if (
+      prepared.forced &&
+      isStoreError(cause, 'ERR_EXTERNAL_EDIT') &&
+      job.forcedAttempts++ < forcedAttemptsMax
+    ) {
+      result.deferred.push(job);
+      return;
+    }
+    job.reject(rolledBack(staged.id, cause, report.left));
+  }
+
+  /** Nothing more can be done for it here: its paths stay locked until somebody repairs it. */
+  #block({ id, targets }: StagedTransaction, mark: AppliedMark, cause: unknown): void {
+    const { fileSystem, log, logger } = this.#context;
+    logger.error({ transaction: id, cause }, 'a transaction is blocked');
+    // Its content is in the log or under its staged names: whoever repairs it opens what it needs.
+    for (const target of targets) closeDescriptor(fileSystem, target);
+    try {
+      log.commit((batch) => {
+        for (const key of mark.lockKeys) {
+          const value = batch.get('locks', key);
+          if (value === undefined) continue;
+          batch.put('locks', key, lockRow.encode(key, { ...lockRow.decode(key, value), blocked: true }));
+        }
+      }, this.#records.essential());
+    } catch (error) {
+      this.#poison.take(error);
+    }
+  }
+}
