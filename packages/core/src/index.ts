@@ -161,7 +161,7 @@ export {
   unlinkIfThere,
 } from './commit/checkpoint.js';
 export { checksumOfFile, eachPiece, readFileAt, readFully, syncFile, writeFully } from './files/content.js';
-export { beforePath, stagedPath } from './commit/staging-area.js';
+export { beforePath, stagedPath } from './commit/staged-target.js';
 export { type Owner, ownerId, judgeOwner, type Liveness, probeOwner, sameBoot } from './owner/owner.js';
 export {
   type ProcessIdentity,

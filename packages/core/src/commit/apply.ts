@@ -15,7 +15,7 @@ import { fingerprintOf, type Image, imageOf, inodeOf, sameFingerprint, showsImag
 import { absolutePath, isBelow, type Roots, type StorePath } from '../path/path.js';
 import type { PathResolver } from '../path/path-resolver.js';
 import type { Listed } from '../record/record.js';
-import { beforePath, type StagedTarget, type StagedTransaction, stagedPath } from './staging-area.js';
+import { beforePath, type StagedTarget, type StagedTransaction, stagedPath } from './staged-target.js';
 
 export interface ApplyContext {
   readonly fileSystem: FileSystem;

@@ -22,7 +22,7 @@ import type { Logger } from '../store/options.js';
 import { absolutePath, ancestors, type Roots } from '../path/path.js';
 import type { Listed, TransactionNumber } from '../record/record.js';
 import { fileRow, metaKeys, textRow, tombstoneRevision } from '../record/rows.js';
-import { beforePath, type StagedTarget, type StagedTransaction, stagedPath } from './staging-area.js';
+import { beforePath, type StagedTarget, type StagedTransaction, stagedPath } from './staged-target.js';
 import { type Folding, ownerRange, pathKey } from '../record/key.js';
 
 /** Transactions whose records one batch trims: three changes each, of the 40,000 that a batch may have. */

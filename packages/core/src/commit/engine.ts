@@ -20,6 +20,7 @@ import { checkpoint, type CheckpointReport, isSupersededInLog, unlinkIfThere } f
 import { assertFormat, assertRegistered, commitProposal, isLocking } from './commit.js';
 import { type Committed, type GroupResult, isCancelled, isExpired, type Job, type Live } from './job.js';
 import { OwnRecords } from './own-records.js';
+import { PlanOutdated } from './plan-outdated.js';
 import { Poison } from './poison.js';
 import {
   blockedBy,
@@ -32,7 +33,7 @@ import {
 } from './refusal.js';
 import { Rewrite } from './rewrite.js';
 import { RollBack } from './roll-back.js';
-import { PlanOutdated, type StagedTarget, stagedPath } from './staging-area.js';
+import { type StagedTarget, stagedPath } from './staged-target.js';
 import { Uncheckpointed } from './uncheckpointed.js';
 
 const planAttemptsMax = 50;

@@ -11,7 +11,7 @@ import type { AppliedTransaction } from './checkpoint.js';
 import type { GroupResult, Job } from './job.js';
 import type { OwnRecords } from './own-records.js';
 import type { Poison } from './poison.js';
-import type { StagedTarget } from './staging-area.js';
+import type { StagedTarget } from './staged-target.js';
 
 export class Rewrite {
   readonly #context: StoreContext;

@@ -11,7 +11,7 @@ import type { Committed, GroupResult, Live } from './job.js';
 import type { OwnRecords } from './own-records.js';
 import type { Poison } from './poison.js';
 import { blocked, rolledBack } from './refusal.js';
-import type { StagedTransaction } from './staging-area.js';
+import type { StagedTransaction } from './staged-target.js';
 import { closeDescriptor } from './uncheckpointed.js';
 
 const forcedAttemptsMax = 5;

@@ -5,7 +5,7 @@ import type { FileSystem } from '../files/file-system.js';
 import type { StorePath } from '../path/path.js';
 import { attempt } from './attempt.js';
 import type { AppliedTransaction } from './checkpoint.js';
-import type { StagedTarget } from './staging-area.js';
+import type { StagedTarget } from './staged-target.js';
 
 /** What one checkpoint is over. */
 export interface CheckpointSet {

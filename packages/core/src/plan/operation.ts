@@ -107,3 +107,7 @@ export type TrackedRead =
       readonly reverse: boolean;
       readonly digest: string;
     };
+
+export function partSize(part: Content): number {
+  return part.kind === 'bytes' ? part.bytes.byteLength : part.size;
+}

@@ -21,7 +21,7 @@ import { fingerprintOf, sameFingerprint } from '../record/image.js';
 import { type Folding, pathKey } from '../record/key.js';
 import type { LogView } from '../log/log.js';
 import { batchChangesMax } from '../log/log-limits.js';
-import type { Operation, TrackedRead } from './operation.js';
+import { type Operation, partSize, type TrackedRead } from './operation.js';
 import {
   absolutePath,
   ancestors,
@@ -35,7 +35,7 @@ import { netEffect, type PlannedTarget } from './plan.js';
 import { type Target, transactionId, type TransactionNumber } from '../record/record.js';
 import type { CommitRequest } from './request.js';
 import { type FileRow, fileRow, type LockRow } from '../record/rows.js';
-import { partSize, type StagedTransaction } from '../commit/staging-area.js';
+import type { StagedTransaction } from '../commit/staged-target.js';
 import { registerVolume, type StoreContext } from '../store/store-context.js';
 import type { Volume } from '../files/volume.js';
 import { type BaseTree, WorkingTree } from './working-tree.js';

@@ -5,7 +5,7 @@ import { StoreError } from '../errors.js';
 import type { FileType } from '../files/file-system.js';
 import type { StorePath } from '../path/path.js';
 import type { ReadFile } from './reader.js';
-import { partSize } from '../commit/staging-area.js';
+import { partSize } from '../plan/operation.js';
 import type { WorkingNode } from '../plan/working-tree.js';
 
 export interface StoreStat {

@@ -1,0 +1,71 @@
+/**
+ * The before-image of a target that is staged: a hard link, taken before its fingerprint is, so that the fingerprint
+ * belongs to the inode that we hold; or a copy, where no link can be had.
+ */
+
+import { systemCode } from '../errors.js';
+import { linkRefusals } from '../files/content.js';
+import type { StorePath } from '../path/path.js';
+import { RunningChecksum } from '../record/checksum.js';
+import { type Image, imageOf } from '../record/image.js';
+import { PlanOutdated } from './plan-outdated.js';
+import { beforePath } from './staged-target.js';
+import type { StagingJob } from './staging-job.js';
+
+export function lookBefore(job: StagingJob, path: StorePath, checksum: bigint | undefined): Image {
+  const stat = job.fileSystem.lstat(job.absolute(path));
+  if (stat === undefined || stat.type !== job.planned.stat?.type) throw new PlanOutdated(path);
+  // What is moved and what goes from its old place must be the same file.
+  if (job.planned.movedAway === true && stat.ino !== job.planned.stat.ino) throw new PlanOutdated(path);
+  return imageOf(stat, stat.mtimeNs === job.planned.stat.mtimeNs ? checksum : undefined);
+}
+
+/** Links (or copies) what will be replaced, then takes the fingerprint of what the link holds. */
+export function takeBefore(job: StagingJob, path: StorePath, checksum: bigint | undefined): Image {
+  const from = job.absolute(path);
+  const to = beforePath(job.volume, job.name);
+  job.draft.beforeName = job.name;
+  try {
+    job.fileSystem.link(from, to);
+  } catch (error) {
+    const code = systemCode(error) ?? '';
+    if (code === 'ENOENT') throw new PlanOutdated(path);
+    if (!linkRefusals.has(code)) throw error;
+    return copyBefore(job, path, checksum);
+  }
+  job.made.push(() => job.fileSystem.unlink(to));
+  const stat = job.fileSystem.lstat(to);
+  if (stat === undefined || stat.type !== job.planned.stat?.type) throw new PlanOutdated(path);
+  if (stat.ino !== job.planned.stat.ino && stat.ino !== job.fileSystem.lstat(from)?.ino) {
+    // An overlay of several file systems gives what comes from its lower layer another number with each name.
+    job.fileSystem.unlink(to);
+    return copyBefore(job, path, checksum);
+  }
+  const same = stat.ino === job.planned.stat.ino && stat.mtimeNs === job.planned.stat.mtimeNs;
+  return imageOf(stat, same ? checksum : undefined);
+}
+
+function copyBefore(job: StagingJob, path: StorePath, checksum: bigint | undefined): Image {
+  const from = job.absolute(path);
+  const stat = job.fileSystem.lstat(from);
+  if (stat?.type === 'symlink') {
+    job.fileSystem.symlink(job.fileSystem.readlink(from), beforePath(job.volume, job.name));
+    job.made.push(() => job.fileSystem.unlink(beforePath(job.volume, job.name)));
+  } else {
+    const target = job.create(beforePath(job.volume, job.name), 0o600);
+    try {
+      job.copyFrom(path, target, new RunningChecksum(), 0);
+      // A roll-back puts this copy in the place of the file.
+      if (stat !== undefined && job.options.privileged) job.fileSystem.chown(target, stat);
+      if (stat !== undefined) job.fileSystem.chmod(target, stat.mode);
+    } finally {
+      job.fileSystem.close(target);
+    }
+  }
+  job.draft.beforeCopied = true;
+  const again = job.fileSystem.lstat(from);
+  if (stat === undefined || again?.ino !== stat.ino || again.mtimeNs !== stat.mtimeNs) {
+    throw new PlanOutdated(path);
+  }
+  return imageOf(stat, checksum);
+}

@@ -1,0 +1,96 @@
+/** Files that move, which keep their inode, and directories, which have no content: made, moved or removed. */
+
+import { assert } from '../assert.js';
+import { systemCode } from '../errors.js';
+import { linkRefusals, syncFile } from '../files/content.js';
+import type { FileStat } from '../files/file-system.js';
+import { volumeDirectory } from '../files/volume.js';
+import { absolutePath, type StorePath } from '../path/path.js';
+import { otherFileSystem } from '../plan/plan.js';
+import { type Image, imageOf } from '../record/image.js';
+import { PlanOutdated } from './plan-outdated.js';
+import { stagedPath } from './staged-target.js';
+import type { StagingJob } from './staging-job.js';
+
+/** `OVERLAYFS_SUPER_MAGIC` of linux/magic.h. */
+const overlayType = 0x794c7630;
+
+/** Takes a second link of what is moved. `false` where that cannot be had. */
+export function linkMoved(job: StagingJob): boolean {
+  const from = job.planned.inodePath;
+  assert(from !== undefined, 'a move has a source');
+  const source = job.absolute(from);
+  const staged = stagedPath(job.volume, job.name);
+  const stat = job.fileSystem.lstat(source);
+  if (stat === undefined || stat.ino !== job.planned.inode) throw new PlanOutdated(from);
+  if (stat.dev !== job.volume.device) return false;
+  try {
+    job.fileSystem.link(source, staged);
+  } catch (error) {
+    const code = systemCode(error) ?? '';
+    if (code === 'ENOENT') throw new PlanOutdated(from);
+    if (linkRefusals.has(code)) return false;
+    throw error;
+  }
+  const apply = `${job.name}.apply`;
+  try {
+    job.fileSystem.link(staged, stagedPath(job.volume, apply));
+  } catch (error) {
+    job.fileSystem.unlink(staged);
+    if (linkRefusals.has(systemCode(error) ?? '')) return false;
+    throw error;
+  }
+  job.made.push(
+    () => job.fileSystem.unlink(staged),
+    () => job.fileSystem.unlink(stagedPath(job.volume, apply)),
+  );
+  job.draft.staged = job.name;
+  job.draft.applyName = apply;
+  job.mustSyncDirectory = true;
+  return true;
+}
+
+export function stageMove(
+  job: StagingJob,
+  checksum: (path: StorePath, stat: FileStat) => bigint | undefined,
+): Image {
+  const staged = stagedPath(job.volume, job.name);
+  const stat = job.fileSystem.lstat(staged);
+  assert(stat !== undefined, 'a link that was just made is there');
+  if (stat.ino !== job.planned.inode) throw new PlanOutdated(job.planned.path);
+  if (stat.type === 'file') syncFile(job.fileSystem, staged);
+  return imageOf(stat, checksum(job.planned.inodePath!, stat));
+}
+
+export function stageDirectory(job: StagingJob): Image {
+  job.draft.applyName = `${job.name}.apply`;
+  const path = stagedPath(job.volume, job.draft.applyName);
+  const mode = (job.planned.mode ?? 0o777) & ~job.options.umask;
+  job.fileSystem.makeDirectory(path, mode);
+  job.made.push(() => job.fileSystem.removeDirectory(path));
+  job.fileSystem.chmodPath(path, mode);
+  return { type: 'directory', mode };
+}
+
+/**
+ * An overlay cannot rename a directory of a lower layer. To rename it over a directory that is not empty always fails,
+ * and if it is for this reason, says so.
+ */
+export function refuseUnmovable(job: StagingJob, path: StorePath): void {
+  const top = volumeDirectory(absolutePath(job.volume.path, job.options.roots), job.volume.path);
+  if (job.fileSystem.space(top).type >>> 0 !== overlayType) return;
+  try {
+    job.fileSystem.rename(job.absolute(path), top);
+  } catch (error) {
+    if (systemCode(error) === 'EXDEV') throw otherFileSystem(path);
+    return;
+  }
+  assert(false, 'nothing is ever renamed over the staging areas');
+}
+
+export function imageOfMovedDirectory(job: StagingJob): Image {
+  const { basePath, stat } = job.planned;
+  const now = basePath === undefined ? undefined : job.fileSystem.lstat(job.absolute(basePath));
+  if (now === undefined || now.ino !== stat?.ino) throw new PlanOutdated(job.planned.path);
+  return { type: 'directory', ino: now.ino, mode: now.mode };
+}

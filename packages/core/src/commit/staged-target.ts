@@ -1,0 +1,51 @@
+/** What staging leaves behind: targets with everything that their apply needs, and the names that it has made. */
+
+import type { Descriptor, FileSystem } from '../files/file-system.js';
+import type { Volume } from '../files/volume.js';
+import type { Target, TransactionId } from '../record/record.js';
+import { attempt } from './attempt.js';
+
+/** A target with what this process holds of it. */
+export interface StagedTarget {
+  readonly target: Target;
+  readonly volume: Volume;
+  /** Absolute paths. */
+  readonly absolute: string;
+  readonly parent: string;
+  /** Open on the staged file of inline content; closed by the checkpoint, or once a newer transaction has replaced it. */
+  descriptor: Descriptor | undefined;
+  /** A before-image link or copy was made by staging. */
+  readonly beforeLinked: boolean;
+  /** The staged name is the caller's: it outlives a plan that has to be made again. */
+  readonly adopted: boolean;
+}
+
+export interface StagedTransaction {
+  readonly id: TransactionId;
+  readonly targets: readonly StagedTarget[];
+  readonly contentBytes: number;
+}
+
+export function stagedPath(volume: Volume, name: string): string {
+  return `${volume.staged}/${name}`;
+}
+
+export function beforePath(volume: Volume, name: string): string {
+  return `${volume.before}/${name}`;
+}
+
+export function discardTarget(fileSystem: FileSystem, staged: StagedTarget): void {
+  const { target, volume } = staged;
+  if (staged.descriptor !== undefined) attempt(() => fileSystem.close(staged.descriptor!));
+  if (target.applyName !== undefined) {
+    const path = stagedPath(volume, target.applyName);
+    const makes = target.action === 'make-directory' || target.action === 'make-parent';
+    attempt(() => (makes ? fileSystem.removeDirectory(path) : fileSystem.unlink(path)));
+  }
+  if (target.staged !== undefined && !staged.adopted) {
+    attempt(() => fileSystem.unlink(stagedPath(volume, target.staged!)));
+  }
+  if (staged.beforeLinked && target.beforeName !== undefined) {
+    attempt(() => fileSystem.unlink(beforePath(volume, target.beforeName!)));
+  }
+}
