@@ -140,17 +140,10 @@ export {
 export { formatChecksum, hash64, loadChecksum, RunningChecksum } from './record/checksum.js';
 
 // Pieces that recovery shares with the engine.
-export {
-  type AppliedMark,
-  isLocking,
-  nextRevision,
-  putFileRow,
-  rowOf,
-  rowsBelow,
-  trimRecords,
-  writeAbort,
-  writeApplied,
-} from './commit/commit.js';
+export { type AppliedMark, trimRecords, writeAbort, writeApplied } from './commit/mark.js';
+export { isLocking } from './commit/lock.js';
+export { nextRevision } from './commit/revision.js';
+export { putFileRow, rowOf, rowsBelow } from './commit/file-row.js';
 export { unplannedBelow } from './commit/apply.js';
 export {
   buryTombstones,

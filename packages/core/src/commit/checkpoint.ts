@@ -12,7 +12,8 @@
  */
 
 import { assert } from '../assert.js';
-import { rowOf, trimRecords } from './commit.js';
+import { rowOf } from './file-row.js';
+import { trimRecords } from './mark.js';
 import { checksumOfFile, syncFile } from '../files/content.js';
 import { systemCode } from '../errors.js';
 import type { FileStat, FileSystem } from '../files/file-system.js';

@@ -5,7 +5,7 @@ import type { Prepared } from '../plan/planner.js';
 import type { CommitRequest } from '../plan/request.js';
 import type { TransactionId } from '../record/record.js';
 import type { LockRow } from '../record/rows.js';
-import type { Verdict } from './commit.js';
+import type { Verdict } from './proposal.js';
 
 /** What a commit left behind. Durability: as the store's `durability` says. */
 export interface Commit {

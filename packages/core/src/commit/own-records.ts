@@ -7,7 +7,8 @@ import type { CommitOptions, LogBatch } from '../log/log.js';
 import type { TransactionNumber } from '../record/record.js';
 import type { StoreContext } from '../store/store-context.js';
 import type { AppliedTransaction, UntrimmedOwn } from './checkpoint.js';
-import { type AppliedMark, assertRegistered, markKeysMax, trimRecords, writeApplied } from './commit.js';
+import { type AppliedMark, markKeysMax, trimRecords, writeApplied } from './mark.js';
+import { assertRegistered } from './guard.js';
 import type { Poison } from './poison.js';
 import { isWorthAnotherTry } from './refusal.js';
 

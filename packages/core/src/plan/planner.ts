@@ -5,14 +5,10 @@
  * batch then proves that nobody of us changed the file in between.
  */
 
-import {
-  conflict,
-  lockedBy,
-  markKeysMax,
-  type EntryOperation,
-  type PlanRead,
-  type Proposal,
-} from '../commit/commit.js';
+import { conflict } from '../commit/guard.js';
+import { lockedBy } from '../commit/lock.js';
+import { markKeysMax } from '../commit/mark.js';
+import type { EntryOperation, PlanRead, Proposal } from '../commit/proposal.js';
 import { checksumOfFile } from '../files/content.js';
 import { StoreError } from '../errors.js';
 import type { FileStat } from '../files/file-system.js';

@@ -13,7 +13,8 @@
 import type { AsyncFileSystem } from '../files/async-file-system.js';
 import { hash64 } from '../record/checksum.js';
 import { decodeTransaction } from '../record/codec.js';
-import { newestRevision, rowOf } from '../commit/commit.js';
+import { newestRevision } from '../commit/revision.js';
+import { rowOf } from '../commit/file-row.js';
 import { readFully } from '../files/content.js';
 import { fromSystemError, StoreError, systemCode, withStoreCode } from '../errors.js';
 import type { Descriptor, FileStat, FileSystem } from '../files/file-system.js';

@@ -20,7 +20,7 @@ import { eachPiece } from '../files/content.js';
 import { packEntryValue } from '../record/frame.js';
 import { fingerprintOf } from '../record/image.js';
 import type { Content, Operation, RemoveOptions, TrackedRead, WriteOptions } from '../plan/operation.js';
-import { newestRevision } from '../commit/commit.js';
+import { newestRevision } from '../commit/revision.js';
 import {
   checkRange,
   digestOf,
