@@ -10,20 +10,17 @@
  */
 
 import type { CheckpointReport } from '../commit/checkpoint.js';
-import { type Committer, type CommitterEvent, type CommitterState, Counters } from './committer.js';
-import { descriptorBudget } from '../files/descriptor-budget.js';
 import { Engine } from '../commit/engine.js';
 import type { Commit, GroupResult, Job } from '../commit/job.js';
 import { lockTimeout } from '../commit/refusal.js';
 import { isStoreError, StoreError, withStoreCode } from '../errors.js';
-import { ownerRange, u32Key } from '../record/key.js';
-import type { LogView } from '../log/log.js';
-import { defaults } from '../store/options.js';
-import { type Owner, probeOwner } from '../owner/owner.js';
-import type { ProcessIdentity } from '../owner/process-identity.js';
-import { emptyRecoveryReport, type Recoverer, type RecoveryReport } from './recoverer.js';
+import { descriptorBudget } from '../files/descriptor-budget.js';
+import type { Owner } from '../owner/owner.js';
+import { openWitness, type Witness } from '../owner/witness.js';
 import type { CommitRequest } from '../plan/request.js';
+import { u32Key } from '../record/key.js';
 import type { LockRow } from '../record/rows.js';
+import { defaults } from '../store/options.js';
 import {
   type ContextParts,
   deregisterOwner,
@@ -32,8 +29,11 @@ import {
   registerOwner,
   type StoreContext,
 } from '../store/store-context.js';
+import { CheckpointDrive } from './checkpoint-drive.js';
+import { type Committer, type CommitterEvent, type CommitterState, Counters } from './committer.js';
+import { belongsToOthers, findDead, recoverOrRefuse } from './dead-owner.js';
+import type { Recoverer, RecoveryReport } from './recoverer.js';
 import { standAsideMs, TurnTaking } from './turn-taking.js';
-import { openWitness, type Witness } from '../owner/witness.js';
 
 const groupMax = 256;
 /** Descriptors of content that is not fsynced yet: more start a checkpoint at once, and hurry it. */
@@ -55,11 +55,6 @@ export interface LoopOptions {
   readonly withWitness: boolean;
 }
 
-interface CheckpointWaiter {
-  readonly resolve: (report: CheckpointReport) => void;
-  readonly reject: (error: unknown) => void;
-}
-
 interface Waiting {
   readonly job: Job;
   readonly lock: LockRow;
@@ -73,12 +68,11 @@ export class CommitterLoop implements Committer {
   readonly #options: LoopOptions;
   readonly #witness: Witness | undefined;
   readonly #turns: TurnTaking;
+  readonly #checkpoints: CheckpointDrive;
   #queue: Job[] = [];
   #waiting: Waiting[] = [];
   #scheduled = false;
   #running = false;
-  #checkpoint: Generator<void, CheckpointReport> | undefined;
-  #checkpointWaiters: CheckpointWaiter[] = [];
   #markTimer: NodeJS.Timeout | undefined;
   #checkpointTimer: NodeJS.Timeout | undefined;
   #pollTimer: NodeJS.Timeout | undefined;
@@ -90,8 +84,6 @@ export class CommitterLoop implements Committer {
   #closing: Promise<void> | undefined;
   #poisonReported = false;
   readonly #descriptorsMax = descriptorBudget() / 2;
-  /** The last one did. */
-  #checkpointFailed = false;
   /** Steps of a checkpoint to be made before the next group. */
   #stepsOwed = 0;
   /** Spare files may be missing: made in idle turns. */
@@ -110,6 +102,7 @@ export class CommitterLoop implements Committer {
     this.counters = options.counters ?? new Counters();
     this.engine = new Engine(context, owner, this.counters);
     this.#turns = new TurnTaking(context.log, owner.number);
+    this.#checkpoints = new CheckpointDrive(this.engine, this.counters, options.onEvent);
     context.spares.begin(owner.id, () => new Set(context.log.view(readOwners).map(({ id }) => id)));
     this.state = { ownerNumber: owner.number, ownerId: owner.id, recovery };
   }
@@ -166,11 +159,11 @@ export class CommitterLoop implements Committer {
     return new Promise((resolve, reject) => {
       // One that is under way has its set already: what was applied since needs one more.
       const next = (): void => {
-        this.#checkpointWaiters.push({ resolve, reject });
+        this.#checkpoints.answer({ resolve, reject });
         this.#startCheckpoint();
       };
-      if (this.#checkpoint === undefined) next();
-      else this.#checkpointWaiters.push({ resolve: next, reject: next });
+      if (this.#checkpoints.underWay) this.#checkpoints.answer({ resolve: next, reject: next });
+      else next();
     });
   }
 
@@ -256,8 +249,8 @@ export class CommitterLoop implements Committer {
   #keepUp(): void {
     const steps = this.#haveManyOpen() ? Math.max(this.#stepsOwed, stepsWhenManyOpen) : this.#stepsOwed;
     this.#stepsOwed = 0;
-    for (let step = 0; step < steps; step += 1) if (!this.#stepCheckpoint()) break;
-    if (this.engine.uncheckpointed.descriptors > this.#descriptorsMax) this.#finishCheckpoint();
+    for (let step = 0; step < steps; step += 1) if (!this.#checkpoints.step()) break;
+    if (this.engine.uncheckpointed.descriptors > this.#descriptorsMax) this.#checkpoints.finish();
     this.#afterRun();
   }
 
@@ -284,8 +277,8 @@ export class CommitterLoop implements Committer {
     this.#waiting.push(...result.waiting);
     if (result.checkpointWanted === true) {
       // One that is under way has its set already.
-      const underWay = this.#checkpoint !== undefined;
-      if (this.#finishCheckpoint() && underWay) this.#finishCheckpoint();
+      const { underWay } = this.#checkpoints;
+      if (this.#checkpoints.finish() && underWay) this.#checkpoints.finish();
     }
   }
 
@@ -307,7 +300,7 @@ export class CommitterLoop implements Committer {
       if (this.engine.pendingMarks > 0) this.#markTimer ??= unrefed(() => this.#flushMarks(), markDelayMs);
       if (uncheckpointed.transactions > 0) this.#planCheckpoint(uncheckpointed);
     }
-    if (this.#checkpoint !== undefined || this.#spareWanted) this.#stepWhenIdle();
+    if (this.#checkpoints.underWay || this.#spareWanted) this.#stepWhenIdle();
     if (this.#waiting.length > 0) this.#watch();
     else if (this.#queue.length === 0) this.#stopWatching();
   }
@@ -350,7 +343,7 @@ export class CommitterLoop implements Committer {
     const many =
       uncheckpointed.bytes >= (checkpointBytes ?? defaults.checkpointBytes) || this.#haveManyOpen();
     // One that has failed is not tried again at once.
-    if (many && !this.#checkpointFailed) this.#startCheckpoint();
+    if (many && !this.#checkpoints.failed) this.#startCheckpoint();
     else {
       this.#checkpointTimer ??= unrefed(() => {
         this.#checkpointTimer = undefined;
@@ -360,7 +353,7 @@ export class CommitterLoop implements Committer {
   }
 
   #startCheckpoint(): void {
-    this.#checkpoint ??= this.engine.checkpoint();
+    this.#checkpoints.begin();
     this.#stepWhenIdle();
   }
 
@@ -369,44 +362,9 @@ export class CommitterLoop implements Committer {
       this.#idleStep = undefined;
       if (this.#running || this.#queue.length > 0 || this.#closing !== undefined) return;
       this.#spareWanted = this.#spareWanted && this.context.spares.refill();
-      if (!this.#spareWanted) this.#stepCheckpoint();
+      if (!this.#spareWanted) this.#checkpoints.step();
       this.#afterRun();
     });
-  }
-
-  /** One step. Failures poison the engine and reach whoever asked for the checkpoint. */
-  #stepCheckpoint(): boolean {
-    if (this.#checkpoint === undefined) return false;
-    let step: IteratorResult<void, CheckpointReport>;
-    try {
-      this.engine.assertUsable();
-      step = this.#checkpoint.next();
-    } catch (error) {
-      this.#checkpointFailed = true;
-      this.#endCheckpoint((waiter) => waiter.reject(error));
-      return false;
-    }
-    if (step.done !== true) return true;
-    this.#checkpointFailed = false;
-    this.counters.add('checkpoints');
-    const report = step.value;
-    this.#options.onEvent({ type: 'checkpoint', ...report });
-    this.#endCheckpoint((waiter) => waiter.resolve(report));
-    return false;
-  }
-
-  #endCheckpoint(settle: (waiter: CheckpointWaiter) => void): void {
-    this.#checkpoint = undefined;
-    const waiters = this.#checkpointWaiters;
-    this.#checkpointWaiters = [];
-    for (const waiter of waiters) settle(waiter);
-  }
-
-  /** `false` if it failed. */
-  #finishCheckpoint(): boolean {
-    this.#checkpoint ??= this.engine.checkpoint();
-    while (this.#stepCheckpoint());
-    return !this.#checkpointFailed;
   }
 
   /** Looks at the log again whenever it changes, and at the locks' owners. */
@@ -470,12 +428,12 @@ export class CommitterLoop implements Committer {
     for (const { job } of this.#waiting) job.reject(closed());
     this.#waiting = [];
     try {
-      while (this.#isUnfinished() && this.#finishCheckpoint());
+      while (this.#isUnfinished() && this.#checkpoints.finish());
       this.engine.flushMarks();
     } catch (error) {
       this.context.logger.warn({ error }, 'the store could not be closed cleanly; the next open recovers');
     }
-    this.#endCheckpoint((waiter) => waiter.reject(closed()));
+    this.#checkpoints.end((waiter) => waiter.reject(closed()));
     this.#stopTimers();
     // The file of a witness that no longer listens is what proves that this owner is gone.
     if (this.#deregister()) await this.#witness?.remove();
@@ -485,7 +443,7 @@ export class CommitterLoop implements Committer {
 
   #isUnfinished(): boolean {
     if (this.engine.poison !== undefined) return false;
-    return this.engine.uncheckpointed.transactions > 0 || this.#checkpoint !== undefined;
+    return this.engine.uncheckpointed.transactions > 0 || this.#checkpoints.underWay;
   }
 
   #stopTimers(): void {
@@ -501,78 +459,6 @@ export class CommitterLoop implements Committer {
     this.#nextRun = undefined;
     this.#stopWatching();
   }
-}
-
-/** Owners that are proven dead. A live one in another pid namespace is refused: LMDB's reader table goes by pid. */
-async function findDead(context: StoreContext, self?: Owner): Promise<Owner[]> {
-  const dead: Owner[] = [];
-  const selfNumbers = new Set(self === undefined ? [] : [self.number]);
-  const { probeWitness } = context.options;
-  for (const owner of context.log.view(readOwners)) {
-    const liveness = await probeOwner(owner, {
-      processTable: context.processTable,
-      witnessDirectory: context.layout.log,
-      selfNumbers,
-      ...(probeWitness === undefined ? {} : { probeWitness }),
-    });
-    const declaredDead =
-      owner.number !== self?.number && context.options.ownersDead?.includes(owner.id) === true;
-    if (!liveness.alive || declaredDead) dead.push(owner);
-    else if (isElsewhere(owner, context.processTable.identity())) throw otherNamespace(owner);
-  }
-  return dead;
-}
-
-function isElsewhere(owner: Owner, identity: ProcessIdentity): boolean {
-  const theirs = owner.identity.pidNamespace;
-  return theirs !== '' && identity.pidNamespace !== '' && theirs !== identity.pidNamespace;
-}
-
-function otherNamespace(owner: Owner): StoreError {
-  return new StoreError(
-    'ERR_STORE_LOCKED',
-    `The store is open in another pid namespace (owner ${owner.id})`,
-    {
-      op: 'open',
-      hint:
-        'Close it there first, or run both in one pid namespace. If that process is gone for certain: forewrit recover --owner-dead ' +
-        owner.id,
-    },
-  );
-}
-
-async function recoverOrRefuse(
-  context: StoreContext,
-  recoverer: Recoverer | undefined,
-  dead: readonly Owner[],
-  self: Owner,
-): Promise<RecoveryReport> {
-  if (recoverer !== undefined) return await recoverer.recover(context, dead, self);
-  const gone = new Set(dead.map(({ number }) => number));
-  const left = context.log.view((view) => {
-    const living = readOwners(view).filter(({ number }) => !gone.has(number) && number !== self.number);
-    return belongsToOthers(view, living);
-  });
-  if (left) {
-    throw new StoreError('ERR_RECOVERY_REQUIRED', 'The log holds transactions that nobody will finish', {
-      op: 'open',
-      path: context.roots.root,
-      hint: 'Open the store with openStore of @forewrit/recovery (or forewrit), which recovers first.',
-    });
-  }
-  for (const owner of dead) deregisterOwner(context, owner.number);
-  return emptyRecoveryReport;
-}
-
-/** Whether the log has transactions of owners that are not among these: of such as were poisoned, and are gone. */
-function belongsToOthers(view: LogView, owners: readonly Owner[]): boolean {
-  let start: Uint8Array = new Uint8Array(0);
-  for (const { number } of owners.toSorted((a, b) => a.number - b.number)) {
-    const range = ownerRange(number);
-    if (view.range('log', { start, end: range.start, limit: 1 }).length > 0) return true;
-    start = range.end;
-  }
-  return view.range('log', { start, limit: 1 }).length > 0;
 }
 
 function closed(): StoreError {
