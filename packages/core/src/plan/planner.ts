@@ -7,40 +7,27 @@
 
 import { conflict } from '../commit/guard.js';
 import { lockedBy } from '../commit/lock.js';
-import { markKeysMax } from '../commit/mark.js';
 import type { EntryOperation, PlanRead, Proposal } from '../commit/proposal.js';
-import { checksumOfFile } from '../files/content.js';
-import { StoreError } from '../errors.js';
-import type { FileStat } from '../files/file-system.js';
-import { requireSpace } from '../files/free-space.js';
-import { fingerprintOf, sameFingerprint } from '../record/image.js';
-import { type Folding, pathKey } from '../record/key.js';
-import type { LogView } from '../log/log.js';
-import { batchChangesMax } from '../log/log-limits.js';
-import { type Operation, partSize, type TrackedRead } from './operation.js';
-import {
-  absolutePath,
-  ancestors,
-  isBelow,
-  isReservedPath,
-  joinPath,
-  parentPath,
-  type StorePath,
-} from '../path/path.js';
-import { netEffect, type PlannedTarget } from './plan.js';
-import { type Target, transactionId, type TransactionNumber } from '../record/record.js';
-import type { CommitRequest } from './request.js';
-import { type FileRow, fileRow, type LockRow } from '../record/rows.js';
 import type { StagedTransaction } from '../commit/staged-target.js';
-import { registerVolume, type StoreContext } from '../store/store-context.js';
+import type { StoreError } from '../errors.js';
+import { checksumOfFile } from '../files/content.js';
+import type { FileStat } from '../files/file-system.js';
 import type { Volume } from '../files/volume.js';
-import { type BaseTree, WorkingTree } from './working-tree.js';
-
-/** Targets of one transaction, and files below a directory that it moves or removes. */
-export const targetsMax = 100_000;
-
-/** What a batch holds beside the changes of one transaction: locks that it lets go of, the revision, its records. */
-const changesMax = batchChangesMax - markKeysMax - 100;
+import type { LogView } from '../log/log.js';
+import { absolutePath, ancestors, isBelow, parentPath, type StorePath } from '../path/path.js';
+import { fingerprintOf, sameFingerprint } from '../record/image.js';
+import { pathKey } from '../record/key.js';
+import { transactionId, type TransactionNumber } from '../record/record.js';
+import { type FileRow, fileRow, type LockRow } from '../record/rows.js';
+import { registerVolume, type StoreContext } from '../store/store-context.js';
+import { baseTree, directoryDigest } from './base-tree.js';
+import type { Operation, TrackedRead } from './operation.js';
+import { checkChanges, checkPermissions, checkSizes, estimateLogBytes, targetsMax } from './plan-check.js';
+import { netEffect, type PlannedTarget } from './plan.js';
+import type { CommitRequest } from './request.js';
+import { type FileOperation, resolveOperation } from './resolution.js';
+import { Spellings } from './spelling.js';
+import { WorkingTree } from './working-tree.js';
 
 export interface Prepared {
   readonly kind: 'ready';
@@ -56,8 +43,6 @@ export type Preparation =
   | Prepared
   | { readonly kind: 'overlaps' }
   | { readonly kind: 'locked'; readonly lock: LockRow };
-
-type FileOperation = Exclude<Operation, EntryOperation>;
 
 export class Planner {
   readonly #context: StoreContext;
@@ -307,94 +292,6 @@ function pathsOf(target: PlannedTarget): StorePath[] {
   return [...paths];
 }
 
-/** The tree as it is, for the reducer. */
-export function baseTree(
-  context: Pick<StoreContext, 'fileSystem' | 'roots'>,
-  stats = new Map<StorePath, FileStat | undefined>(),
-): BaseTree {
-  return {
-    stat(path) {
-      if (stats.has(path)) return stats.get(path);
-      const stat = context.fileSystem.lstat(absolutePath(path, context.roots));
-      stats.set(path, stat);
-      return stat;
-    },
-    children: (path) =>
-      context.fileSystem
-        .list(absolutePath(path, context.roots))
-        .filter((name) => !isReservedPath(joinPath(path, name)))
-        .sort(),
-  };
-}
-
-export function directoryDigest(tree: BaseTree, path: StorePath): string {
-  return tree.stat(path)?.type === 'directory' ? tree.children(path).join('\0') : '';
-}
-
-/**
- * The same operation on resolved paths. A symbolic link that the transaction has removed or replaced is followed no
- * more. What was seen on the way is kept in `looked`.
- */
-export function resolveOperation(
-  context: Pick<StoreContext, 'resolver'>,
-  operation: FileOperation,
-  { tree, looked }: { readonly tree: WorkingTree; readonly looked?: Map<StorePath, FileStat | undefined> },
-): FileOperation {
-  const { resolver } = context;
-  const real = (path: StorePath, followLast: boolean): StorePath => {
-    const resolved = resolver.resolve(path, { followLast, op: operation.type });
-    if (resolved.via !== undefined && tree.changed.has(resolved.via)) return resolved.via;
-    looked?.set(resolved.path, resolved.stat);
-    return resolved.path;
-  };
-  switch (operation.type) {
-    case 'write': {
-      const path = real(operation.path, true);
-      const { backup } = operation.options;
-      if (backup === undefined) return { ...operation, path };
-      return { ...operation, path, options: { ...operation.options, backup: real(backup, false) } };
-    }
-    case 'append':
-      return { ...operation, path: real(operation.path, true) };
-    case 'copy':
-      return { ...operation, from: real(operation.from, true), path: real(operation.path, true) };
-    case 'rename':
-      return { ...operation, from: real(operation.from, false), path: real(operation.path, false) };
-    case 'remove':
-    case 'make-directory':
-      return { ...operation, path: real(operation.path, false) };
-  }
-}
-
-/** A transaction names each file that it changes in one way: who uses two takes them for two files. */
-class Spellings {
-  readonly #folding: Folding;
-  readonly #given = new Map<string, StorePath>();
-
-  constructor(folding: Folding) {
-    this.#folding = folding;
-  }
-
-  add(given: FileOperation, resolved: FileOperation): void {
-    this.#note(given.path, resolved.path);
-    if (given.type === 'rename' && resolved.type === 'rename') this.#note(given.from, resolved.from);
-  }
-
-  #note(given: StorePath, resolved: StorePath): void {
-    const { caseInsensitive, normalizing } = this.#folding;
-    const folds = caseInsensitive || normalizing;
-    const file = folds ? Buffer.from(pathKey(resolved, this.#folding)).toString('latin1') : resolved;
-    const other = this.#given.get(file) ?? given;
-    this.#given.set(file, given);
-    if (other === given) return;
-    throw new StoreError('ERR_PATH_ALIAS', `'${given}' and '${other}' are the same file`, {
-      op: 'commit',
-      path: given,
-      hint: 'Use one spelling of a file in one transaction. Nothing was changed.',
-    });
-  }
-}
-
 /** Who asks for a revision has read it: an edit since by another program counts as well. */
 function asRead(row: FileRow | undefined): TrackedRead[] {
   if (row?.image.type !== 'file') return [];
@@ -408,90 +305,4 @@ function knownChecksum(row: FileRow | undefined, stat: FileStat): bigint | undef
   if (row?.image.type !== 'file' || !sameFingerprint(row.image.fingerprint, fingerprintOf(stat)))
     return undefined;
   return row.image.checksum;
-}
-
-/** Of a commit's batch, what this many targets write: a lock and a row each, and a tombstone of what goes. */
-function checkChanges(targets: readonly PlannedTarget[], entries: readonly EntryOperation[]): void {
-  let changes = 2 * entries.length;
-  for (const { action } of targets) {
-    if (action === 'move-directory') changes += 5;
-    else if (action !== 'make-parent')
-      changes += action === 'remove' || action === 'remove-directory' ? 3 : 2;
-  }
-  if (changes <= changesMax) return;
-  throw new StoreError(
-    'ERR_TOO_MANY',
-    `The transaction changes more than fits into one commit (${targets.length} paths)`,
-    {
-      op: 'commit',
-      hint: 'Split it into several transactions.',
-    },
-  );
-}
-
-function checkSizes(context: StoreContext, targets: readonly PlannedTarget[]): void {
-  const { maxFileBytes, maxTransactionBytes, reserveBytes } = context.options;
-  let total = 0;
-  let toWrite = 0;
-  for (const target of targets) {
-    if (target.action !== 'write' || target.file === undefined) continue;
-    const base = target.file.copyOf;
-    const begun = base === undefined ? 0 : (baseTree(context).stat(base)?.size ?? 0);
-    const size = target.file.parts.reduce((sum, part) => sum + partSize(part), begun);
-    total += size;
-    const alone = base === undefined && target.file.parts.length === 1;
-    if (!alone || target.file.parts[0]?.kind === 'bytes') toWrite += size;
-    if (maxFileBytes !== undefined && size > maxFileBytes) throw tooLarge(target.path, size, maxFileBytes);
-  }
-  if (maxTransactionBytes !== undefined && total > maxTransactionBytes) {
-    throw tooLarge('the transaction', total, maxTransactionBytes);
-  }
-  // Small saves are covered by the floor that the log keeps; only what could eat into it is worth a look here. What the
-  // caller's thread has staged is on the disk already.
-  if (toWrite < spaceCheckBytes) return;
-  requireSpace(context.fileSystem, context.layout.directory, { op: 'commit', bytes: toWrite, reserveBytes });
-}
-
-/** A directory that we may not change is found out here, before anything is staged. */
-function checkPermissions({ fileSystem, roots }: StoreContext, targets: readonly PlannedTarget[]): void {
-  if (fileSystem.mayChange === undefined) return;
-  const asked = new Set<StorePath>();
-  for (const target of targets) {
-    for (const path of target.from === undefined ? [target.path] : [target.path, target.from]) {
-      const parent = parentPath(path);
-      if (parent === undefined || asked.has(parent)) continue;
-      asked.add(parent);
-      if (fileSystem.mayChange(absolutePath(parent, roots))) continue;
-      throw new StoreError(
-        'ERR_PERMISSION',
-        `The directory '${parent === '' ? '.' : parent}' may not be changed`,
-        {
-          op: 'commit',
-          path,
-          hint: 'Check its owner and mode, and whether its file system is mounted read-only. Nothing was changed.',
-        },
-      );
-    }
-  }
-}
-
-const spaceCheckBytes = 1 << 20;
-
-function tooLarge(what: string, size: number, limit: number): StoreError {
-  return new StoreError('ERR_TOO_LARGE', `'${what}' has ${size} bytes; the limit is ${limit}`, {
-    op: 'commit',
-    path: what,
-    hint: 'Raise maxFileBytes or maxTransactionBytes when opening the store. Nothing was changed.',
-  });
-}
-
-function estimateLogBytes(targets: readonly Target[], entries: readonly EntryOperation[]): number {
-  let bytes = 4096;
-  for (const target of targets) {
-    bytes += 1024 + 6 * target.path.length + (target.content?.byteLength ?? 0);
-    for (const listed of target.listing ?? []) bytes += 80 + 3 * listed.name.length;
-  }
-  for (const entry of entries)
-    bytes += 256 + 3 * entry.key.length + (entry.type === 'put' ? entry.value.byteLength : 0);
-  return bytes;
 }

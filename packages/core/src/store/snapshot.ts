@@ -8,7 +8,7 @@
 import { isStoreError } from '../errors.js';
 import { listDirectory, type ReaddirOptions } from '../files/listing.js';
 import type { StorePath } from '../path/path.js';
-import { baseTree } from '../plan/planner.js';
+import { baseTree } from '../plan/base-tree.js';
 import type { ReadFile } from './reader.js';
 import type { StoreAccess } from './store-access.js';
 import { statOfRead, type StoreStat } from './store-stat.js';

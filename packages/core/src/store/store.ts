@@ -13,7 +13,7 @@ import type { LogStats } from '../log/log.js';
 import { partSize, type RemoveOptions } from '../plan/operation.js';
 import { type Logger, silent, defaults, type StoreOptions } from './options.js';
 import type { StorePath } from '../path/path.js';
-import { baseTree } from '../plan/planner.js';
+import { baseTree } from '../plan/base-tree.js';
 import type { RecoveryReport } from '../committer/recoverer.js';
 import type { CommitRequest } from '../plan/request.js';
 import { Snapshot, SnapshotMoved } from './snapshot.js';

@@ -31,7 +31,8 @@ import {
 } from './collection-range.js';
 import { parseEntryKey } from '../record/key.js';
 import { isBelow, type StorePath } from '../path/path.js';
-import { baseTree, directoryDigest, resolveOperation } from '../plan/planner.js';
+import { baseTree, directoryDigest } from '../plan/base-tree.js';
+import { resolveOperation } from '../plan/resolution.js';
 import { listDirectory, type ReaddirOptions } from '../files/listing.js';
 import { checksumOfRead, type ReadFile } from './reader.js';
 import { type TransactionId, transactionId } from '../record/record.js';

@@ -1,0 +1,45 @@
+/** Operations on the paths that are really meant, after symbolic links. */
+
+import type { EntryOperation } from '../commit/proposal.js';
+import type { FileStat } from '../files/file-system.js';
+import type { StorePath } from '../path/path.js';
+import type { StoreContext } from '../store/store-context.js';
+import type { Operation } from './operation.js';
+import type { WorkingTree } from './working-tree.js';
+
+export type FileOperation = Exclude<Operation, EntryOperation>;
+
+/**
+ * The same operation on resolved paths. A symbolic link that the transaction has removed or replaced is followed no
+ * more. What was seen on the way is kept in `looked`.
+ */
+export function resolveOperation(
+  context: Pick<StoreContext, 'resolver'>,
+  operation: FileOperation,
+  { tree, looked }: { readonly tree: WorkingTree; readonly looked?: Map<StorePath, FileStat | undefined> },
+): FileOperation {
+  const { resolver } = context;
+  const real = (path: StorePath, followLast: boolean): StorePath => {
+    const resolved = resolver.resolve(path, { followLast, op: operation.type });
+    if (resolved.via !== undefined && tree.changed.has(resolved.via)) return resolved.via;
+    looked?.set(resolved.path, resolved.stat);
+    return resolved.path;
+  };
+  switch (operation.type) {
+    case 'write': {
+      const path = real(operation.path, true);
+      const { backup } = operation.options;
+      if (backup === undefined) return { ...operation, path };
+      return { ...operation, path, options: { ...operation.options, backup: real(backup, false) } };
+    }
+    case 'append':
+      return { ...operation, path: real(operation.path, true) };
+    case 'copy':
+      return { ...operation, from: real(operation.from, true), path: real(operation.path, true) };
+    case 'rename':
+      return { ...operation, from: real(operation.from, false), path: real(operation.path, false) };
+    case 'remove':
+    case 'make-directory':
+      return { ...operation, path: real(operation.path, false) };
+  }
+}
