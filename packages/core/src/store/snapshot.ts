@@ -13,7 +13,7 @@ import type { ReadFile } from './reader.js';
 import type { StoreAccess } from './store-access.js';
 import { statOfRead, type StoreStat } from './store-stat.js';
 import { decoded, encodingOf, type ReadOptions } from '../record/text.js';
-import { missing } from './transaction.js';
+import { missing } from './absence.js';
 
 export class SnapshotMoved extends Error {
   override readonly name = 'SnapshotMoved';

@@ -21,7 +21,8 @@ import type { RelaxedTransaction, StoreAccess } from './store-access.js';
 import { statOfRead, type StoreStat } from './store-stat.js';
 import { decoded, encodingOf, type ReadOptions } from '../record/text.js';
 import { traceEnded, tracePromise } from './trace.js';
-import { type BeginOptions, falseBelowFile, type FileOptions, missing, Transaction } from './transaction.js';
+import { type BeginOptions, type FileOptions, Transaction } from './transaction.js';
+import { falseBelowFile, missing } from './absence.js';
 
 /** Of a save in one call: how the files are written, and how it is committed. */
 export type SaveOptions = FileOptions & BeginOptions;

@@ -1,0 +1,202 @@
+/**
+ * What a transaction has been asked to do, in order. Small content is kept in memory; streams and large content are staged
+ * by the caller's thread meanwhile.
+ */
+
+import { InvalidArgumentError, StoreError } from '../errors.js';
+import type { StorePath } from '../path/path.js';
+import type { Content, Operation } from '../plan/operation.js';
+import type { TransactionId } from '../record/record.js';
+import { checkEncoding } from '../record/text.js';
+import { type Data, isStream, stageContent } from './content-staging.js';
+import type { StoreAccess } from './store-access.js';
+
+/** Content up to this size is handed to the committer; larger content is staged by the caller's thread. */
+const handedOverBytesMax = 1 << 20;
+
+export type HeldContent = Content | { readonly kind: 'text'; readonly text: string };
+export type HeldOperation =
+  | Exclude<Operation, { readonly type: 'write' | 'append' }>
+  | (Omit<Extract<Operation, { type: 'write' }>, 'content'> & { readonly content: HeldContent })
+  | (Omit<Extract<Operation, { type: 'append' }>, 'content'> & { readonly content: HeldContent });
+
+/** An operation has its place from the moment it was asked for; a stream fills it when it has been read. */
+interface Place {
+  operation?: HeldOperation;
+  failure?: { readonly error: unknown };
+}
+
+export class HeldOperations {
+  readonly #access: StoreAccess;
+  readonly #id: TransactionId;
+  readonly #signal: AbortSignal | undefined;
+  readonly #places: Place[] = [];
+  readonly #pending = new Set<Promise<unknown>>();
+  /** Files that this thread has staged. */
+  readonly #staged = new Set<string>();
+  #stagings = 0;
+
+  constructor(access: StoreAccess, id: TransactionId, signal: AbortSignal | undefined) {
+    this.#access = access;
+    this.#id = id;
+    this.#signal = signal;
+  }
+
+  /** Stagings that are under way. */
+  get pending(): ReadonlySet<Promise<unknown>> {
+    return this.#pending;
+  }
+
+  /** Of the first staging that has failed. */
+  get failure(): { readonly error: unknown } | undefined {
+    return this.#places.find(({ failure }) => failure !== undefined)?.failure;
+  }
+
+  get operations(): HeldOperation[] {
+    return this.#places.flatMap(({ operation }) => (operation === undefined ? [] : [operation]));
+  }
+
+  get count(): number {
+    return this.#places.length;
+  }
+
+  /** Forgets all but the first ones. A stream that is still being read fills a place that does not count any more. */
+  takeBack(count: number): void {
+    this.#places.splice(count);
+  }
+
+  add(operation: HeldOperation): void {
+    this.#places.push({ operation });
+  }
+
+  hold(
+    op: string,
+    path: StorePath,
+    data: Data,
+    encoding: BufferEncoding = 'utf8',
+    make: (content: HeldContent) => HeldOperation,
+  ): void | Promise<void> {
+    checkEncoding(op, encoding);
+    if (typeof data === 'string') {
+      // Only of UTF-8 the length is known before it is encoded.
+      if (!/^utf-?8$/i.test(encoding)) return this.hold(op, path, Buffer.from(data, encoding), 'utf8', make);
+      const size = Buffer.byteLength(data);
+      if (size > handedOverBytesMax) return this.#stage(op, path, Buffer.from(data), make);
+      this.#checkSize(op, path, size);
+      this.add(make({ kind: 'text', text: data }));
+      return;
+    }
+    if (data instanceof Uint8Array && data.byteLength <= handedOverBytesMax) {
+      this.#checkSize(op, path, data.byteLength);
+      // What the caller does to its buffer afterwards is not part of this transaction.
+      this.add(make({ kind: 'bytes', bytes: Uint8Array.prototype.slice.call(data) }));
+      return;
+    }
+    if (!(data instanceof Uint8Array) && !isStream(data)) {
+      throw new InvalidArgumentError(op, 'data must be a string, a Uint8Array or a stream of these');
+    }
+    return this.#stage(op, path, data, make);
+  }
+
+  #checkSize(op: string, path: StorePath, size: number): void {
+    const { maxFileBytes } = this.#access;
+    if (maxFileBytes === undefined || size <= maxFileBytes) return;
+    throw new StoreError('ERR_TOO_LARGE', `'${path}' has ${size} bytes; the limit is ${maxFileBytes}`, {
+      op,
+      path,
+      hint: 'Raise maxFileBytes when opening the store. Nothing was changed.',
+    });
+  }
+
+  #stage(
+    op: string,
+    path: StorePath,
+    data: Exclude<Data, string>,
+    make: (content: HeldContent) => HeldOperation,
+  ): Promise<void> {
+    if (data instanceof Uint8Array) this.#checkSize(op, path, data.byteLength);
+    const place: Place = {};
+    this.#places.push(place);
+    const name = `${this.#id}-s${(this.#stagings++).toString(36)}`;
+    const run = async (): Promise<void> => {
+      try {
+        const content = await stageContent(data, {
+          fileSystem: this.#access.asyncFileSystem,
+          directory: this.#access.stagedDirectory,
+          name,
+          inlineBytesMax: this.#access.inlineLimitBytes,
+          sizeBytesMax: this.#access.maxFileBytes,
+          requireSpace: (bytes) => this.#access.requireSpace(op, bytes),
+          signal: this.#signal,
+          op,
+          path,
+        });
+        if (content.kind === 'staged') this.#staged.add(name);
+        place.operation = make(content);
+      } catch (error) {
+        place.failure = { error };
+        throw error;
+      }
+    };
+    const staging = run();
+    this.#pending.add(staging);
+    void this.#forgetWhenSettled(staging);
+    return staging;
+  }
+
+  async #forgetWhenSettled(staging: Promise<void>): Promise<void> {
+    await Promise.allSettled([staging]);
+    this.#pending.delete(staging);
+  }
+
+  /** An operation has taken this staged file over. */
+  adopted(name: string): void {
+    this.#staged.delete(name);
+  }
+
+  async removeStaged(): Promise<void> {
+    for (const name of this.#staged) {
+      // What cannot be removed is swept by the next open.
+      await this.#access.asyncFileSystem
+        .unlink(`${this.#access.stagedDirectory}/${name}`)
+        .catch(() => undefined);
+    }
+  }
+}
+
+/** All small contents in one buffer, which then moves to the committer's thread as it is. */
+export function packOperations(held: readonly HeldOperation[]): Operation[] {
+  let size = 0;
+  for (const operation of held) if ('content' in operation) size += heldSize(operation.content);
+  const buffer = new Uint8Array(size);
+  let position = 0;
+  const operations: Operation[] = [];
+  for (const operation of held) {
+    if (operation.type !== 'write' && operation.type !== 'append') {
+      operations.push(operation);
+      continue;
+    }
+    const { content } = operation;
+    if (content.kind === 'staged') {
+      operations.push({ ...operation, content });
+      continue;
+    }
+    const bytes = buffer.subarray(position, position + heldSize(content));
+    if (content.kind === 'bytes') bytes.set(content.bytes);
+    else Buffer.from(buffer.buffer, position, bytes.byteLength).write(content.text);
+    position += bytes.byteLength;
+    operations.push({ ...operation, content: { kind: 'bytes', bytes } });
+  }
+  return operations;
+}
+
+function heldSize(content: HeldContent): number {
+  switch (content.kind) {
+    case 'text':
+      return Buffer.byteLength(content.text);
+    case 'bytes':
+      return content.bytes.byteLength;
+    case 'staged':
+      return 0;
+  }
+}

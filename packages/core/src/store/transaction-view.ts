@@ -1,0 +1,233 @@
+/**
+ * What a transaction sees: its own writes over what is there, files and entries. What it reads of the latter is tracked, so
+ * that the commit can tell whether it still stands.
+ */
+
+import { newestRevision } from '../commit/revision.js';
+import { StoreError } from '../errors.js';
+import { eachPiece } from '../files/content.js';
+import { listDirectory, type ReaddirOptions } from '../files/listing.js';
+import { isBelow, type StorePath } from '../path/path.js';
+import { baseTree, directoryDigest } from '../plan/base-tree.js';
+import type { Operation, TrackedRead } from '../plan/operation.js';
+import { resolveOperation } from '../plan/resolution.js';
+import { type FileNode, WorkingTree } from '../plan/working-tree.js';
+import { fingerprintOf } from '../record/image.js';
+import { parseEntryKey } from '../record/key.js';
+import { entryRow } from '../record/rows.js';
+import { asBuffer } from '../record/text.js';
+import { falseBelowFile, missing } from './absence.js';
+import { digestOf, type EntriesRead, isInRange, rowsInRange } from './collection-range.js';
+import { type HeldOperations, packOperations } from './held-operations.js';
+import { checksumOfRead, type ReadFile } from './reader.js';
+import type { StoreAccess } from './store-access.js';
+import { statOfNode, statOfRead, type StoreStat } from './store-stat.js';
+
+/** Longer than a file system's clock stands still. */
+const clockGrainMs = 50;
+
+export class TransactionView {
+  readonly #access: StoreAccess;
+  readonly #held: HeldOperations;
+  readonly #reads: TrackedRead[] = [];
+
+  constructor(access: StoreAccess, held: HeldOperations) {
+    this.#access = access;
+    this.#held = held;
+  }
+
+  get reads(): readonly TrackedRead[] {
+    return this.#reads;
+  }
+
+  async get(collection: string, key: string): Promise<unknown> {
+    const own = this.#entryOperations(collection).findLast((each) => each.key === key);
+    if (own?.type === 'put') return this.#access.unpack(own.value);
+    if (own?.type === 'delete') return undefined;
+    await this.#access.settled();
+    const entry = this.#access.entry(collection, key);
+    this.#reads.push({ kind: 'entry', collection, key, revision: entry?.revision });
+    return entry === undefined ? undefined : this.#access.unpack(entry.value);
+  }
+
+  range(range: EntriesRead): [key: string, value: unknown][] {
+    const own = new Map(this.#entryOperations(range.collection).map((each) => [each.key, each]));
+    // What this transaction deletes makes room for more.
+    const wanted: EntriesRead = own.size === 0 ? range : { ...range, limit: undefined };
+    const rows = this.#access.log.view((view) => rowsInRange(view, wanted));
+    this.#reads.push({ kind: 'entries', ...wanted, digest: digestOf(rows) });
+    const values = new Map(
+      rows.map(([key, value]) => [parseEntryKey(key).key, entryRow.decode(key, value).value]),
+    );
+    for (const [key, operation] of own) {
+      if (!isInRange(key, range)) continue;
+      if (operation.type === 'put') values.set(key, operation.value);
+      else values.delete(key);
+    }
+    const found = [...values].sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+    if (range.reverse) found.reverse();
+    return found.slice(0, range.limit).map(([key, value]) => [key, this.#access.unpack(value)]);
+  }
+
+  async exists(target: StorePath): Promise<boolean> {
+    const tree = this.#tree();
+    return await falseBelowFile(async () => {
+      const at = this.#resolve(target, 'exists', tree);
+      if (tree !== undefined && isChanged(tree, at)) return tree.typeAt(at) !== 'absent';
+      const [read] = await this.#access.reader.readSet([target], { op: 'exists', only: 'stat' });
+      this.#track(read!);
+      return read!.stat !== undefined;
+    });
+  }
+
+  async stat(target: StorePath): Promise<StoreStat> {
+    const tree = this.#tree();
+    const at = this.#resolve(target, 'stat', tree);
+    const seen = tree !== undefined && isChanged(tree, at) ? tree.look(at) : undefined;
+    if (seen?.node !== undefined) return statOfNode(seen.node, at);
+    const [read] = await this.#access.reader.readSet([seen?.base ?? target], { op: 'stat', only: 'stat' });
+    this.#track(read!);
+    if (read!.stat === undefined) throw missing('stat', target);
+    return statOfRead(read!);
+  }
+
+  readdir(asked: StorePath, options: ReaddirOptions): string[] {
+    const tree = this.#tree() ?? new WorkingTree(baseTree(this.#access));
+    const target = this.#resolve(asked, 'readdir', tree);
+    return listDirectory(
+      {
+        typeOf: (at) => tree.typeAt(at),
+        children: (at) => {
+          this.#trackListing(tree, at);
+          return tree.children(at);
+        },
+      },
+      target,
+      options,
+    );
+  }
+
+  async readAll(paths: readonly StorePath[], op: string): Promise<Map<StorePath, Buffer>> {
+    const tree = this.#tree();
+    const result = new Map<StorePath, Buffer>();
+    const outside: { asked: StorePath; from: StorePath }[] = [];
+    for (const path of paths) {
+      const at = this.#resolve(path, op, tree);
+      if (tree === undefined || !isChanged(tree, at)) {
+        outside.push({ asked: path, from: path });
+        continue;
+      }
+      const seen = tree.look(at);
+      if (seen.node === undefined) outside.push({ asked: path, from: seen.base });
+      else if (seen.node.type === 'file') result.set(path, await this.#own(seen.node, op));
+      else if (seen.node.type === 'directory') {
+        throw new StoreError('ERR_IS_DIRECTORY', `'${path}' is a directory`, { op, path });
+      }
+    }
+    if (outside.length === 0) return result;
+    const reads = await this.#access.reader.readSet(
+      outside.map(({ from }) => from),
+      { op },
+    );
+    for (const [index, read] of reads.entries()) {
+      this.#track(read);
+      if (read.content !== undefined) result.set(outside[index]!.asked, asBuffer(read.content));
+    }
+    return result;
+  }
+
+  /** Content that this transaction has written, with what it was added to. */
+  async #own(node: FileNode, op: string): Promise<Buffer> {
+    const parts: Uint8Array[] = [];
+    const begun = node.inode ?? node.copyOf;
+    if (begun !== undefined) {
+      const [read] = await this.#access.reader.readSet([begun], { op });
+      this.#track(read!);
+      if (read!.content !== undefined) parts.push(read!.content);
+    }
+    for (const part of node.parts)
+      parts.push(part.kind === 'bytes' ? part.bytes : this.#stagedBytes(part.name));
+    return Buffer.concat(parts);
+  }
+
+  #stagedBytes(name: string): Uint8Array {
+    const { fileSystem, stagedDirectory } = this.#access;
+    const pieces: Uint8Array[] = [];
+    const descriptor = fileSystem.openRead(`${stagedDirectory}/${name}`);
+    try {
+      eachPiece(fileSystem, descriptor, (piece) => pieces.push(Uint8Array.prototype.slice.call(piece)));
+    } finally {
+      fileSystem.close(descriptor);
+    }
+    return Buffer.concat(pieces);
+  }
+
+  #track(read: ReadFile): void {
+    const { path, revision, since, stat } = read;
+    if (stat?.type === 'directory') this.#reads.push({ kind: 'directory', path, names: undefined, since });
+    else if (stat === undefined) this.#reads.push({ kind: 'file', path, revision, since });
+    else {
+      const checksum = checksumOfRead(read);
+      const recent = Number(stat.mtimeNs / 1_000_000n) > this.#access.nowMs() - clockGrainMs;
+      this.#reads.push({
+        kind: 'file',
+        path,
+        revision,
+        since,
+        fingerprint: fingerprintOf(stat),
+        ...(checksum === undefined ? {} : { checksum }),
+        ...(recent ? { recent } : {}),
+      });
+    }
+  }
+
+  /** Tracks what the directory on the disk holds, of which this transaction sees its own version. */
+  #trackListing(tree: WorkingTree, path: StorePath): void {
+    const node = tree.changed.get(path);
+    const base =
+      node === undefined ? tree.basePath(path) : node.type === 'directory' ? node.origin : undefined;
+    if (base === undefined) return;
+    const since = this.#access.log.view(newestRevision);
+    this.#reads.push({
+      kind: 'directory',
+      path: base,
+      names: directoryDigest(baseTree(this.#access), base),
+      since,
+    });
+  }
+
+  /** The tree with this transaction's writes, if it has any. */
+  #tree(): WorkingTree | undefined {
+    const operations = packOperations(this.#held.operations).filter(
+      (each) => each.type !== 'put' && each.type !== 'delete',
+    );
+    if (operations.length === 0) return undefined;
+    this.#access.resolver.forget();
+    const tree = new WorkingTree(baseTree(this.#access));
+    for (const operation of operations) tree.apply(resolveOperation(this.#access, operation, { tree }));
+    return tree;
+  }
+
+  /** A symbolic link that this transaction has removed or replaced is followed no more. */
+  #resolve(path: StorePath, op: string, tree: WorkingTree | undefined): StorePath {
+    const resolved = this.#access.resolve(path, op);
+    return resolved.via !== undefined && tree?.changed.has(resolved.via) === true
+      ? resolved.via
+      : resolved.path;
+  }
+
+  #entryOperations(collection: string): Extract<Operation, { type: 'put' | 'delete' }>[] {
+    return this.#held.operations.filter(
+      (each): each is Extract<Operation, { type: 'put' | 'delete' }> =>
+        (each.type === 'put' || each.type === 'delete') && each.collection === collection,
+    );
+  }
+}
+
+function isChanged(tree: WorkingTree, path: StorePath): boolean {
+  return (
+    tree.changed.has(path) ||
+    tree.basePath(path) !== path ||
+    [...tree.changed.keys()].some((changed) => isBelow(changed, path))
+  );
+}
