@@ -8,10 +8,10 @@ export {
   type SaveOptions,
   Store,
   type StoreParts,
-  type StoreStats,
   type TransactOptions,
   type VerifyReport,
 } from './store/store.js';
+export type { StoreStats } from './store/store-stats.js';
 export {
   type BeginOptions,
   type FileOptions,

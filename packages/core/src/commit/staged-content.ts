@@ -1,6 +1,6 @@
 /**
- * The new content of a target: small content is written to its apply name and left open, larger content is fsynced under
- * its staged name and gets its apply name as a second link.
+ * The new content of a target: small content is written to its apply name and left open, larger content is fsynced
+ * under its staged name and gets its apply name as a second link.
  */
 
 import { assert } from '../assert.js';

@@ -1,6 +1,6 @@
 /**
- * What a transaction has been asked to do, in order. Small content is kept in memory; streams and large content are staged
- * by the caller's thread meanwhile.
+ * What a transaction has been asked to do, in order. Small content is kept in memory; streams and large content are
+ * staged by the caller's thread meanwhile.
  */
 
 import { InvalidArgumentError, StoreError } from '../errors.js';

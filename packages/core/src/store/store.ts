@@ -1,28 +1,29 @@
 /** The store as its user holds it: a thin, asynchronous client of the committer, and consistent reads. */
 
 import { setTimeout as delay } from 'node:timers/promises';
-import { checkFlags, checkFunction, checkOptions, checkPaths, fileOptions } from './check-arguments.js';
 import type { CheckpointReport } from '../commit/checkpoint.js';
-import { openCollection, type Collection } from './collection.js';
-import type { Committer, CommitterEvent } from '../committer/committer.js';
-import { aborted, type Data, isStream } from './content-staging.js';
 import type { Commit } from '../commit/job.js';
+import type { Committer, CommitterEvent } from '../committer/committer.js';
+import type { RecoveryReport } from '../committer/recoverer.js';
 import { InvalidArgumentError, isStoreError, StoreError } from '../errors.js';
 import { listDirectory, type ReaddirOptions } from '../files/listing.js';
-import type { LogStats } from '../log/log.js';
-import { partSize, type RemoveOptions } from '../plan/operation.js';
-import { type Logger, silent, defaults, type StoreOptions } from './options.js';
 import type { StorePath } from '../path/path.js';
 import { baseTree } from '../plan/base-tree.js';
-import type { RecoveryReport } from '../committer/recoverer.js';
-import type { CommitRequest } from '../plan/request.js';
-import { Snapshot, SnapshotMoved } from './snapshot.js';
-import type { RelaxedTransaction, StoreAccess } from './store-access.js';
-import { statOfRead, type StoreStat } from './store-stat.js';
+import type { RemoveOptions } from '../plan/operation.js';
 import { decoded, encodingOf, type ReadOptions } from '../record/text.js';
-import { traceEnded, tracePromise } from './trace.js';
-import { type BeginOptions, type FileOptions, Transaction } from './transaction.js';
 import { falseBelowFile, missing } from './absence.js';
+import { checkFlags, checkFunction, checkOptions, checkPaths, fileOptions } from './check-arguments.js';
+import { type Collection, openCollection } from './collection.js';
+import { aborted, type Data } from './content-staging.js';
+import { alias, pairsOf } from './file-pairs.js';
+import { defaults, type Logger, silent, type StoreOptions } from './options.js';
+import { RelaxedCommits } from './relaxed-commits.js';
+import { Snapshot, SnapshotMoved } from './snapshot.js';
+import type { StoreAccess } from './store-access.js';
+import { statOfRead, type StoreStat } from './store-stat.js';
+import { statsOf, type StoreStats } from './store-stats.js';
+import { traceEnded } from './trace.js';
+import { type BeginOptions, type FileOptions, Transaction } from './transaction.js';
 
 /** Of a save in one call: how the files are written, and how it is committed. */
 export type SaveOptions = FileOptions & BeginOptions;
@@ -32,24 +33,6 @@ type OwnOptions<T> = Omit<T, keyof BeginOptions> & { readonly encoding?: BufferE
 export interface TransactOptions extends BeginOptions {
   /** How often the function runs again after a conflict. Default: 20. */
   readonly retries?: number;
-}
-
-export interface StoreStats {
-  readonly commits: number;
-  /** Flushes that carried commits: several commits share one. */
-  readonly groups: number;
-  readonly conflicts: number;
-  readonly rollBacks: number;
-  readonly checkpoints: number;
-  /** Content of commits. */
-  readonly bytesWritten: number;
-  readonly uncheckpointedTransactions: number;
-  readonly uncheckpointedBytes: number;
-  readonly openDescriptors: number;
-  readonly queued: number;
-  readonly waiting: number;
-  readonly activeTransactions: number;
-  readonly log: LogStats;
 }
 
 export interface VerifyReport {
@@ -83,19 +66,20 @@ export class Store implements AsyncDisposable {
   #status: 'open' | 'poisoned' | 'closed' = 'open';
   #counter = 1;
   #active = 0;
-  #relaxed = new Set<Promise<unknown>>();
+  readonly #relaxed: RelaxedCommits;
   #closing: Promise<void> | undefined;
 
   /** Use `openStore`. */
   constructor(parts: StoreParts) {
     this.#parts = parts;
+    this.root = parts.access.roots.root;
+    this.#logger = parts.options.logger ?? silent;
+    this.#relaxed = new RelaxedCommits(this.root, this.#logger);
     this.#access = {
       ...parts.access,
-      settled: () => this.#settleRelaxed(),
-      commitRelaxed: (...rest) => this.#commitRelaxed(...rest),
+      settled: () => this.#relaxed.settled(),
+      commitRelaxed: (...rest) => this.#relaxed.commit(...rest),
     };
-    this.#logger = parts.options.logger ?? silent;
-    this.root = parts.access.roots.root;
     this.recovery = parts.recovery;
   }
 
@@ -349,29 +333,12 @@ export class Store implements AsyncDisposable {
   /** Makes everything that was applied durable where it is and trims the log. Happens by itself in the background. */
   async checkpoint(): Promise<CheckpointReport> {
     const committer = this.#writable('checkpoint');
-    await this.#settleRelaxed();
+    await this.#relaxed.settled();
     return await committer.checkpoint();
   }
 
   stats(): StoreStats {
-    const counters = this.#parts.committer?.counters;
-    const count = (name: Parameters<NonNullable<typeof counters>['get']>[0]): number =>
-      counters?.get(name) ?? 0;
-    return {
-      commits: count('commits'),
-      groups: count('groups'),
-      conflicts: count('conflicts'),
-      rollBacks: count('rollBacks'),
-      checkpoints: count('checkpoints'),
-      bytesWritten: count('bytesWritten'),
-      uncheckpointedTransactions: count('uncheckpointedTransactions'),
-      uncheckpointedBytes: count('uncheckpointedBytes'),
-      openDescriptors: count('openDescriptors'),
-      queued: count('queued'),
-      waiting: count('waiting'),
-      activeTransactions: this.#active,
-      log: this.#access.log.stats(),
-    };
+    return statsOf(this.#parts.committer?.counters, this.#active, this.#access.log.stats());
   }
 
   /** Finishes what is under way and lets go of the store, within two seconds. Idempotent. */
@@ -390,7 +357,7 @@ export class Store implements AsyncDisposable {
     await new Promise((resolve) => setImmediate(resolve));
     // Relaxed commits that were accepted are finished by it, or told that they are not.
     await this.#parts.committer?.close();
-    await this.#settleRelaxed();
+    await this.#relaxed.settled();
     this.#parts.closeLog();
   }
 
@@ -411,47 +378,9 @@ export class Store implements AsyncDisposable {
     }
   }
 
-  async #commitRelaxed(
-    committer: Committer,
-    request: CommitRequest,
-    { id, failed }: RelaxedTransaction,
-  ): Promise<Commit> {
-    // The content goes to another thread with the request.
-    const bytes = contentBytes(request);
-    return await new Promise<Commit>((resolve, reject) => {
-      let accepted = false;
-      const done = tracePromise('apply', { root: this.root, transaction: id }, () =>
-        committer.commit(request, (revision) => {
-          accepted = true;
-          const paths = new Set<StorePath>();
-          for (const operation of request.operations) if ('path' in operation) paths.add(operation.path);
-          resolve({ transaction: id, revision, paths: [...paths], bytes });
-        }),
-      );
-      this.#relaxed.add(done);
-      const settle = async (): Promise<void> => {
-        try {
-          resolve(await done);
-        } catch (error) {
-          if (accepted)
-            this.#logger.error({ error, transaction: id }, 'a relaxed commit failed after it was accepted');
-          if (accepted && !isStoreError(error, 'ERR_STORE_POISONED')) void failed();
-          reject(error instanceof Error ? error : new Error(String(error)));
-        } finally {
-          this.#relaxed.delete(done);
-        }
-      };
-      void settle();
-    });
-  }
-
-  async #settleRelaxed(): Promise<void> {
-    while (this.#relaxed.size > 0) await Promise.allSettled(this.#relaxed);
-  }
-
   async #readable(op: string): Promise<void> {
     if (this.#status === 'closed') throw closed(op);
-    await this.#settleRelaxed();
+    await this.#relaxed.settled();
   }
 
   #writable(op: string): Committer {
@@ -467,33 +396,6 @@ export class Store implements AsyncDisposable {
     }
     return this.#parts.committer;
   }
-}
-
-function pairsOf(files: unknown): Iterable<readonly [string, Data]> {
-  const isPlain = typeof files === 'object' && files !== null && !(files instanceof Uint8Array);
-  if (!isPlain)
-    throw new InvalidArgumentError('writeFiles', 'files must be an object or an iterable of pairs');
-  if (!(Symbol.iterator in files)) {
-    if (isStream(files))
-      throw new InvalidArgumentError('writeFiles', 'files cannot be an asynchronous iterable');
-    return Object.entries(files as Record<string, Data>);
-  }
-  return [...(files as Iterable<unknown>)].map((pair) => {
-    if (Array.isArray(pair) && pair.length === 2) return [pair[0] as string, pair[1] as Data];
-    throw new InvalidArgumentError('writeFiles', 'each file must be a pair of path and data');
-  });
-}
-
-function alias(path: string, other: string): StoreError {
-  return new StoreError('ERR_PATH_ALIAS', `'${path}' and '${other}' are the same file`, {
-    op: 'writeFiles',
-    path,
-    hint: 'Name each file once.',
-  });
-}
-
-function contentBytes({ operations }: CommitRequest): number {
-  return operations.reduce((sum, each) => ('content' in each ? sum + partSize(each.content) : sum), 0);
 }
 
 function closed(op: string): StoreError {

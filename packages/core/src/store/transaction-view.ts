@@ -1,6 +1,6 @@
 /**
- * What a transaction sees: its own writes over what is there, files and entries. What it reads of the latter is tracked, so
- * that the commit can tell whether it still stands.
+ * What a transaction sees: its own writes over what is there, files and entries. What it reads of the latter is tracked,
+ * so that the commit can tell whether it still stands.
  */
 
 import { newestRevision } from '../commit/revision.js';
