@@ -16,23 +16,16 @@ import type { LockRow } from '../record/rows.js';
 import type { StoreContext } from '../store/store-context.js';
 import { type ApplyContext, applyTransaction } from './apply.js';
 import { attempt } from './attempt.js';
-import { checkpoint, type CheckpointReport, isSupersededInLog, unlinkIfThere } from './checkpoint.js';
-import { assertFormat, assertRegistered } from './guard.js';
+import { type CheckpointReport, unlinkIfThere } from './checkpoint.js';
 import { commitProposal } from './commit.js';
-import { isLocking } from './lock.js';
+import { assertFormat, assertRegistered } from './guard.js';
 import { type Committed, type GroupResult, isCancelled, isExpired, type Job, type Live } from './job.js';
+import { isLocking } from './lock.js';
+import { OwnCheckpoint } from './own-checkpoint.js';
 import { OwnRecords } from './own-records.js';
 import { PlanOutdated } from './plan-outdated.js';
 import { Poison } from './poison.js';
-import {
-  blockedBy,
-  cancelled,
-  expired,
-  isOutOfDescriptors,
-  isWorthAnotherTry,
-  tooMuchAtOnce,
-  unsteady,
-} from './refusal.js';
+import { blockedBy, cancelled, expired, isOutOfDescriptors, tooMuchAtOnce, unsteady } from './refusal.js';
 import { Rewrite } from './rewrite.js';
 import { RollBack } from './roll-back.js';
 import { type StagedTarget, stagedPath } from './staged-target.js';
@@ -48,10 +41,8 @@ export class Engine {
   readonly #records: OwnRecords;
   readonly #uncheckpointed: Uncheckpointed;
   readonly #rollBack: RollBack;
-  readonly #rewrite: Rewrite;
+  readonly #ownCheckpoint: OwnCheckpoint;
   readonly #applyContext: ApplyContext;
-  /** A checkpoint is under way. */
-  #checkpointing = false;
   readonly #counters: Counters;
 
   constructor(context: StoreContext, owner: Owner, counters = new Counters()) {
@@ -67,13 +58,15 @@ export class Engine {
       resolver,
       onStep: (step) => failpoints.hit(step === 'apply' ? 'apply.target' : 'roll-back.target'),
     };
+    const uncheckpointed = new Uncheckpointed(fileSystem, counters);
     this.#poison = poison;
     this.#records = records;
+    this.#uncheckpointed = uncheckpointed;
     this.#applyContext = applyContext;
     this.#planner = new Planner(context, owner.number, (transaction) => records.isMarked(transaction));
-    this.#uncheckpointed = new Uncheckpointed(fileSystem, counters);
     this.#rollBack = new RollBack({ context, applyContext, owner, poison, records, counters });
-    this.#rewrite = new Rewrite({ context, poison, records, runGroup: (jobs) => this.runGroup(jobs) });
+    const rewrite = new Rewrite({ context, poison, records, runGroup: (jobs) => this.runGroup(jobs) });
+    this.#ownCheckpoint = new OwnCheckpoint({ context, owner, poison, records, uncheckpointed, rewrite });
   }
 
   get poison(): unknown {
@@ -286,7 +279,7 @@ export class Engine {
         break;
       case 'untrimmed':
         if (verdict.transaction.owner === this.owner.number) {
-          if (this.#checkpointing) result.checkpointWanted = true;
+          if (this.#ownCheckpoint.underWay) result.checkpointWanted = true;
           else this.checkpointNow();
           if (job.attempts++ < planAttemptsMax) result.deferred.push(job);
           else job.reject(unsteady(verdict.path));
@@ -357,57 +350,11 @@ export class Engine {
   }
 
   /** The steps of one checkpoint over what is applied now. Only one at a time. */
-  *checkpoint(): Generator<void, CheckpointReport> {
-    const set = this.#uncheckpointed.take();
-    const { fileSystem, log, roots, folding, clock, failpoints, logger } = this.context;
-    this.#checkpointing = true;
-    try {
-      return yield* checkpoint(
-        {
-          fileSystem,
-          log,
-          logger,
-          roots,
-          folding,
-          nowMs: () => clock.monotonicMs(),
-          commitOptions: () => this.#records.essential(),
-          thinOutMarks: () => this.#records.thinOut(),
-          writeMarks: (batch) => {
-            assertRegistered(batch, this.owner.number);
-            this.#records.write(batch);
-          },
-          trimmed: (trimmed) => {
-            this.#records.forget();
-            this.#records.forgetTrimmed(trimmed);
-          },
-          untrimmedOwn: (beside) => this.#records.untrimmedBeside(beside),
-          release: (target) => this.#uncheckpointed.release(target),
-          rewrite: (applied, target, cause) => this.#rewrite.run(applied, target, cause),
-          isSuperseded: (applied, target) =>
-            log.view((view) => isSupersededInLog(view, applied, target, folding)),
-          onStep: (step) => failpoints.hit(`checkpoint.${step}`),
-        },
-        set.transactions,
-      );
-    } catch (error) {
-      if (this.poison === undefined && isWorthAnotherTry(error)) {
-        // Nothing was forgotten: the next checkpoint does it all again.
-        this.#uncheckpointed.putBack(set);
-        throw error;
-      }
-      // What is applied stays applied, and in the log; only a reopened store knows what is durable.
-      this.poisonWith(error);
-      throw this.#poison.error();
-    } finally {
-      this.#checkpointing = false;
-    }
+  checkpoint(): Generator<void, CheckpointReport> {
+    return this.#ownCheckpoint.steps();
   }
 
   checkpointNow(): CheckpointReport {
-    const steps = this.checkpoint();
-    for (;;) {
-      const step = steps.next();
-      if (step.done === true) return step.value;
-    }
+    return this.#ownCheckpoint.now();
   }
 }
