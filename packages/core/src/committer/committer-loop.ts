@@ -159,6 +159,7 @@ export class CommitterLoop implements Committer {
     return new Promise((resolve, reject) => {
       // One that is under way has its set already: what was applied since needs one more.
       const next = (): void => {
+        if (this.#closing !== undefined) return reject(closed());
         this.#checkpoints.answer({ resolve, reject });
         this.#startCheckpoint();
       };
@@ -178,6 +179,8 @@ export class CommitterLoop implements Committer {
     const { recoverer, onEvent } = this.#options;
     if (recoverer === undefined || this.engine.poison !== undefined) return;
     const dead = await findDead(this.context, this.engine.owner);
+    // Who has deregistered may recover nobody.
+    if (this.#closing !== undefined) return;
     if (dead.length === 0 && !this.context.log.view((view) => belongsToOthers(view, readOwners(view))))
       return;
     this.flushQuietly();

@@ -87,7 +87,7 @@ export class WorkerCommitter implements Committer {
       const ended = (error: Error): void => {
         unguard();
         if (committer === undefined) reject(error);
-        else committer.#end(error);
+        else committer.#end(committer.#isExpectedToEnd ? closed() : error);
       };
       worker.on('message', (message: FromWorker) => {
         if (committer !== undefined) committer.#hear(message);
@@ -187,6 +187,11 @@ export class WorkerCommitter implements Committer {
       case 'failed':
         break;
     }
+  }
+
+  /** Closing, with every answer given. */
+  get #isExpectedToEnd(): boolean {
+    return this.#closing !== undefined && this.#pending.size === 0;
   }
 
   #settle(id: number): Pending | undefined {
