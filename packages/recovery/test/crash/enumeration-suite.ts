@@ -1,0 +1,43 @@
+/** The suite of the crash enumeration, in two files for two processes: the weakest model has most of the states. */
+
+import {
+  announceSeed,
+  choicesWithin,
+  type PendingEffect,
+  type PersistenceModel,
+  Random,
+  suite,
+} from '@forewrit/testkit';
+import { enumerate, type Tally } from './enumeration.js';
+import { scenarios } from './scenarios.js';
+
+const nestedShare = 0.0005;
+const depth = 2;
+
+export interface EnumerationBudget {
+  /** At crash points with no more ways to survive than that, each is tried. */
+  readonly exhaustiveMax: number;
+  /** At others, so many at random. */
+  readonly samples: number;
+}
+
+export function enumerationSuite(models: readonly PersistenceModel[], budget: EnumerationBudget): void {
+  const name = `crash enumeration, ${models.join(' and ')}`;
+  const test = suite(name, { timeoutMs: 600_000 });
+  const seed = announceSeed(name);
+  const total: Tally = { states: 0, nested: 0, recovered: 0, points: 0 };
+  for (const scenario of scenarios) {
+    test(`every crash of: ${scenario.name}`, async () => {
+      for (const model of models) {
+        const random = new Random(seed);
+        const choices = (effects: readonly PendingEffect[]): Iterable<number[]> =>
+          choicesWithin(effects, { ...budget, random });
+        await enumerate(scenario, { model, random, choices, nestedShare, depth }, total);
+      }
+    });
+  }
+  test.after(() => {
+    console.log(`${JSON.stringify(total)}`);
+  });
+  test.run();
+}

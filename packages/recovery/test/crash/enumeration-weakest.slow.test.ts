@@ -1,0 +1,3 @@
+import { enumerationSuite } from './enumeration-suite.js';
+
+enumerationSuite(['weakest'], { exhaustiveMax: 32_768, samples: 2000 });
