@@ -13,6 +13,8 @@ import { type Damage, filesAt, removeCopy } from './specimen.js';
 const caseTimeoutMs = 1500;
 /** Then it is started anew: what LMDB has damaged in its own memory should not pile up. */
 const casesOfProcessMax = 20_000;
+/** A batch that no process survives between two copies. */
+const attemptsMax = 10;
 const lanesMax = 2;
 const casesOfBatch = 100;
 
@@ -65,19 +67,20 @@ class DamageLane implements AsyncDisposable {
 
   async examine(cases: readonly Damage[]): Promise<Examined[]> {
     const examined: Examined[] = [];
+    let attempts = 0;
     while (examined.length < cases.length) {
       const process = await this.#running();
       process.tell({ cases: cases.slice(examined.length) });
-      const answers = await this.#answers(process, cases.length - examined.length);
-      for (const outcome of answers) examined.push({ damage: cases[examined.length]!, outcome });
+      while (examined.length < cases.length && process === this.#process) {
+        const damage = cases[examined.length]!;
+        const outcome = await this.#answer(process);
+        if (outcome !== undefined) examined.push({ damage, outcome });
+        else if ((attempts += 1) > attemptsMax) throw new Error(`no process survives: ${this.#errors()}`);
+      }
+      this.#cases += cases.length;
+      if (this.#cases > casesOfProcessMax) await this.#end();
     }
     return examined;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#process?.kill();
-    removeCopy(this.#request.root);
-    rmSync(this.#errorFile, { force: true });
   }
 
   /** In a process that has seen nothing else: LMDB may have damaged its own memory before. */
@@ -87,29 +90,23 @@ class DamageLane implements AsyncDisposable {
     return examined!;
   }
 
-  /** Up to so many; the last is of the copy at which the process ended, if it did. */
-  async #answers(process: TestProcess<DamageMessage>, count: number): Promise<string[]> {
-    const answers: string[] = [];
-    while (answers.length < count) {
-      const outcome = await this.#answer(process);
-      answers.push(outcome);
-      this.#cases += 1;
-      if (process !== this.#process) break;
-    }
-    if (this.#cases > casesOfProcessMax) await this.#end();
-    return answers;
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#end();
+    removeCopy(this.#request.root);
+    rmSync(this.#errorFile, { force: true });
   }
 
-  async #answer(process: TestProcess<DamageMessage>): Promise<string> {
+  /** `undefined` if the process ended between two copies. */
+  async #answer(process: TestProcess<DamageMessage>): Promise<string | undefined> {
     let hung = false;
     const answer = await process.nextOrEnd('case', caseTimeoutMs).catch(() => {
       hung = true;
       return undefined;
     });
     if (answer !== undefined) return answer.outcome;
-    await process.kill();
-    const { code, signal } = await process.ended;
+    const { code, signal } = await process.kill();
     this.#process = undefined;
+    if (!existsSync(this.#request.root)) return undefined;
     if (signal === null) return `failed: exit code ${code}: ${this.#errors()}`;
     const end = hung ? 'hung' : `died ${signal}`;
     return this.#isTreeWhole() ? end : `wrong tree, ${end}`;

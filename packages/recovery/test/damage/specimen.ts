@@ -6,6 +6,7 @@
  */
 import {
   closeSync,
+  existsSync,
   ftruncateSync,
   linkSync,
   lstatSync,
@@ -13,6 +14,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeSync,
@@ -62,7 +64,8 @@ export class Specimen {
   }
 
   /** Makes a copy with this damage, and a file system in which to open it. */
-  copyTo(root: string, damage: Damage): CopyFileSystem {
+  copyTo(place: string, damage: Damage): CopyFileSystem {
+    const root = `${place}.new`;
     mkdirSync(root);
     const inodes = new Map<bigint, bigint>();
     for (const { path, ino } of this.#directories) {
@@ -72,6 +75,7 @@ export class Specimen {
     for (const path of this.#files) linkSync(`${this.#reference}/${path}`, `${root}/${path}`);
     this.#writeLog(`${root}/${logFile}`, damage);
     writeFile(`${root}/${lockFile}`, Buffer.alloc(0), lockFileBytes);
+    renameSync(root, place);
     return new CopyFileSystem(inodes);
   }
 
@@ -145,6 +149,8 @@ export function filesAt(root: string): Version['files'] {
   return files;
 }
 
-export function removeCopy(root: string): void {
-  rmSync(root, { recursive: true, force: true });
+/** Like `copyTo`, in a moment: what is found under its name is whole. */
+export function removeCopy(place: string): void {
+  if (existsSync(place)) renameSync(place, `${place}.old`);
+  for (const part of ['old', 'new']) rmSync(`${place}.${part}`, { recursive: true, force: true });
 }
