@@ -37,7 +37,8 @@ async function run(cases: readonly Damage[]): Promise<void> {
 }
 
 /**
- * - `correct`; `older`: a whole version, but not the newest; `lost …`: entries are missing, all else is as in a version
+ * - `correct`; `older`: a whole version, but not the newest
+ * - `lost …`: entries are missing, all else is as in a version; `parted …`: files of one version, entries of another
  * - the code of a refusal, when opened or as `read <code>`
  * - `wrong …`: something that never was; `failed …`: an error without a code of ours
  */
@@ -71,12 +72,13 @@ async function examine(fileSystem: FileSystem): Promise<string> {
 function judge(seen: Version): string {
   const same = versions.findIndex((version) => isDeepStrictEqual(version, seen));
   if (same !== -1) return same === versions.length - 1 ? 'correct' : 'older';
-  const some = versions.some(
-    ({ files, entries }) =>
-      isDeepStrictEqual(files, seen.files) &&
-      Object.entries(seen.entries).every(([key, value]) => entries[key] === value),
-  );
-  return `${some ? 'lost' : 'wrong'} ${JSON.stringify(seen)}`;
+  const shown = JSON.stringify(seen);
+  const whole = versions.filter(({ files }) => isDeepStrictEqual(files, seen.files));
+  if (whole.length === 0) return `wrong ${shown}`;
+  const isOf = ({ entries }: Version): boolean =>
+    Object.entries(seen.entries).every(([key, value]) => entries[key] === value);
+  if (whole.some(isOf)) return `lost ${shown}`;
+  return `${versions.some(isOf) ? 'parted' : 'wrong'} ${shown}`;
 }
 
 async function read(store: Store): Promise<Version> {

@@ -24,17 +24,22 @@ const badShown = 20;
 
 /** Right: what was saved, or a refusal; or LMDB ended the process, and the files are whole. */
 const allowed = /^(?:correct|older|(?:read )?ERR_\w+|died SIG\w+)$/;
-/** What ends otherwise because the shape of LMDB's pages is not looked at before it goes by them. */
+/**
+ * What ends otherwise: LMDB goes by its pages, and their shape is not looked at before. A change that makes one of these
+ * go away takes its line away, too.
+ */
 const knownLimits: Readonly<Record<string, RegExp>> = {
   // Each row has a checksum, but nothing tells that one is missing.
   'entries lost': /^lost /,
+  // The record of a committed transaction is missing that has changed entries, too: the files are of the one before.
+  'record lost': /^parted /,
   // A page that leads LMDB in circles.
   hung: /^hung$/,
-  // LMDB notices only when it writes; and the error has no code.
+  // LMDB notices only when it writes.
   'no code: FlushError': /^failed (?:read )?FlushError: /,
-  // A key or a counter of the log is not as we wrote it; and that is taken for a mistake of ours.
-  'no code: AssertionError':
-    /^failed (?:read )?AssertionError: Forewrit: (?:the key of a record has|an owner does not recover itself)/,
+  // The key of a row, or a counter, is not as we wrote it; that is taken for a mistake of ours.
+  'no code: of a key':
+    /^failed (?:read )?(?:AssertionError: Forewrit: (?:the key of |an owner does )|RangeError \[ERR_BUFFER_)/,
 };
 
 const given = process.env['FOREWRIT_DAMAGE_SHARE'] ?? `${shareDefault}`;
