@@ -15,6 +15,7 @@ import type { Commit, GroupResult, Job } from '../commit/job.js';
 import { lockTimeout } from '../commit/refusal.js';
 import { isStoreError, StoreError, withStoreCode } from '../errors.js';
 import { descriptorBudget } from '../files/descriptor-budget.js';
+import { FlushError } from '../log/log.js';
 import type { Owner } from '../owner/owner.js';
 import { openWitness, type Witness } from '../owner/witness.js';
 import type { CommitRequest } from '../plan/request.js';
@@ -127,7 +128,7 @@ export class CommitterLoop implements Committer {
       if (owner !== undefined) tolerate(() => deregisterOwner(context, owner!.number));
       await witness?.remove();
       context.log.close();
-      throw error;
+      throw error instanceof FlushError ? unwritable(error, options.parts.roots.root) : error;
     }
   }
 
@@ -462,6 +463,16 @@ export class CommitterLoop implements Committer {
     this.#nextRun = undefined;
     this.#stopWatching();
   }
+}
+
+/** Nothing was begun yet, so there is nothing to poison. */
+function unwritable(cause: FlushError, path: string): StoreError {
+  return new StoreError('ERR_IO', `The log cannot be written: ${cause.message}`, {
+    op: 'open',
+    path,
+    hint: 'Check the disk, and the log with `forewrit dump`. The files of the store are untouched.',
+    cause,
+  });
 }
 
 function closed(): StoreError {

@@ -16,6 +16,7 @@
 
 import { assert } from '../assert.js';
 import { hash64 } from './checksum.js';
+import { corrupt } from './frame.js';
 import type { FileSystem } from '../files/file-system.js';
 import { splitRoot, type StorePath } from '../path/path.js';
 
@@ -94,7 +95,7 @@ export function transactionKey(owner: number, transaction: number, sequence: num
 }
 
 export function parseTransactionKey(key: Uint8Array): RecordPosition {
-  assert(key.length === 12, 'the key of a record has 12 bytes');
+  if (key.length !== 12) throw corrupt('the key of a record', `it has ${key.length} bytes, not 12`);
   const view = viewOf(key);
   return { owner: view.getUint32(0), transaction: view.getUint32(4), sequence: view.getUint32(8) };
 }
@@ -131,7 +132,7 @@ export function entryKey(collection: string, key: string): Uint8Array {
 export function parseEntryKey(bytes: Uint8Array): { readonly collection: string; readonly key: string } {
   const text = textOf(bytes);
   const end = text.indexOf('\0');
-  assert(end > 0, 'the key of an entry begins with its collection');
+  if (end <= 0) throw corrupt('the key of an entry', 'it does not begin with its collection');
   return { collection: text.slice(0, end), key: text.slice(end + 1) };
 }
 

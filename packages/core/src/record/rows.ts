@@ -1,7 +1,7 @@
 /** The rows of every table but `log`: what they hold and how they are encoded. Layout: `docs/format.md`. */
 
 import { packImage, readImage } from './codec.js';
-import { decodeValue, encodeValue, type Fields } from './frame.js';
+import { corrupt, decodeValue, encodeValue, type Fields } from './frame.js';
 import type { Image } from './image.js';
 import { type KeyRange, prefixRange, u32Key } from './key.js';
 import type { Table } from '../log/log.js';
@@ -204,6 +204,8 @@ export function unflushedIndex(key: Uint8Array): number {
 
 /** The revision in the key of a tombstone. */
 export function tombstoneRevision(key: Uint8Array): number {
+  if (key.byteLength !== 22)
+    throw corrupt('the key of a tombstone', `it has ${key.byteLength} bytes, not 22`);
   return Number(Buffer.from(key.buffer, key.byteOffset, key.byteLength).readBigUInt64BE(10));
 }
 
