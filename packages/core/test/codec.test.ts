@@ -59,11 +59,11 @@ const targets: readonly Target[] = [
   },
 ];
 
-function rows(): Row[] {
+function rows(ofTargets = targets): Row[] {
   const batch = encodeCommitBatch({
     number,
     begin: { kind: 'begin', bootId: 'boot', mount: '8:1', startedAtMs: 5 },
-    targets,
+    targets: ofTargets,
     revision: 41,
     entries: [
       { collection: 'c', key: 'k', old: new Uint8Array([1, 2]) },
@@ -142,6 +142,37 @@ test('a batch under the key of another transaction is refused', () => {
     'ERR_LOG_CORRUPT',
   );
 });
+
+test('frames of two versions of a batch, each whole and in its place, are refused together', () => {
+  const [key, value] = rows()[0]!;
+  // As recovery writes it again beside a blocked transaction: under the same key.
+  const [, other] = rows(
+    targets.map((target) => (target.index === 1 ? { ...target, path: 'e' } : target)),
+  )[0]!;
+  const frames = framesOf(value);
+  const others = framesOf(other);
+  assert.is(frames.length, others.length);
+  let mixed = 0;
+  for (const [index, frame] of frames.slice(0, -1).entries()) {
+    if (Buffer.compare(frame, others[index]!) === 0) continue;
+    const mixture = Buffer.concat([...frames.slice(0, index), others[index]!, ...frames.slice(index + 1)]);
+    assert.throwsWithCode(() => decodeTransaction(number, [[key, mixture]]), 'ERR_LOG_CORRUPT');
+    mixed += 1;
+  }
+  assert.ok(mixed > 0);
+});
+
+/** By the length that each has at its fifth byte. */
+function framesOf(value: Uint8Array): Uint8Array[] {
+  const view = Buffer.from(value);
+  const frames: Uint8Array[] = [];
+  for (let start = 0; start < view.length; ) {
+    const end = start + 16 + view.readUInt32LE(start + 4);
+    frames.push(view.subarray(start, end));
+    start = end;
+  }
+  return frames;
+}
 
 test('an applied mark without its commit batch is refused', () => {
   assert.throwsWithCode(() => decodeTransaction(number, rows().slice(1)), 'ERR_LOG_CORRUPT');

@@ -136,6 +136,7 @@ for (const [size, options] of [
       assert.equal(report.kept, ['2-1']);
       assert.equal(report.conflicts, [{ path: 'a', savedAs: `${root}/.forewrit/conflicts/2-1-0-0` }]);
       assertSettled(world, process);
+      assert.equal(conflictContents(world.powerCut(() => false).outside), ['new a']);
     }
   });
 }
@@ -247,6 +248,23 @@ test('an older state that came back is replaced on another boot', async () => {
   assert.equal(report.conflicts, []);
 });
 
+test('an older state that somebody has put back stays on the same boot', async () => {
+  const world = new World();
+  const process = await world.open(small);
+  process.commit(write('a', 'one'));
+  world.outside.link(`${root}/a`, `${root}/backup`);
+  process.commit(write('a', 'two'));
+  process.flushMarks();
+  const dying = await world.open({ ...small, ...committedOnly });
+  assert.instance(dying.attempt(write('a', 'three')), Error);
+  dying.kill();
+  world.outside.rename(`${root}/backup`, `${root}/a`);
+  const next = await world.open(small);
+  assert.equal(next.recovery?.kept, ['2-1']);
+  assert.equal(tree(world.outside), { a: 'one' });
+  assert.equal(conflictContents(world.outside), ['three']);
+});
+
 test('the mode is restored on another boot, and left alone on the same one', async () => {
   for (const boot of ['same', 'other'] as const) {
     const world = new World();
@@ -286,6 +304,18 @@ test('missing parents are made again on another boot', async () => {
   assert.equal(tree(cut.outside), {});
   await cut.open();
   assert.equal(tree(cut.outside), { 'd/': '', 'd/e/': '', 'd/e/a': 'deep' });
+});
+
+test('a parent that another program had made, and that the power cut took, is made again', async () => {
+  const world = new World();
+  const process = await world.open(small);
+  world.outside.makeDirectory(`${root}/d`, 0o755);
+  process.commit(write('d/a', 'ours'));
+  process.kill();
+  const cut = world.powerCut(() => false);
+  assert.equal(tree(cut.outside), {});
+  await cut.open(small);
+  assert.equal(tree(cut.outside), { 'd/': '', 'd/a': 'ours' });
 });
 
 test('a parent that somebody has removed stays removed on the same boot', async () => {
@@ -558,6 +588,74 @@ test('a failed flush is followed by writing the content anew', async () => {
   assertSettled(world, next);
   next.kill();
   assert.equal(tree(world.powerCut(() => false).outside), { a: 'content' });
+});
+
+test('a failed flush of large content is followed by a file of its own, not by another link', async () => {
+  const world = new World();
+  const process = await world.open(large);
+  process.commit(write('a', 'content', 0o640));
+  process.kill();
+  world.disk.settle();
+  world.outside.chmodPath(`${root}/a`, 0o600);
+  world.disk.settle();
+  const cut = world.powerCut();
+  const ino = cut.outside.lstat(`${root}/a`)?.ino;
+  const next = await cut.start({
+    ...large,
+    // To make the mode last that was given back.
+    faults: [{ at: ({ method, path }) => method === 'sync' && path === `${root}/a`, error: 'EIO' }],
+  });
+  await next.recover();
+  assert.equal(tree(cut.outside), { a: 'content' });
+  assert.not.equal(cut.outside.lstat(`${root}/a`)?.ino, ino);
+  assertRowMatches(cut, next, 'a');
+});
+
+test("a before-image that a power cut has torn is nobody's edit", async () => {
+  const world = new World();
+  const process = await world.open(small);
+  process.commit(write('a', 'not durable'));
+  process.commit(remove('a'));
+  process.kill();
+  // The removal has reached the disk, what was removed has not.
+  const cut = world.powerCut(({ kind }) => kind === 'entry');
+  assert.is(contentOf(cut.outside, `${root}/.forewrit/before/1-2-0`), '');
+  await cut.open(small);
+  assert.equal(tree(cut.outside), {});
+  assert.equal(conflictContents(cut.outside), []);
+});
+
+test('what a blocked transaction may have to go back to is kept with it', async () => {
+  const world = new World();
+  const first = await world.open(large);
+  first.commit(write('a', 'one'), write('q', 'one'));
+  first.flushMarks();
+  first.attempt(write('a', 'two'));
+  first.kill();
+  const cut = world.powerCut(({ path }) => path.endsWith('.apply'));
+  cut.outside.unlink(`${root}/.forewrit/staged/1-2-0`);
+  const second = await cut.open(large);
+  assert.equal(second.recovery?.blocked, ['1-2']);
+  assert.ok(stagingNames(cut.outside).includes('staged/1-1-0'), 'the content before it');
+  assert.is(contentOf(cut.outside, 'q'), 'one');
+});
+
+test('winners of several owners are redone in the order of their commits', async () => {
+  const world = new World();
+  const one = await world.open(small);
+  const two = await world.open(small);
+  one.commit(mkdir('d'), write('d/a', 'a'));
+  one.checkpoint();
+  two.commit(move('d', 'e'));
+  two.flushMarks();
+  one.commit(write('e/b', 'b'));
+  one.kill();
+  two.kill();
+  const cut = world.powerCut(() => false);
+  assert.equal(tree(cut.outside), { 'd/': '', 'd/a': 'a' });
+  await cut.open(small);
+  assert.equal(tree(cut.outside), { 'e/': '', 'e/a': 'a', 'e/b': 'b' });
+  assert.equal(conflictContents(cut.outside), []);
 });
 
 test.run();

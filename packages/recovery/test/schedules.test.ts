@@ -4,7 +4,8 @@
  */
 
 import { isStoreError, type Operation } from '@forewrit/core';
-import { assert, choicesWithin, describeChoice, type PendingEffect, Random, suite } from '@forewrit/testkit';
+import { assert, type PendingEffect, suite } from '@forewrit/testkit';
+import { afterEveryPowerCut } from './power-cuts.js';
 import {
   conflictContents,
   contentOf,
@@ -24,26 +25,6 @@ const test = suite('schedules');
 const small = { inlineLimitBytes: 1024 };
 /** Everything is large: fsynced under its staged name, and not in the log. */
 const large = { inlineLimitBytes: 0 };
-
-/** Runs `check` on what recovery makes of every power cut that is possible now (a sample where they are too many). */
-async function afterEveryPowerCut(world: World, check: (recovered: World) => void): Promise<void> {
-  const effects = world.disk.pendingEffects('weakest');
-  const random = new Random(1);
-  for (const choice of choicesWithin(effects, { exhaustiveMax: 2000, samples: 500, random })) {
-    const cut = world.powerCut(choice);
-    try {
-      const process = await cut.open(small);
-      check(cut);
-      process.kill();
-      assert.equal(stagingNames(cut.outside), []);
-    } catch (error) {
-      const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      throw new Error(`after a power cut that kept\n${describeChoice(effects, choice)}\n${why}`, {
-        cause: error,
-      });
-    }
-  }
-}
 
 function only(...kept: readonly RegExp[]): (effect: PendingEffect) => boolean {
   return (effect) => kept.some((pattern) => pattern.test(effect.describe(1)));

@@ -43,6 +43,17 @@ test('what a live owner has staged is not swept', async () => {
   assert.equal(stagingNames(world.outside), []);
 });
 
+test('what a live owner has staged is not swept together with what a dead one has left', async () => {
+  const world = new World();
+  const live = await world.open({ failpoint: { name: 'stage.after', action: 'throw' } });
+  const dead = await world.open({ failpoint: { name: 'stage.after', action: 'throw' } });
+  for (const process of [live, dead]) assert.instance(process.attempt(write('a', 'staged')), Error);
+  dead.kill();
+  const other = await world.open();
+  assert.equal(other.recovery?.undone, ['2-1']);
+  assert.equal(stagingNames(world.outside), ['staged/1-1-0.apply']);
+});
+
 test('what a checkpoint had let go of, and not removed yet, is swept, and no news', async () => {
   const world = new World();
   const process = await world.open({ ...large, failpoint: { name: 'checkpoint.sweep', action: 'throw' } });

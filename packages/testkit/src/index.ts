@@ -2,7 +2,7 @@ import * as assert from './assert.js';
 
 export { assert };
 export type { CodedError } from './assert.js';
-export { type Hook, type Suite, type SuiteOptions, suite, type TestOptions } from './suite.js';
+export { type Hook, reportPrefix, type Suite, type SuiteOptions, suite, type TestOptions } from './suite.js';
 export { type TemporaryDirectory, temporaryDirectory } from './temp-directory.js';
 export {
   monotonicMs,

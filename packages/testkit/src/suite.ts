@@ -7,7 +7,8 @@
  *
  *     #forewrit-tests {"total":5,"passed":4,"skipped":1,"failed":0}
  *
- * where total = passed + skipped + failed. `FOREWRIT_TEST_VERBOSE=1` prints every test by name and time.
+ * where total = passed + skipped + failed. `FOREWRIT_TEST_VERBOSE=1` prints every test by name and time;
+ * `FOREWRIT_TEST_ONLY=<name>` skips all tests but those of this name.
  */
 import { suite as uvuSuite } from 'uvu';
 
@@ -81,6 +82,11 @@ export function suite(name: string, options: SuiteOptions = {}): Suite {
 
   function register(title: string, body: Body, only: boolean, timeoutMs = timeoutMsOfSuite): void {
     assertRegistering(title);
+    const asked = process.env['FOREWRIT_TEST_ONLY'];
+    if (asked !== undefined && asked !== title) {
+      state.skipped.push({ name: title, reason: 'another one was asked for' });
+      return;
+    }
     const test: RegisteredTest = { name: title, only, outcome: 'waiting' };
     state.tests.push(test);
     const handler = async (): Promise<void> => {

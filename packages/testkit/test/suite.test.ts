@@ -14,7 +14,7 @@ interface Outcome {
 /** Runs a test file of its own, given as its text, in a process of its own. */
 function runFile(text: string, env: NodeJS.ProcessEnv = {}): Outcome {
   const source = `import { assert, suite } from '@forewrit/testkit';\n${text}`;
-  const { CI: _, FOREWRIT_TEST_VERBOSE: __, ...inherited } = process.env;
+  const { CI: _, FOREWRIT_TEST_VERBOSE: __, FOREWRIT_TEST_ONLY: ___, ...inherited } = process.env;
   const child = spawnSync(process.execPath, ['--input-type=module', '--eval', source], {
     cwd: packageRoot,
     encoding: 'utf8',
@@ -41,6 +41,21 @@ test('a suite whose tests pass exits with 0 and reports them', () => {
   `);
   assert.is(code, 0);
   assert.equal(report, { total: 2, passed: 2, skipped: 0, failed: 0 });
+});
+
+test('FOREWRIT_TEST_ONLY runs the test of that name; the others count as skipped', () => {
+  const { code, report, output } = runFile(
+    `
+    const test = suite('s');
+    test('one', () => console.log('ran one'));
+    test('two', () => { throw new Error('ran two'); });
+    test.run();
+  `,
+    { FOREWRIT_TEST_ONLY: 'one' },
+  );
+  assert.is(code, 0);
+  assert.equal(report, { total: 2, passed: 1, skipped: 1, failed: 0 });
+  assert.match(output, /ran one/);
 });
 
 test('several suites in one file are added up', () => {

@@ -1,0 +1,294 @@
+/**
+ * The order of the steps, one by one: a death, a power cut or an error at the one moment when it matters that this flush
+ * was made, or that this step came before that one. Each of these can be removed from the code, or moved, and a test here
+ * notices; `mutants/` does so.
+ */
+
+import { hash64, isStoreError, type Operation, rowOf } from '@forewrit/core';
+import { assert, type Fault, suite } from '@forewrit/testkit';
+import { afterEveryPowerCut } from './power-cuts.js';
+import {
+  conflictContents,
+  contentOf,
+  edit,
+  mkdir,
+  move,
+  type ProcessOptions,
+  remove,
+  root,
+  stagingNames,
+  tree,
+  World,
+  write,
+} from './world.js';
+
+const test = suite('order of steps');
+
+const small: ProcessOptions = { inlineLimitBytes: 1024 };
+const large: ProcessOptions = { inlineLimitBytes: 0 };
+
+/** What is on the disk for sure: nothing survives that was not flushed. */
+function durable(world: World): World {
+  return world.powerCut(() => false);
+}
+
+const changes: Readonly<Record<string, readonly Operation[]>> = {
+  'files are replaced': [write('a', 'new a'), write('b', 'new b')],
+  'files are removed': [remove('a'), remove('b')],
+  'files trade places': [move('a', 'tmp'), move('b', 'a'), move('tmp', 'b')],
+  'a file is moved over another': [move('a', 'b'), write('c', 'new c')],
+  'a directory is made, moved and removed': [move('d', 'e'), mkdir('f'), remove('g')],
+};
+
+async function worldBefore(size: ProcessOptions): Promise<World> {
+  const world = new World();
+  const first = await world.open(size);
+  first.commit(write('a', 'old a'), write('b', 'old b'), write('d/x', 'old x'), write('g/y', 'old y'));
+  first.checkpoint();
+  first.kill();
+  return world;
+}
+
+for (const [name, operations] of Object.entries(changes)) {
+  test(`a process that dies at any call leaves all or nothing, where ${name}`, async () => {
+    for (const size of [small, large]) {
+      const whole = await worldBefore(size);
+      const before = tree(whole.outside);
+      (await whole.open(size)).commit(...operations);
+      const after = tree(whole.outside);
+      for (let call = 0, died = true; died; call += 1) {
+        const world = await worldBefore(size);
+        let left = Number.POSITIVE_INFINITY;
+        const process = await world.open({ ...size, beforeCall: () => left-- === 0 && process.kill() });
+        left = call;
+        const outcome = process.attempt(...operations);
+        died = left < 0;
+        process.kill();
+        const { redone, kept, conflicts } = (await world.open(size)).recovery!;
+        const expected = redone.length > 0 || !(outcome instanceof Error) ? [after] : [before, after];
+        const found = JSON.stringify(tree(world.outside));
+        assert.ok(
+          expected.some((each) => JSON.stringify(each) === found),
+          `call ${call}: ${found}`,
+        );
+        assert.equal([kept, conflicts], [[], []], `call ${call}`);
+        assert.equal(stagingNames(world.outside), [], `call ${call}`);
+      }
+    }
+  });
+}
+
+test('a new directory keeps its mode through a checkpoint and a power cut', async () => {
+  const world = new World();
+  const process = await world.open(small);
+  // The set-group-id bit is not of mkdir(2).
+  process.commit({ type: 'make-directory', path: 'd', options: { mode: 0o2750 } });
+  process.checkpoint();
+  assert.is(durable(world).outside.lstat(`${root}/d`)?.mode, 0o2750);
+});
+
+test('content that its caller has staged keeps the mode of the file through a checkpoint and a power cut', async () => {
+  const world = new World();
+  const process = await world.open(small);
+  process.commit(write('a', 'old', 0o640));
+  process.checkpoint();
+  const bytes = Buffer.from('streamed');
+  const { outside } = world;
+  const staged = `${root}/.forewrit/staged/1-7-s0`;
+  const descriptor = outside.create(staged, 0o600);
+  outside.write(descriptor, bytes, 0);
+  outside.sync(descriptor);
+  outside.close(descriptor);
+  process.commit({
+    type: 'write',
+    path: 'a',
+    content: { kind: 'staged', volume: '', name: '1-7-s0', size: bytes.length, checksum: hash64(bytes) },
+    options: {},
+  });
+  process.checkpoint();
+  const cut = durable(world);
+  assert.equal(tree(cut.outside), { a: 'streamed' });
+  assert.is(cut.outside.lstat(`${root}/a`)?.mode, 0o640);
+});
+
+test('what an editor has written into a before-image is durable when a checkpoint lets go of it', async () => {
+  const world = new World();
+  const editor = world.outside;
+  const descriptor = editor.create(`${root}/a`, 0o644);
+  editor.write(descriptor, Buffer.from('first'), 0);
+  const process = await world.open(small);
+  process.commit(write('a', 'saved'));
+  world.disk.clock.advance(1000);
+  editor.write(descriptor, Buffer.from('typed since'), 0);
+  process.checkpoint();
+  process.kill();
+  await afterEveryPowerCut(world, (after) => assert.equal(conflictContents(after.outside), ['typed since']));
+});
+
+test('what was put into a removed directory is durable when a checkpoint lets go of that', async () => {
+  const world = new World();
+  const process = await world.open(small);
+  process.commit(mkdir('d'), write('d/a', 'planned'));
+  process.checkpoint();
+  process.commit(remove('d'));
+  edit(world.outside, `${root}/.forewrit/before/1-2-0/added`, 'added since', 'new');
+  process.checkpoint();
+  process.kill();
+  await afterEveryPowerCut(world, (after) => assert.equal(conflictContents(after.outside), ['added since']));
+});
+
+/** `a` and `b` are saved, and not durable yet. Then `a` is applied, `b` fails, and what has met it is taken back. */
+async function rolledBack(afterFirst: (world: World) => void): Promise<World> {
+  const world = new World();
+  const process = await world.open({
+    ...small,
+    beforeCall: ({ method, dest }) => {
+      if (method === 'rename' && dest === `${root}/b` && armed) afterFirst(world);
+    },
+    faults: [
+      { at: ({ method, dest }) => method === 'rename' && dest === `${root}/b` && armed, error: 'EIO' },
+    ],
+  });
+  let armed = false;
+  process.commit(write('a', 'old a'), write('b', 'old b'));
+  process.flushMarks();
+  armed = true;
+  const outcome = process.attempt(write('a', 'new a'), write('b', 'new b'));
+  assert.ok(isStoreError(outcome, 'ERR_APPLY_ROLLED_BACK'), String(outcome));
+  process.kill();
+  return world;
+}
+
+test('a roll-back makes durable what it has put back, though a checkpoint had not come to it', async () => {
+  const world = await rolledBack(() => undefined);
+  await afterEveryPowerCut(world, (after) => assert.equal(tree(after.outside), { a: 'old a', b: 'old b' }));
+});
+
+test('what a roll-back could not put back is durable among the conflicts', async () => {
+  const world = await rolledBack(({ outside }) => edit(outside, 'a', 'edited a'));
+  assert.equal(tree(world.outside), { a: 'edited a', b: 'old b' });
+  await afterEveryPowerCut(world, (after) => assert.equal(conflictContents(after.outside), ['old a']));
+});
+
+test('what a roll-back has put back has a new revision', async () => {
+  const world = await rolledBack(() => undefined);
+  const process = await world.open(small);
+  const { log, folding } = process.context;
+  // One is of the save before; two was for all to see until it was taken back.
+  assert.is(log.view((view) => rowOf(view, 'a', folding))?.revision, 3);
+});
+
+test('directories whose removal was rolled back stay', async () => {
+  const world = await worldBefore(small);
+  const before = tree(world.outside);
+  const fault: Fault = {
+    at: ({ method, path }) => method === 'rename' && path === `${root}/g`,
+    error: 'EIO',
+  };
+  const process = await world.open({ ...small, faults: [fault] });
+  const outcome = process.attempt(remove('d'), remove('g'));
+  assert.ok(isStoreError(outcome, 'ERR_APPLY_ROLLED_BACK'), String(outcome));
+  process.kill();
+  await afterEveryPowerCut(world, (after) => assert.equal(tree(after.outside), before));
+});
+
+test('a checkpoint does not count on a newer transaction that is not applied', async () => {
+  const world = new World();
+  const process = await world.open(small);
+  process.commit(write('a', 'first'));
+  process.flushMarks();
+  const stopped = await world.open({ ...small, failpoint: { name: 'log.after', action: 'throw' } });
+  assert.instance(stopped.attempt(write('a', 'second')), Error);
+  process.checkpoint();
+  assert.equal(tree(durable(world).outside), { a: 'first' });
+});
+
+test('a checkpoint makes durable what is in directories that another owner has made, however deep', async () => {
+  const world = new World();
+  const maker = await world.open(small);
+  const other = await world.open(small);
+  maker.commit(write('d/e/a', 'of the maker'));
+  maker.flushMarks();
+  other.commit(write('d/e/b', 'of the other'));
+  other.checkpoint();
+  assert.is(contentOf(durable(world).outside, 'd/e/b'), 'of the other');
+});
+
+test('what was deleted does not come back with an older transaction of another owner', async () => {
+  const world = new World();
+  const writer = await world.open(small);
+  const remover = await world.open(small);
+  writer.commit(write('a', 'content'));
+  writer.flushMarks();
+  remover.commit(remove('a'));
+  remover.checkpoint();
+  writer.kill();
+  remover.kill();
+  await afterEveryPowerCut(world, (after) => assert.equal(tree(after.outside), {}));
+});
+
+test('a file that is moved over another link of itself leaves no name behind', async () => {
+  const world = await worldBefore(small);
+  const { outside } = world;
+  outside.link(`${root}/a`, `${root}/c`);
+  const process = await world.open(small);
+  process.commit(move('a', 'c'));
+  process.checkpoint();
+  assert.equal(stagingNames(outside), []);
+  assert.is(contentOf(outside, 'a'), undefined);
+  assert.is(contentOf(outside, 'c'), 'old a');
+});
+
+test('locks end with the apply: whoever comes next need not wait', async () => {
+  const world = new World();
+  const one = await world.open(small);
+  const other = await world.open(small);
+  for (let round = 0; round < 3; round += 1) {
+    for (const process of [one, other]) {
+      process.commit(write('a', `${round}`));
+      process.flushMarks();
+    }
+  }
+});
+
+test('a file that the user puts back after its removal stays, whatever a checkpoint had done by then', async () => {
+  for (const name of ['checkpoint.sync-directory', 'checkpoint.trim', 'checkpoint.sweep'] as const) {
+    const world = new World();
+    const process = await world.open({ ...small, failpoint: { name, action: 'throw', skip: 1 } });
+    process.commit(write('a', 'content'));
+    process.checkpoint();
+    const { outside } = world;
+    outside.link(`${root}/a`, `${root}/backup`);
+    process.commit(remove('a'));
+    try {
+      process.checkpoint();
+    } catch {
+      // It dies there.
+    }
+    process.kill();
+    outside.rename(`${root}/backup`, `${root}/a`);
+    (await world.open(small)).kill();
+    assert.equal(tree(outside), { a: 'content' }, name);
+  }
+});
+
+test('what the user reverts after a recovery that died is not redone by the next one', async () => {
+  const world = await worldBefore(small);
+  const { outside } = world;
+  outside.link(`${root}/a`, `${root}/backup`);
+  const dying = await world.open({ ...small, failpoint: { name: 'log.after', action: 'throw' } });
+  assert.instance(dying.attempt(write('a', 'new a')), Error);
+  dying.kill();
+  const recovering = await world.start({
+    ...small,
+    failpoint: { name: 'recover.complete', action: 'throw' },
+  });
+  assert.instance(await recovering.recover().catch((error: unknown) => error), Error);
+  recovering.kill();
+  assert.is(contentOf(outside, 'a'), 'new a');
+  outside.rename(`${root}/backup`, `${root}/a`);
+  await world.open(small);
+  assert.is(contentOf(outside, 'a'), 'old a');
+});
+
+test.run();

@@ -1,0 +1,299 @@
+/** Staging and the commit batch. */
+
+import type { Mutant } from './mutant.js';
+
+export const commitMutants: readonly Mutant[] = [
+  {
+    name: 'staged-content-unsynced',
+    breaks: 'large content is committed before it is durable under its staged name (invariant 2)',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'job.fileSystem.sync(descriptor); const image =',
+        replacement: 'const image =',
+      },
+    ],
+    killer: {
+      file: 'recovery/redo',
+      test: 'large content that was applied in this boot is left alone, and made durable',
+    },
+  },
+  {
+    name: 'adopted-content-unsynced',
+    breaks:
+      'content that the caller has staged gets its mode and is not fsynced again (invariant 3: no checkpoint flushes it)',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'job.fileSystem.sync(descriptor); return checkedImage(job, stat, part.size',
+        replacement: 'return checkedImage(job, stat, part.size',
+      },
+    ],
+    killer: {
+      file: 'recovery/crash-order',
+      test: 'content that its caller has staged keeps the mode of the file through a checkpoint and a power cut',
+    },
+  },
+  {
+    name: 'moved-file-unsynced',
+    breaks: 'a moved file is committed before its content is durable (invariant 2)',
+    package: 'core',
+    edits: [
+      {
+        snippet: "if (stat.type === 'file') syncFile(job.fileSystem, staged);",
+        replacement: '',
+      },
+    ],
+    killer: {
+      file: 'recovery/schedules',
+      test: 'a file that is moved before it was durable is whole at its new place',
+    },
+  },
+  {
+    name: 'staged-directory-unsynced',
+    breaks: 'staged names are not durable when the commit is (invariant 2)',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'for (const directory of syncStaged) this.#fileSystem.syncDirectory(directory);',
+        replacement: '',
+      },
+    ],
+    killer: { file: 'recovery/schedules', test: 'an older transaction is not redone over a newer one' },
+  },
+  {
+    name: 'before-image-unlinked',
+    breaks: 'what is replaced is not linked into before/: a roll-back has nothing to put back',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'job.fileSystem.link(from, to);',
+        replacement: 'job.fileSystem.close(job.fileSystem.create(to, 0o600));',
+      },
+    ],
+    killer: {
+      file: 'core/engine',
+      test: 'everything is as before, and the edit stays, where something appears where a directory is to be moved',
+    },
+  },
+  {
+    name: 'apply-before-commit',
+    breaks: 'targets change before the commit is flushed (invariant 1)',
+    package: 'core',
+    edits: [
+      {
+        snippet: "log.commit((batch) => { failpoints.hit('log.inside');",
+        replacement:
+          "for (const { prepared } of live) if (prepared.staged.targets.length > 0) applyTransaction(this.#applyContext, prepared.staged); log.commit((batch) => { failpoints.hit('log.inside');",
+      },
+      {
+        snippet: 'applyTransaction(this.#applyContext, staged);',
+        replacement: '',
+      },
+    ],
+    killer: {
+      file: 'recovery/redo',
+      test: 'small content of a commit that was not applied is put in place, on the same boot',
+    },
+  },
+  {
+    name: 'owner-not-fenced',
+    breaks: 'an owner that was declared dead commits',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'assertRegistered(batch, this.owner.number); assertFormat(',
+        replacement: 'assertFormat(',
+      },
+    ],
+    killer: { file: 'core/engine', test: 'an owner that was declared dead writes nothing any more' },
+  },
+  {
+    name: 'format-not-guarded',
+    breaks: 'a store that another version has taken over is written to',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'assertFormat(batch, this.context.format);',
+        replacement: '',
+      },
+    ],
+    killer: {
+      file: 'recovery/guards',
+      test: 'a store that another version has taken over is not written to',
+    },
+  },
+  {
+    name: 'locks-not-guarded',
+    breaks: 'the commit batch does not look at locks that others took since the plan',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'const refusal = lockedBy(batch, proposal, folding) ??',
+        replacement: 'const refusal =',
+      },
+    ],
+    killer: {
+      file: 'recovery/guards',
+      test: 'an entry that somebody has locked since the plan is waited for',
+    },
+  },
+  {
+    name: 'ancestor-locks-ignored',
+    breaks: 'a lock on a directory above does not stand in the way',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'for (const at of [path, ...ancestors(path)]) { const lock = look(at);',
+        replacement: 'for (const at of [path]) { const lock = look(at);',
+      },
+    ],
+    killer: {
+      file: 'recovery/guards',
+      test: 'nothing is put into a directory that somebody is about to remove',
+    },
+  },
+  {
+    name: 'descendant-locks-ignored',
+    breaks: 'a directory is moved or removed although something below it is locked',
+    package: 'core',
+    edits: [
+      {
+        snippet: "view.range('locks', subtreeRange(path, folding))",
+        replacement: '[]',
+      },
+    ],
+    killer: {
+      file: 'recovery/guards',
+      test: 'a directory with a blocked file in it stays, and who wants it gone is told',
+    },
+  },
+  {
+    name: 'reads-not-guarded',
+    breaks: 'what a transaction has read may have changed when it commits',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'if (readStands(view, read, folding)) continue;',
+        replacement: 'if (readStands(view, read, folding) || true) continue;',
+      },
+    ],
+    killer: { file: 'core/transaction', test: 'transactions that commit together see each other' },
+  },
+  {
+    name: 'revisions-not-guarded',
+    breaks: '`ifRevision` is not looked at',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'if (found === revision) continue;',
+        replacement: 'if (found === revision || true) continue;',
+      },
+    ],
+    killer: {
+      file: 'recovery/guards',
+      test: 'a revision that is asked for is looked at in the commit itself',
+    },
+  },
+  {
+    name: 'plan-rows-not-guarded',
+    breaks: 'a plan is committed although the rows it stood on have changed',
+    package: 'core',
+    edits: [
+      {
+        snippet: "if (!sameBytes(view.get('files', key), value)) return { kind: 'outdated' };",
+        replacement: '',
+      },
+    ],
+    killer: {
+      file: 'recovery/guards',
+      test: 'a transaction whose files somebody has saved since the plan is planned again',
+    },
+  },
+  {
+    name: 'untrimmed-not-guarded',
+    breaks: 'a directory leaves although something below it is not trimmed yet',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'untrimmed(batch, proposal, folding);',
+        replacement: 'undefined;',
+      },
+    ],
+    killer: { file: 'recovery/campaign', test: 'one process after another, with directories' },
+  },
+  {
+    name: 'locks-not-taken',
+    breaks: 'a commit locks nothing: two transactions that are not applied may write one path',
+    package: 'core',
+    edits: [
+      {
+        snippet:
+          "this.#batch.put('locks', key, lockRow.encode(key, { what, transaction: this.#transaction, blocked: false }));",
+        replacement: '',
+      },
+    ],
+    killer: {
+      file: 'recovery/guards',
+      test: 'nothing is put into a directory that somebody is about to remove',
+    },
+  },
+  {
+    name: 'lock-released-early',
+    breaks: 'locks are let go of before the transaction is applied',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'this.#records.forget(); for (const { prepared, verdict } of live) {',
+        replacement:
+          "this.#records.forget(); log.commit((batch) => { for (const { verdict } of live) for (const key of verdict?.lockKeys ?? []) batch.delete('locks', key); }, { essential: true }); for (const { prepared, verdict } of live) {",
+      },
+    ],
+    killer: { file: 'core/engine-log', test: 'a set that is being applied is read as it was committed' },
+  },
+  {
+    name: 'expired-commits',
+    breaks: 'a request that timed out commits after all',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'return isCancelled(job) || nowMs > job.deadlineMs;',
+        replacement: 'return false;',
+      },
+    ],
+    killer: {
+      file: 'recovery/guards',
+      test: 'a request that its caller has given up on does not commit later',
+    },
+  },
+  {
+    name: 'unknown-outcome-undone',
+    breaks: 'after a failed flush of the log the staged files are deleted, although the commit may stand',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'if (error instanceof FlushError || !isStoreError(error)) {',
+        replacement: 'if (false) {',
+      },
+    ],
+    killer: {
+      file: 'recovery/faults.slow',
+      test: 'a flush that fails, having written: poisoned, nothing deleted, reopening decides',
+    },
+  },
+  {
+    name: 'rows-not-moved',
+    breaks: 'rows below a directory do not move with it',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'putFileRow(batch, { path, revision, transaction: number, image: row.image }, folding);',
+        replacement: '',
+      },
+    ],
+    killer: {
+      file: 'core/engine',
+      test: 'everything is as before, and the edit stays, where something appears where a directory is to be moved',
+    },
+  },
+];

@@ -1,0 +1,189 @@
+/** Recovery: how it is carried out, and made durable. */
+
+import type { Mutant } from './mutant.js';
+
+export const redoMutants: readonly Mutant[] = [
+  {
+    name: 'redo-unsynced',
+    breaks: 'content that a redo has made is put in place before it is durable',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: 'fileSystem.chmod(descriptor, file.mode); fileSystem.sync(descriptor);',
+        replacement: 'fileSystem.chmod(descriptor, file.mode);',
+      },
+    ],
+    killer: { file: 'recovery/redo', test: 'a failed flush is followed by writing the content anew' },
+  },
+  {
+    name: 'redo-without-proof',
+    breaks:
+      'on the same boot a redo leaves the apply name: whoever recovers next cannot tell that it was applied',
+    package: 'recovery',
+    edits: [
+      {
+        snippet:
+          "const source = this.#subject.boot === 'same' ? this.#stageApplyName() : this.#stageFresh();",
+        replacement: 'const source = this.#stageFresh();',
+      },
+    ],
+    killer: {
+      file: 'recovery/crash-order',
+      test: 'what the user reverts after a recovery that died is not redone by the next one',
+    },
+  },
+  {
+    name: 'redo-without-second-look',
+    breaks: 'a redo does not look whether its target still is as it was when that was decided',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: 'this.#lookAgain(path);',
+        replacement: '',
+      },
+    ],
+    killer: { file: 'recovery/redo', test: 'a file that changes while it is decided is decided anew' },
+  },
+  {
+    name: 'redo-without-parents',
+    breaks: 'parents that a power cut has taken are not made again',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: 'missing.push(absolute);',
+        replacement: '',
+      },
+    ],
+    killer: {
+      file: 'recovery/redo',
+      test: 'a parent that another program had made, and that the power cut took, is made again',
+    },
+  },
+  {
+    name: 'kept-unsynced',
+    breaks: 'an after-image that was found in place is not made durable before its records go',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: 'if (restored || !observed.sharesStagedInode) this.#makeDurable(path);',
+        replacement: '',
+      },
+    ],
+    killer: { file: 'recovery/redo', test: 'small content that was put in place, and not recorded, is kept' },
+  },
+  {
+    name: 'applied-unsynced',
+    breaks: 'what was applied in this boot is not made durable before its records go',
+    package: 'recovery',
+    edits: [
+      {
+        snippet:
+          'if (target.content !== undefined && now?.ino === inodeOf(target.after)) this.#makeDurable(path);',
+        replacement: '',
+      },
+    ],
+    killer: {
+      file: 'recovery/redo',
+      test: 'small content that was applied in this boot is left alone, and made durable',
+    },
+  },
+  {
+    name: 'ancestors-unsynced',
+    breaks: 'directories above a recovered path are not flushed: a living owner may have made them',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: 'for (const above of ancestors(each)) this.#hooks.touched(this.#absolute(above));',
+        replacement: '',
+      },
+    ],
+    killer: {
+      file: 'recovery/schedules',
+      test: 'what is recovered in a directory that a live owner has made lasts',
+    },
+  },
+  {
+    name: 'touched-unsynced',
+    breaks: 'records go before the directories that recovery has changed are durable',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: 'for (const directory of this.#touched) syncDirectoryIfThere(this.#fileSystem, directory);',
+        replacement: '',
+      },
+    ],
+    killer: {
+      file: 'recovery/redo',
+      test: 'small content that was applied in this boot is left alone, and made durable',
+    },
+  },
+  {
+    name: 'complete-before-sync',
+    breaks: 'records go first, and directories are flushed afterwards',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: 'this.#redoWinners(analysis); for',
+        replacement: 'this.#redoWinners(analysis); this.#complete(); for',
+      },
+    ],
+    killer: { file: 'recovery/campaign', test: 'one process after another, files alone' },
+  },
+  {
+    name: 'retried-sync-believed',
+    breaks: 'a flush that has failed is tried again, and believed',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: 'if (this.#plan.unflushed.has(index)) return',
+        replacement: 'if (false) return',
+      },
+    ],
+    killer: {
+      file: 'recovery/schedules',
+      test: 'a flush that fails in recovery is not believed by the next one',
+    },
+  },
+  {
+    name: 'failed-recovery-sync-believed',
+    breaks: 'a flush that fails in recovery is passed over',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: 'const failure = this.#flush(target);',
+        replacement: 'this.#flush(target); const failure = undefined;',
+      },
+    ],
+    killer: { file: 'recovery/redo', test: 'a failed flush is followed by writing the content anew' },
+  },
+  {
+    name: 'rewritten-as-link',
+    breaks: 'after a failed flush the content becomes a link of the inode that cannot be trusted',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: 'this.#writeAnew(fresh, true);',
+        replacement: 'this.#writeAnew(fresh, false);',
+      },
+    ],
+    killer: {
+      file: 'recovery/redo',
+      test: 'a failed flush of large content is followed by a file of its own, not by another link',
+    },
+  },
+  {
+    name: 'new-inode-not-noted',
+    breaks: 'the row of a redone file does not name its new inode: readers take it for an edit',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: 'if (image !== undefined) renewRow(',
+        replacement: 'if (false) renewRow(',
+      },
+    ],
+    killer: {
+      file: 'recovery/redo',
+      test: 'small content of a commit that was not applied is put in place, on the same boot',
+    },
+  },
+];
