@@ -29,7 +29,6 @@ export interface DirectoryMove {
 export class PathHistory {
   readonly #folding: Folding;
   readonly #images = new Map<string, Known[]>();
-  readonly #inodes = new Set<string>();
   readonly #moves = new Map<string, DirectoryMove[]>();
   readonly #made = new Map<string, number>();
 
@@ -55,10 +54,6 @@ export class PathHistory {
     return newest;
   }
 
-  knowsInode(volume: StorePath, ino: bigint): boolean {
-    return this.#inodes.has(`${ino} ${volume}`);
-  }
-
   /** How a directory has been moved by transactions older than `revision`, the newest move first. */
   movesOf(volume: StorePath, ino: bigint, revision: number): DirectoryMove[] {
     const moves = this.#moves.get(`${ino} ${volume}`) ?? [];
@@ -73,7 +68,6 @@ export class PathHistory {
 
   #add(transaction: LoggedTransaction): void {
     const { commit, abort, targets } = transaction;
-    for (const target of targets) this.#addInodes(target);
     if (commit === undefined || abort !== undefined) return;
     for (const target of targets) this.#addTarget(target, commit.revision);
   }
@@ -99,13 +93,6 @@ export class PathHistory {
     const list = this.#images.get(key);
     if (list === undefined) this.#images.set(key, [known]);
     else list.push(known);
-  }
-
-  #addInodes({ volume, before, after, listing = [] }: Target): void {
-    for (const ino of [inodeOf(before), inodeOf(after)]) {
-      if (ino !== undefined) this.#inodes.add(`${ino} ${volume}`);
-    }
-    for (const { fingerprint } of listing) this.#inodes.add(`${fingerprint.ino} ${volume}`);
   }
 
   #key(path: StorePath): string {

@@ -147,14 +147,16 @@ export class TargetObservation implements ObservedTarget {
     });
   }
 
+  /**
+   * An inode that no record names proves nothing: after a power cut a file system may show an older file of ours once more,
+   * whose records are trimmed (btrfs was seen to, and the file to be empty). When it was written does.
+   */
   get foreign(): boolean {
     return this.#once('foreign', () => {
       const { stat } = this;
       if (stat === undefined) return false;
       if (stat.type !== 'file') return true;
-      const { history } = this.#parts;
-      if (!history.knowsInode(this.target.volume, stat.ino)) return true;
-      const newest = history.newestMtimeNs(this.target.path);
+      const newest = this.#parts.history.newestMtimeNs(this.target.path);
       return newest === undefined || stat.mtimeNs > newest;
     });
   }
