@@ -1,10 +1,11 @@
 /** A process that saves version after version of a set (`set-history.ts`) and acknowledges each, until it is killed. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Commit, RecoveryReport, Store, StoreOptions } from '@forewrit/core';
+import type { RecoveryReport, Store, StoreOptions } from '@forewrit/core';
 import { openStore } from '@forewrit/recovery';
 import { onCommand, requestOf, say } from '@forewrit/testkit/child-process';
-import { contentOf, labelOf } from './labelled-content.js';
+import { labelOf } from './labelled-content.js';
 import { setFiles, SetHistory, type SetHistoryOptions } from './set-history.js';
+import { saveVersion } from './set-save.js';
 
 export interface SetRequest extends SetHistoryOptions {
   readonly root: string;
@@ -45,7 +46,7 @@ async function saveForEver(): Promise<void> {
   history.advanceTo(await versionOf(store));
   say({ type: 'open', version: history.version, recovery: store.recovery });
   while (!closing) {
-    const { revision } = await save(store, history);
+    const { revision } = await saveVersion(store, history.advance());
     say({ type: 'saved', version: history.version, revision });
     if (restMs !== undefined) await sleep(restMs);
   }
@@ -57,32 +58,4 @@ async function versionOf(store: Store): Promise<number> {
   const path = setFiles[0];
   if (!(await store.exists(path))) return 0;
   return Number.parseInt(labelOf(await store.readFile(path), path), 10);
-}
-
-async function save(store: Store, history: SetHistory): Promise<Commit> {
-  const transaction = await store.begin();
-  for (const operation of history.advance()) {
-    const { type, path } = operation;
-    switch (type) {
-      case 'write':
-        await transaction.writeFile(path, contentOf(operation.content));
-        break;
-      case 'append':
-        await transaction.appendFile(path, contentOf(operation.content));
-        break;
-      case 'copy':
-        transaction.copyFile(operation.from, path);
-        break;
-      case 'rename':
-        transaction.rename(operation.from, path);
-        break;
-      case 'remove':
-        transaction.rm(path, { recursive: true });
-        break;
-      case 'make-directory':
-        transaction.mkdir(path);
-        break;
-    }
-  }
-  return await transaction.commit();
 }
