@@ -125,7 +125,7 @@ export class CommitterLoop implements Committer {
       options.onEvent({ type: 'recover', report: recovery });
       return new CommitterLoop(options, context, owner, recovery, witness);
     } catch (error) {
-      if (owner !== undefined) tolerate(() => deregisterOwner(context, owner!.number));
+      if (owner !== undefined) deregisterQuietly(context, owner);
       await witness?.remove();
       context.log.close();
       throw error instanceof FlushError ? unwritable(error, options.parts.roots.root) : error;
@@ -462,6 +462,15 @@ export class CommitterLoop implements Committer {
     this.#idleStep = undefined;
     this.#nextRun = undefined;
     this.#stopWatching();
+  }
+}
+
+/** What has failed before is what counts; whoever opens next finds this owner dead. */
+function deregisterQuietly(context: StoreContext, owner: Owner): void {
+  try {
+    deregisterOwner(context, owner.number);
+  } catch (error) {
+    context.logger.warn({ error, owner: owner.id }, 'this owner could not be deregistered');
   }
 }
 

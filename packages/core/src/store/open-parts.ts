@@ -89,13 +89,18 @@ function noStore(directory: string, op: string): StoreError {
 function makeRoot(fileSystem: FileSystem, directory: string, op: string): void {
   const missing: string[] = [];
   for (let at = directory; fileSystem.lstat(at) === undefined; at = path.dirname(at)) missing.push(at);
-  try {
-    for (const each of missing.toReversed()) {
+  for (const each of missing.toReversed()) {
+    try {
       fileSystem.makeDirectory(each, 0o777);
-      fileSystem.syncDirectory(path.dirname(each));
+    } catch (error) {
+      // Somebody makes the same store: what is below may be missing still.
+      if (systemCode(error) !== 'EEXIST') throw fromSystemError(error, { op, path: directory });
     }
-  } catch (error) {
-    if (systemCode(error) !== 'EEXIST') throw fromSystemError(error, { op, path: directory });
+    try {
+      fileSystem.syncDirectory(path.dirname(each));
+    } catch (error) {
+      throw fromSystemError(error, { op, path: directory });
+    }
   }
 }
 

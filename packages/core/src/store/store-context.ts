@@ -8,8 +8,8 @@ import { descriptorBudget } from '../files/descriptor-budget.js';
 import { Failpoints } from '../failpoint.js';
 import { StoreError } from '../errors.js';
 import type { FileSystem } from '../files/file-system.js';
-import { formatVersion } from '../record/frame.js';
-import { type Folding, u32Key } from '../record/key.js';
+import { corrupt, formatVersion } from '../record/frame.js';
+import { type Folding, parseTransactionKey, u32Key } from '../record/key.js';
 import type { Log, LogBatch, LogView } from '../log/log.js';
 import { type Clock, defaults, type Logger, silent, type StoreOptions, systemClock } from './options.js';
 import { type Owner, ownerId } from '../owner/owner.js';
@@ -180,6 +180,8 @@ export function registerOwner(
   return context.log.commit((batch) => {
     const last = batch.get('meta', metaKeys.owner);
     const number = (last === undefined ? 0 : numberRow.decode(metaKeys.owner, last)) + 1;
+    if (newestOwner(batch) >= number)
+      throw corrupt('the counter of owners', 'it is behind the owners there are');
     batch.put('meta', metaKeys.owner, numberRow.encode(metaKeys.owner, number));
     forgetWaiters(batch);
     const owner: Owner = {
@@ -195,6 +197,17 @@ export function registerOwner(
     batch.put('owners', key, ownerRow.encode(key, owner));
     return owner;
   });
+}
+
+/** The highest number that is in use: registered, or in a record. */
+function newestOwner(view: LogView): number {
+  const last = { start: new Uint8Array(0), reverse: true, limit: 1 } as const;
+  const [registered] = view.range('owners', last);
+  const [record] = view.range('log', last);
+  return Math.max(
+    registered === undefined ? 0 : ownerRow.decode(...registered).number,
+    record === undefined ? 0 : parseTransactionKey(record[0]).owner,
+  );
 }
 
 /** Rows of owners that died while they waited. */

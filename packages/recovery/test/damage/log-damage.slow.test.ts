@@ -35,10 +35,6 @@ const knownLimits: Readonly<Record<string, RegExp>> = {
   'record lost': /^parted /,
   // A page that leads LMDB in circles.
   hung: /^hung$/,
-  // LMDB notices only when it writes.
-  'no code: FlushError': /^failed (?:read )?FlushError: /,
-  // The key of a row, or a counter, is not as we wrote it; that is taken for a mistake of ours.
-  'no code: of a key': /^failed (?:read )?(?:AssertionError: Forewrit: an owner does )/,
 };
 
 const given = process.env['FOREWRIT_DAMAGE_SHARE'] ?? `${shareDefault}`;
