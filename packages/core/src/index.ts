@@ -108,6 +108,7 @@ export {
   type TransactionId,
   transactionId,
   type TransactionNumber,
+  sameTransaction,
 } from './record/record.js';
 export { decodeTransaction, encodeCommitBatch, encodeMark } from './record/codec.js';
 export {

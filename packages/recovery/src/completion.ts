@@ -26,6 +26,7 @@ import {
   pathKey,
   putFileRow,
   rowOf,
+  sameTransaction,
   type Target,
   transactionKey,
   sequences,
@@ -257,5 +258,5 @@ export function unlock(batch: LogBatch, key: Uint8Array, transaction: LoggedTran
 }
 
 function isOf(lock: LockRow, { number }: LoggedTransaction): boolean {
-  return lock.transaction.owner === number.owner && lock.transaction.counter === number.counter;
+  return sameTransaction(lock.transaction, number);
 }

@@ -341,8 +341,6 @@ export class Engine {
   }
 
   /** Returns those that a newer transaction answers for now: their content needs no fsync. */
-
-  /** Returns those that a newer transaction answers for now: their content needs no fsync. */
   #keepForCheckpoint({ staged, proposal }: Prepared, verdict: Committed): readonly StagedTarget[] {
     if (staged.targets.length === 0) return [];
     const { revision, lockKeys } = verdict;

@@ -4,7 +4,7 @@ import { assert } from '../assert.js';
 import type { LogBatch, LogView } from '../log/log.js';
 import { ancestors, type StorePath } from '../path/path.js';
 import { entryLockKey, type Folding, pathKey, subtreeRange } from '../record/key.js';
-import type { Target, TransactionNumber } from '../record/record.js';
+import { sameTransaction, type Target, type TransactionNumber } from '../record/record.js';
 import { lockRow, type LockRow } from '../record/rows.js';
 import type { EntryOperation } from './proposal.js';
 
@@ -73,8 +73,8 @@ export class LockWriter {
     // No path is ever written by two transactions of which neither is applied.
     const held = this.#batch.get('locks', key);
     const holder = held === undefined ? undefined : lockRow.decode(key, held).transaction;
-    const isOurs = holder?.owner === this.#transaction.owner && holder.counter === this.#transaction.counter;
-    assert(holder === undefined || isOurs, `'${what}' is locked by another transaction`);
+    const isFree = holder === undefined || sameTransaction(holder, this.#transaction);
+    assert(isFree, `'${what}' is locked by another transaction`);
     this.keys.push(key);
     this.#batch.put(
       'locks',

@@ -19,7 +19,6 @@ import { FlushError } from '../log/log.js';
 import type { Owner } from '../owner/owner.js';
 import { openWitness, type Witness } from '../owner/witness.js';
 import type { CommitRequest } from '../plan/request.js';
-import { u32Key } from '../record/key.js';
 import type { LockRow } from '../record/rows.js';
 import { defaults } from '../store/options.js';
 import {
@@ -253,6 +252,8 @@ export class CommitterLoop implements Committer {
   #keepUp(): void {
     const steps = this.#haveManyOpen() ? Math.max(this.#stepsOwed, stepsWhenManyOpen) : this.#stepsOwed;
     this.#stepsOwed = 0;
+    const tooManyOpen = this.engine.uncheckpointed.descriptors > this.#descriptorsMax;
+    if (!this.#checkpoints.underWay && !tooManyOpen) return;
     for (let step = 0; step < steps; step += 1) if (!this.#checkpoints.step()) break;
     if (this.engine.uncheckpointed.descriptors > this.#descriptorsMax) this.#checkpoints.finish();
     this.#afterRun();
@@ -320,16 +321,7 @@ export class CommitterLoop implements Committer {
 
   /** `false` if the log cannot be written: then only the witness tells that this owner is gone. */
   #deregister(): boolean {
-    try {
-      this.context.log.commit((batch) => batch.delete('owners', u32Key(this.engine.owner.number)), {
-        essential: true,
-        timeoutMs: closeCommitTimeoutMs,
-      });
-      return true;
-    } catch (error) {
-      this.context.logger.warn({ error }, 'this owner could not be deregistered');
-      return false;
-    }
+    return deregisterQuietly(this.context, this.engine.owner, { timeoutMs: closeCommitTimeoutMs });
   }
 
   #flushMarks(): void {
@@ -465,12 +457,18 @@ export class CommitterLoop implements Committer {
   }
 }
 
-/** What has failed before is what counts; whoever opens next finds this owner dead. */
-function deregisterQuietly(context: StoreContext, owner: Owner): void {
+/** `false` if it could not be: whoever opens next finds this owner dead. */
+function deregisterQuietly(
+  context: StoreContext,
+  owner: Owner,
+  options?: { readonly timeoutMs: number },
+): boolean {
   try {
-    deregisterOwner(context, owner.number);
+    deregisterOwner(context, owner.number, options);
+    return true;
   } catch (error) {
     context.logger.warn({ error, owner: owner.id }, 'this owner could not be deregistered');
+    return false;
   }
 }
 

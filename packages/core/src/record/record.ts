@@ -19,6 +19,10 @@ export interface TransactionNumber {
   readonly counter: number;
 }
 
+export function sameTransaction(one: TransactionNumber, other: TransactionNumber): boolean {
+  return one.owner === other.owner && one.counter === other.counter;
+}
+
 export function transactionId(number: TransactionNumber): TransactionId {
   return `${number.owner.toString(36)}-${number.counter.toString(36)}`;
 }

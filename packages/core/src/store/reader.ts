@@ -23,7 +23,7 @@ import { type Folding, pathKey, transactionRange } from '../record/key.js';
 import type { Log, LogView } from '../log/log.js';
 import { absolutePath, ancestors, type Roots, type StorePath } from '../path/path.js';
 import type { PathResolver, ResolvedPath } from '../path/path-resolver.js';
-import type { LoggedTransaction, Target } from '../record/record.js';
+import { type LoggedTransaction, sameTransaction, type Target } from '../record/record.js';
 import { type FileRow, lockRow, type LockRow } from '../record/rows.js';
 import { volumeDirectory } from '../files/volume.js';
 
@@ -188,7 +188,8 @@ export class Reader {
       return 'again';
     }
     // The lock on a directory above says nothing of what its transaction has not written itself.
-    const lock = isOf(wanted.lock, row) ? wanted.lock : undefined;
+    const covers = wanted.lock !== undefined && sameTransaction(wanted.lock.transaction, row.transaction);
+    const lock = covers ? wanted.lock : undefined;
     if (lock !== undefined && !this.#context.isOwn(lock.transaction.owner)) {
       const served = this.#fromLog(wanted, now, options);
       if (served !== undefined) return served;
@@ -282,10 +283,6 @@ export class Reader {
       fileSystem.close(descriptor);
     }
   }
-}
-
-function isOf(lock: LockRow | undefined, { transaction }: FileRow): boolean {
-  return lock?.transaction.owner === transaction.owner && lock.transaction.counter === transaction.counter;
 }
 
 function loggedOf(view: LogView, row: FileRow): LoggedTransaction | undefined {

@@ -10,7 +10,7 @@ import { StoreError } from '../errors.js';
 import type { FileSystem } from '../files/file-system.js';
 import { corrupt, formatVersion } from '../record/frame.js';
 import { type Folding, parseTransactionKey, u32Key } from '../record/key.js';
-import type { Log, LogBatch, LogView } from '../log/log.js';
+import type { CommitOptions, Log, LogBatch, LogView } from '../log/log.js';
 import { type Clock, defaults, type Logger, silent, type StoreOptions, systemClock } from './options.js';
 import { type Owner, ownerId } from '../owner/owner.js';
 import type { Roots, StorePath } from '../path/path.js';
@@ -218,6 +218,10 @@ function forgetWaiters(batch: LogBatch): void {
   }
 }
 
-export function deregisterOwner(context: StoreContext, number: number): void {
-  context.log.commit((batch) => batch.delete('owners', u32Key(number)), { essential: true });
+export function deregisterOwner(
+  { log }: StoreContext,
+  number: number,
+  options: Pick<CommitOptions, 'timeoutMs'> = {},
+): void {
+  log.commit((batch) => batch.delete('owners', u32Key(number)), { essential: true, ...options });
 }

@@ -116,7 +116,7 @@ async function crashEverywhere(
   };
   // A death without a power cut loses nothing.
   if (level > 0 || options.deaths !== false) {
-    await judge(moment.death, 'killed');
+    await judge(moment.death.fork(), 'killed');
     count();
   }
   for (const choice of options.choices(effects)) {
@@ -154,11 +154,10 @@ async function recover(
   model: PersistenceModel | undefined,
 ): Promise<Moment[]> {
   const moments: Moment[] = [];
-  const start = world.fork();
-  const process = await start.start(
+  const process = await world.start(
     model === undefined
       ? { inlineLimitBytes }
-      : { inlineLimitBytes, onStep: (what) => moments.push(momentOf(start, model, { what, allowed })) },
+      : { inlineLimitBytes, onStep: (what) => moments.push(momentOf(world, model, { what, allowed })) },
   );
   const fail = (why: string, cause?: unknown): never => {
     throw new Violation(`${where}\n${why}`, { cause });
@@ -167,14 +166,14 @@ async function recover(
   try {
     const { blocked, kept } = await process.recover();
     if (blocked.length + kept.length > 0) fail(`recovery reports ${JSON.stringify(process.recovery)}`);
-    found = tree(start.outside);
+    found = tree(world.outside);
   } catch (error) {
     if (error instanceof Violation) throw error;
     return fail(`recovery failed: ${error instanceof Error ? error.stack : String(error)}`, error);
   }
   if (!allowed.some((each) => showTree(each) === showTree(found)))
     fail(`found ${showTree(found)}, expected ${allowed.map(showTree).join(' or ')}`);
-  const left = stagingNames(start.outside);
+  const left = stagingNames(world.outside);
   if (left.length > 0) fail(`left in the staging areas: ${left.join(', ')}`);
   process.kill();
   return moments;
