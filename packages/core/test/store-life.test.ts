@@ -76,6 +76,15 @@ test('a checkpoint leaves the staging areas empty and the log trimmed, and comes
   });
 });
 
+test('the log stays small however much is saved, and however quickly', async () => {
+  const content = 'x'.repeat(24_000);
+  await withStores({ checkpointIntervalMs: 1e9 }, async ({ store }) => {
+    for (let n = 0; n < 400; n += 1) await store.writeFile('a', content);
+    const { fileBytes } = store.stats().log;
+    assert.ok(fileBytes < 8e6, `${fileBytes} bytes of log after 10 MB in 400 saves`);
+  });
+});
+
 test('closing finishes what is under way, may be done twice, and ends everything else', async () => {
   await withStores({}, async ({ store, tree, leftovers }) => {
     const tx = await store.begin();

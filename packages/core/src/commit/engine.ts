@@ -98,10 +98,11 @@ export class Engine {
   get uncheckpointed(): {
     readonly transactions: number;
     readonly bytes: number;
+    readonly loggedBytes: number;
     readonly descriptors: number;
   } {
-    const { transactions, bytes, descriptors } = this.#uncheckpointed;
-    return { transactions, bytes, descriptors };
+    const { transactions, bytes, loggedBytes, descriptors } = this.#uncheckpointed;
+    return { transactions, bytes, loggedBytes, descriptors };
   }
 
   countUncheckpointed(): void {

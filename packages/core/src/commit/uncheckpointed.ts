@@ -11,6 +11,7 @@ import type { StagedTarget } from './staged-target.js';
 export interface CheckpointSet {
   readonly transactions: readonly AppliedTransaction[];
   readonly bytes: number;
+  readonly loggedBytes: number;
 }
 
 export class Uncheckpointed {
@@ -21,6 +22,7 @@ export class Uncheckpointed {
   readonly #newest = new Map<StorePath, { readonly revision: number; readonly staged: StagedTarget }>();
   #openDescriptors = 0;
   #bytes = 0;
+  #loggedBytes = 0;
 
   constructor(fileSystem: FileSystem, counters: Counters) {
     this.#fileSystem = fileSystem;
@@ -33,6 +35,11 @@ export class Uncheckpointed {
 
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Of these bytes, those that are in the log until then. */
+  get loggedBytes(): number {
+    return this.#loggedBytes;
   }
 
   get descriptors(): number {
@@ -50,6 +57,7 @@ export class Uncheckpointed {
       if (older !== undefined) replaced.push(older.staged);
       this.#newest.set(target.target.path, { revision, staged: target });
       if (target.descriptor !== undefined) this.#openDescriptors += 1;
+      this.#loggedBytes += target.target.content?.byteLength ?? 0;
     }
     this.count();
     return replaced;
@@ -63,16 +71,18 @@ export class Uncheckpointed {
 
   /** All that is here goes to one checkpoint; its files stay open until they are released. */
   take(): CheckpointSet {
-    const set = { transactions: this.#applied, bytes: this.#bytes };
+    const set = { transactions: this.#applied, bytes: this.#bytes, loggedBytes: this.#loggedBytes };
     this.#applied = [];
     this.#bytes = 0;
+    this.#loggedBytes = 0;
     return set;
   }
 
   /** The checkpoint has failed and forgotten nothing: the next one does it all again. */
-  putBack({ transactions, bytes }: CheckpointSet): void {
+  putBack({ transactions, bytes, loggedBytes }: CheckpointSet): void {
     this.#applied = [...transactions, ...this.#applied];
     this.#bytes += bytes;
+    this.#loggedBytes += loggedBytes;
   }
 
   release(target: StagedTarget): void {

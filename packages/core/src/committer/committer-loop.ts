@@ -39,6 +39,8 @@ const groupMax = 256;
 /** Descriptors of content that is not fsynced yet: more start a checkpoint at once, and hurry it. */
 const openDescriptorsMany = 512;
 const stepsWhenManyOpen = 64;
+/** Each commit costs more the more pages the log has in use, and the more scattered they are. */
+const loggedBytesMany = 2 * 1024 * 1024;
 const markDelayMs = 5;
 const lockPollMs = 20;
 const ownerProbeMs = 1000;
@@ -337,7 +339,9 @@ export class CommitterLoop implements Committer {
   #planCheckpoint(uncheckpointed: Engine['uncheckpointed']): void {
     const { checkpointIntervalMs, checkpointBytes } = this.context.options;
     const many =
-      uncheckpointed.bytes >= (checkpointBytes ?? defaults.checkpointBytes) || this.#haveManyOpen();
+      uncheckpointed.bytes >= (checkpointBytes ?? defaults.checkpointBytes) ||
+      uncheckpointed.loggedBytes >= loggedBytesMany ||
+      this.#haveManyOpen();
     // One that has failed is not tried again at once.
     if (many && !this.#checkpoints.failed) this.#startCheckpoint();
     else {

@@ -148,6 +148,12 @@ export class PathResolver {
     }
   }
 
+  /** What a walk of this pass has seen of a directory on its way. */
+  directory(path: StorePath): FileStat | undefined {
+    const stat = this.#seen.get(path)?.stat;
+    return stat?.type === 'directory' ? stat : undefined;
+  }
+
   /** Ends a pass. Also to be called after directories were moved, removed, or replaced. */
   forget(): void {
     this.#seen.clear();

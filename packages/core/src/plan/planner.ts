@@ -119,7 +119,7 @@ export class Planner {
     const number = { owner: this.#owner, counter: request.counter };
     const volumes = new Map<StorePath, Volume>();
     const staged = context.stagingArea.stage(transactionId(number), targets, {
-      volume: (target) => this.#volumeFor(target, volumes),
+      volume: (target) => this.#volumeFor(target, looked, volumes),
       checksum: (path, stat) => knownChecksum(rows.found.get(path), stat),
       neverInline: request.neverInline === true,
     });
@@ -241,14 +241,18 @@ export class Planner {
   }
 
   /** The staging area on the file system that holds the target's directory. */
-  #volumeFor(target: PlannedTarget, cache: Map<StorePath, Volume>): Volume {
+  #volumeFor(
+    target: PlannedTarget,
+    looked: ReadonlyMap<StorePath, FileStat | undefined>,
+    cache: Map<StorePath, Volume>,
+  ): Volume {
     const { volumes, fileSystem, roots, log } = this.#context;
     const parent = parentPath(target.path) ?? '';
     const cached = cache.get(parent);
     if (cached !== undefined) return cached;
     let volume = volumes.main;
     for (const directory of [parent, ...ancestors(parent)]) {
-      const stat = fileSystem.lstat(absolutePath(directory, roots));
+      const stat = looked.get(directory) ?? fileSystem.lstat(absolutePath(directory, roots));
       if (stat === undefined) continue;
       const place = volumes.placeFor(directory, stat.dev);
       if (place !== '' && volumes.get(place) === undefined) registerVolume(log, place);

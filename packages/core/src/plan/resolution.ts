@@ -2,7 +2,7 @@
 
 import type { EntryOperation } from '../commit/proposal.js';
 import type { FileStat } from '../files/file-system.js';
-import type { StorePath } from '../path/path.js';
+import { parentPath, type StorePath } from '../path/path.js';
 import type { StoreContext } from '../store/store-context.js';
 import type { Operation } from './operation.js';
 import type { WorkingTree } from './working-tree.js';
@@ -23,6 +23,9 @@ export function resolveOperation(
     const resolved = resolver.resolve(path, { followLast, op: operation.type });
     if (resolved.via !== undefined && tree.changed.has(resolved.via)) return resolved.via;
     looked?.set(resolved.path, resolved.stat);
+    const parent = parentPath(resolved.path);
+    const parentStat = parent === undefined ? undefined : resolver.directory(parent);
+    if (parentStat !== undefined) looked?.set(parent!, parentStat);
     return resolved.path;
   };
   switch (operation.type) {
