@@ -35,6 +35,7 @@ export class HeldOperations {
   /** Files that this thread has staged. */
   readonly #staged = new Set<string>();
   #stagings = 0;
+  #version = 0;
 
   constructor(access: StoreAccess, id: TransactionId, signal: AbortSignal | undefined) {
     this.#access = access;
@@ -53,7 +54,22 @@ export class HeldOperations {
   }
 
   get operations(): HeldOperation[] {
-    return this.#places.flatMap(({ operation }) => (operation === undefined ? [] : [operation]));
+    return this.operationsFrom(0);
+  }
+
+  /** Without the first `count` that were asked for. */
+  operationsFrom(count: number): HeldOperation[] {
+    const found: HeldOperation[] = [];
+    for (let index = count; index < this.#places.length; index += 1) {
+      const { operation } = this.#places[index]!;
+      if (operation !== undefined) found.push(operation);
+    }
+    return found;
+  }
+
+  /** Another one whenever something else has happened to them than an addition at their end. */
+  get version(): number {
+    return this.#version;
   }
 
   get count(): number {
@@ -62,6 +78,7 @@ export class HeldOperations {
 
   /** Forgets all but the first ones. A stream that is still being read fills a place that does not count any more. */
   takeBack(count: number): void {
+    this.#version += 1;
     this.#places.splice(count);
   }
 
@@ -133,6 +150,7 @@ export class HeldOperations {
         });
         if (content.kind === 'staged') this.#staged.add(name);
         place.operation = make(content);
+        this.#version += 1;
       } catch (error) {
         place.failure = { error };
         throw error;

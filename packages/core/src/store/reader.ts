@@ -23,7 +23,13 @@ import { type Folding, pathKey, transactionRange } from '../record/key.js';
 import type { Log, LogView } from '../log/log.js';
 import { absolutePath, ancestors, type Roots, type StorePath } from '../path/path.js';
 import type { PathResolver, ResolvedPath } from '../path/path-resolver.js';
-import { type LoggedTransaction, sameTransaction, type Target } from '../record/record.js';
+import {
+  type LoggedTransaction,
+  sameTransaction,
+  type Target,
+  transactionId,
+  type TransactionId,
+} from '../record/record.js';
 import { type FileRow, lockRow, type LockRow } from '../record/rows.js';
 import { volumeDirectory } from '../files/volume.js';
 
@@ -34,6 +40,8 @@ const attemptsMax = 1000;
 const assistedFrom = 2;
 /** From this attempt on a lock is taken for that of an owner that will not let go of it, where nobody may recover. */
 const readOnlyAttemptsMax = 50;
+/** Transactions whose intents are kept in memory. */
+const loggedMax = 8;
 
 export interface ReaderContext {
   readonly log: Log;
@@ -74,6 +82,7 @@ interface Wanted {
 
 export class Reader {
   readonly #context: ReaderContext;
+  readonly #logged = new Map<TransactionId, LoggedTransaction>();
 
   constructor(context: ReaderContext) {
     this.#context = context;
@@ -157,8 +166,22 @@ export class Reader {
     const { folding } = this.#context;
     const row = rowOf(view, path, folding);
     const lock = this.#lockOn(view, path);
-    const logged = row !== undefined && (assisted || lock !== undefined) ? loggedOf(view, row) : undefined;
+    const logged =
+      row !== undefined && (assisted || lock !== undefined) ? this.#loggedOf(view, row) : undefined;
     return { path, absolute, row, lock, logged, since };
+  }
+
+  /** The intents of a transaction never change, so those that were read last are kept: many files may be of one. */
+  #loggedOf(view: LogView, { transaction }: FileRow): LoggedTransaction | undefined {
+    const id = transactionId(transaction);
+    const known = this.#logged.get(id);
+    if (known !== undefined) return known;
+    const rows = view.range('log', transactionRange(transaction.owner, transaction.counter));
+    if (rows.length === 0) return undefined;
+    const logged = decodeTransaction(transaction, rows);
+    if (this.#logged.size >= loggedMax) this.#logged.clear();
+    this.#logged.set(id, logged);
+    return logged;
   }
 
   #lockOn(view: LogView, path: StorePath): LockRow | undefined {
@@ -262,7 +285,8 @@ export class Reader {
     if (wanted.lock !== undefined && !showsImage(now, target.before)) return undefined;
     const stat = statOf(row.image, now);
     if (only === 'stat') return { path, row, revision, since, stat, content: undefined };
-    const content = target.content ?? this.#stagedContent(target, row.image);
+    // A copy: what is kept must not change with what is given away.
+    const content = target.content?.slice() ?? this.#stagedContent(target, row.image);
     return content === undefined ? undefined : { path, row, revision, since, stat, content };
   }
 
@@ -283,12 +307,6 @@ export class Reader {
       fileSystem.close(descriptor);
     }
   }
-}
-
-function loggedOf(view: LogView, row: FileRow): LoggedTransaction | undefined {
-  const { owner, counter } = row.transaction;
-  const rows = view.range('log', transactionRange(owner, counter));
-  return rows.length === 0 ? undefined : decodeTransaction(row.transaction, rows);
 }
 
 function lstat(
@@ -343,7 +361,7 @@ function pause(ms: number): Promise<void> {
 }
 
 function blockedRead(op: string, path: StorePath, lock: LockRow): StoreError {
-  const transaction = `${lock.transaction.owner.toString(36)}-${lock.transaction.counter.toString(36)}`;
+  const transaction = transactionId(lock.transaction);
   return new StoreError(
     'ERR_APPLY_BLOCKED',
     `'${path}' belongs to transaction ${transaction}, which is blocked`,

@@ -6,6 +6,7 @@
 import { newestRevision } from '../commit/revision.js';
 import { StoreError } from '../errors.js';
 import { eachPiece } from '../files/content.js';
+import type { FileStat } from '../files/file-system.js';
 import { listDirectory, type ReaddirOptions } from '../files/listing.js';
 import { isBelow, type StorePath } from '../path/path.js';
 import { baseTree, directoryDigest } from '../plan/base-tree.js';
@@ -26,10 +27,20 @@ import { statOfNode, statOfRead, type StoreStat } from './store-stat.js';
 /** Longer than a file system's clock stands still. */
 const clockGrainMs = 50;
 
+/** The tree as the first `count` operations of that version leave it. */
+interface Written {
+  readonly version: number;
+  readonly count: number;
+  readonly tree: WorkingTree;
+  /** What was seen on the disk; good for one look. */
+  readonly looked: Map<StorePath, FileStat | undefined>;
+}
+
 export class TransactionView {
   readonly #access: StoreAccess;
   readonly #held: HeldOperations;
   readonly #reads: TrackedRead[] = [];
+  #written: Written | undefined;
 
   constructor(access: StoreAccess, held: HeldOperations) {
     this.#access = access;
@@ -196,16 +207,27 @@ export class TransactionView {
     });
   }
 
-  /** The tree with this transaction's writes, if it has any. */
+  /** The tree with this transaction's writes, if it has any. What was written since the last look is added to it. */
   #tree(): WorkingTree | undefined {
-    const operations = packOperations(this.#held.operations).filter(
-      (each) => each.type !== 'put' && each.type !== 'delete',
-    );
-    if (operations.length === 0) return undefined;
+    const { version, count } = this.#held;
+    if (this.#written?.version !== version) {
+      const looked = new Map<StorePath, FileStat | undefined>();
+      const tree = new WorkingTree(baseTree(this.#access, looked));
+      this.#written = { version, tree, looked, count: 0 };
+    }
+    const written = this.#written;
+    const { tree, looked } = written;
     this.#access.resolver.forget();
-    const tree = new WorkingTree(baseTree(this.#access));
-    for (const operation of operations) tree.apply(resolveOperation(this.#access, operation, { tree }));
-    return tree;
+    looked.clear();
+    const fresh = this.#held.operationsFrom(written.count);
+    // One that is refused leaves the tree half done.
+    this.#written = undefined;
+    for (const operation of packOperations(fresh)) {
+      if (operation.type === 'put' || operation.type === 'delete') continue;
+      tree.apply(resolveOperation(this.#access, operation, { tree }));
+    }
+    this.#written = { ...written, count };
+    return tree.changed.size === 0 ? undefined : tree;
   }
 
   /** A symbolic link that this transaction has removed or replaced is followed no more. */
