@@ -24,6 +24,15 @@ import {
 } from '@forewrit/core';
 import type { FileSystemCall, SimulatedDisk } from '@forewrit/testkit';
 
+/** Of values as they are in the log: these never change, and all who have the same log share them. */
+const decodedFileRows = new WeakMap<Uint8Array, FileRow | undefined>();
+const decodedTransactions = new WeakMap<Uint8Array, Decoded>();
+
+interface Decoded {
+  readonly rows: readonly Row[];
+  readonly transaction: LoggedTransaction | undefined;
+}
+
 const everything = { start: new Uint8Array(0) };
 const changing: ReadonlySet<string> = new Set([
   'create',
@@ -104,7 +113,9 @@ export class Monitor {
     for (const row of this.#rows('log')) {
       const { owner, transaction: counter } = parseTransactionKey(row[0]);
       const id = `${owner}-${counter}`;
-      values.set(id, [...(values.get(id) ?? []), row]);
+      const known = values.get(id);
+      if (known === undefined) values.set(id, [row]);
+      else known.push(row);
     }
     const found = new Map<string, LoggedTransaction>();
     for (const [id, rows] of values) {
@@ -119,14 +130,12 @@ export class Monitor {
   }
 
   #fileRows(): FileRow[] {
-    return this.#rows('files').flatMap(([key, value]) => {
-      try {
-        return [fileRow.decode(key, value)];
-      } catch {
-        // Tests damage rows.
-        return [];
-      }
-    });
+    const found: FileRow[] = [];
+    for (const [key, value] of this.#rows('files')) {
+      const row = decodedFileRow(key, value);
+      if (row !== undefined) found.push(row);
+    }
+    return found;
   }
 
   /** `undefined` for what is the store's own, or outside. */
@@ -183,8 +192,32 @@ export class Monitor {
   }
 }
 
+/** `undefined` for what a test has damaged. */
+function decodedFileRow(key: Uint8Array, value: Uint8Array): FileRow | undefined {
+  if (decodedFileRows.has(value)) return decodedFileRows.get(value);
+  let row: FileRow | undefined;
+  try {
+    row = fileRow.decode(key, value);
+  } catch {
+    row = undefined;
+  }
+  decodedFileRows.set(value, row);
+  return row;
+}
+
 /** `undefined` for what a test has damaged: recovery refuses it. */
 function decoded(rows: readonly Row[]): LoggedTransaction | undefined {
+  const [, first] = rows[0]!;
+  const known = decodedTransactions.get(first);
+  if (known?.rows.length === rows.length && rows.every((row, index) => row === known.rows[index])) {
+    return known.transaction;
+  }
+  const transaction = decodedAnew(rows);
+  decodedTransactions.set(first, { rows, transaction });
+  return transaction;
+}
+
+function decodedAnew(rows: readonly Row[]): LoggedTransaction | undefined {
   const { owner, transaction: counter } = parseTransactionKey(rows[0]![0]);
   try {
     return decodeTransaction({ owner, counter }, rows);

@@ -85,6 +85,42 @@ export function distinctChoice(effects: readonly PendingEffect[], index: bigint)
   });
 }
 
+/**
+ * The choices with the numbers from `first` up to `end`, excluded, as `distinctChoice` numbers them, and fast. Each time
+ * it is the same array that is given, with other numbers in it.
+ */
+export function* distinctChoices(
+  effects: readonly PendingEffect[],
+  { first, end }: { readonly first: number; readonly end: number },
+): Generator<readonly number[]> {
+  const last = Number(minimum(BigInt(end), countChoicesExactly(effects)));
+  if (first >= last) return;
+  const outcomes = effects.map((effect) => effect.outcomes);
+  // As numbers with a digit for each effect: the next is the sum of this one and the stride, without the overflow.
+  const choice = distinctChoice(effects, BigInt(first));
+  const stride = distinctChoice(effects, 1n);
+  for (let index = first; ; ) {
+    yield choice;
+    index += 1;
+    if (index >= last) return;
+    let carry = 0;
+    for (let digit = 0; digit < outcomes.length; digit += 1) {
+      const radix = outcomes[digit] as number;
+      let sum = (choice[digit] as number) + (stride[digit] as number) + carry;
+      carry = 0;
+      if (sum >= radix) {
+        sum -= radix;
+        carry = 1;
+      }
+      choice[digit] = sum;
+    }
+  }
+}
+
+function minimum(one: bigint, other: bigint): bigint {
+  return one < other ? one : other;
+}
+
 /** Large primes; a count would have to be divisible by all of them. */
 const strides = [2_305_843_009_213_693_951n, 618_970_019_642_690_137_449_562_111n] as const;
 

@@ -23,13 +23,21 @@ export function buildImage(base: ImageBase, outcomes: readonly number[]): CrashI
   const owner = {};
   const table = base.table.slice();
   for (let index = 0; index < effects.length; index += 1) {
-    const effect = effects[index] as Effect;
-    const outcome = outcomes[index] ?? 0;
-    if (outcome === 0) continue;
-    if (outcome === 1 || effect.kind !== 'write') applyWhole(table, effect, owner);
-    else applyPart(table, effect, { owner, outcome, sectorBytes });
+    survive(table, effects[index] as Effect, { owner, outcome: outcomes[index] ?? 0, sectorBytes });
   }
   return { table, linkCounts: countLinks(table, roots) };
+}
+
+/** Puts on a table what survives of one effect. */
+export function survive(
+  table: InodeTable,
+  effect: Effect,
+  how: { owner: object; outcome: number; sectorBytes: number },
+): void {
+  const { outcome, owner } = how;
+  if (outcome === 0) return;
+  if (outcome === 1 || effect.kind !== 'write') applyWhole(table, effect, owner);
+  else applyPart(table, effect, how);
 }
 
 function applyPart(

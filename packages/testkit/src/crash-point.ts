@@ -9,6 +9,7 @@
  * In the last two a sync of anything makes durable what came before it in the order.
  */
 import { type CrashChoice, outcomesOfChoice, type PendingEffect } from './crash-choice.js';
+import { type Fingerprint, fingerprintOf, ImageFingerprints } from './crash-fingerprint.js';
 import { buildImage, type CrashImage, type ImageBase } from './crash-image.js';
 import { type Effect, isTreeEffect, outcomeCount, type WriteEffect } from './pending-effect.js';
 import type { JournalSnapshot } from './pending-journal.js';
@@ -51,6 +52,9 @@ export class CrashPoint<Disk> {
   readonly #boot: (image: CrashImage, options: BootOptions) => Disk;
   /** For an effect that requires others: where those are. Empty lists are left out. */
   readonly #requirements: readonly (readonly [index: number, required: readonly number[]])[];
+  /** Of the choice that was looked at last. */
+  readonly #outcomes: number[] = [];
+  #fingerprints: ImageFingerprints | undefined;
 
   /** Use `SimulatedDisk.crashPoint`. */
   constructor(model: PersistenceModel, { base, barrier, tears, boot }: CrashPointParts<Disk>) {
@@ -69,17 +73,24 @@ export class CrashPoint<Disk> {
     return this.#boot(buildImage(this.#base, outcomes), options);
   }
 
-  #outcomesOf(choice: ArrayLike<number>): number[] {
-    const outcomes = this.#rules.map((rule) => {
-      switch (rule.from) {
-        case 'always':
-          return 1;
-        case 'choice':
-          return choice[rule.index] ?? 0;
-        default:
-          return (choice[0] ?? 0) >= rule.step ? 1 : 0;
-      }
-    });
+  /**
+   * That of `image(choice)`, at a small part of the cost: what each inode looks like is worked out once for each
+   * combination of the effects on it, by the code that builds images.
+   */
+  fingerprint(choice: ArrayLike<number>): Fingerprint {
+    this.#fingerprints ??= new ImageFingerprints(this.#base);
+    const outcomes = this.#outcomesOf(choice);
+    return this.#fingerprints.of(outcomes) ?? fingerprintOf(buildImage(this.#base, outcomes).table);
+  }
+
+  #outcomesOf(choice: ArrayLike<number>): readonly number[] {
+    const outcomes = this.#outcomes;
+    for (let index = 0; index < this.#rules.length; index += 1) {
+      const rule = this.#rules[index] as Rule;
+      if (rule.from === 'choice') outcomes[index] = choice[rule.index] ?? 0;
+      else if (rule.from === 'always') outcomes[index] = 1;
+      else outcomes[index] = (choice[0] ?? 0) >= rule.step ? 1 : 0;
+    }
     // Requirements come earlier than what requires them: from the last to the first, chains are followed too.
     for (const [index, required] of this.#requirements) {
       if (outcomes[index] === 0) continue;

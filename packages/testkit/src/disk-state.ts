@@ -22,6 +22,8 @@ import type { SimulatedVolume } from './simulated-volume.js';
 export interface DiskTraits extends JournalOptions {
   readonly clock: SimulatedClock;
   readonly mtimeGrainNs: bigint;
+  /** `frozen`: a directory has the time of its birth. `refused`: asking for one is an error. */
+  readonly directoryTimes: 'kept' | 'frozen' | 'refused';
   /** From a directory that something is mounted on to the root of what is mounted there. */
   readonly mounts: ReadonlyMap<InodeId, InodeId>;
 }
@@ -98,7 +100,7 @@ export class DiskState {
   statOf(id: InodeId): FileStat {
     const inode = inodeAt(this.live, id);
     const { kind, mode, uid, gid, mtimeNs, birthtimeNs } = inode;
-    return {
+    const stat = {
       type: kind,
       ino: BigInt(inode.number),
       dev: this.volumeOf(id).device,
@@ -110,6 +112,7 @@ export class DiskState {
       gid,
       nlink: this.isNamed(id) ? (this.#linkCounts[id] ?? 0) : 0,
     };
+    return kind === 'directory' && this.traits.directoryTimes === 'refused' ? withoutTime(stat) : stat;
   }
 
   /** Whether it can be found by a path, and not only through a descriptor. */
@@ -151,12 +154,17 @@ export class DiskState {
     this.live.push(inode);
     this.journal.addInode(id, inode);
     this.#linkCounts[id] = origin.kind === 'directory' ? 1 : 0;
-    this.#changeEntry(place, { child: id, path, timeNs, sequence: this.#nextSequence() });
+    this.#changeEntry(place, {
+      child: id,
+      path,
+      timeNs: this.#entryTimeNs(timeNs),
+      sequence: this.#nextSequence(),
+    });
     return id;
   }
 
   link(place: Place, child: InodeId, path: string): void {
-    this.#changeEntry(place, { child, path, timeNs: this.nowNs(), sequence: this.#nextSequence() });
+    this.#changeEntry(place, { child, path, timeNs: this.#entryTimeNs(), sequence: this.#nextSequence() });
   }
 
   /** Removes the entry of a file, or of a directory that is empty. */
@@ -164,13 +172,13 @@ export class DiskState {
     this.#changeEntry(place, {
       child: absent,
       path,
-      timeNs: this.nowNs(),
+      timeNs: this.#entryTimeNs(),
       sequence: this.#nextSequence(),
     });
   }
 
   rename(from: Place, to: Place, paths: { readonly from: string; readonly to: string }): void {
-    const timeNs = this.nowNs();
+    const timeNs = this.#entryTimeNs();
     const sequence = this.#nextSequence();
     const child = from.child;
     if (inodeAt(this.live, child).kind !== 'directory') {
@@ -236,6 +244,11 @@ export class DiskState {
     else this.journal.syncFile(id, this.live);
   }
 
+  /** The time that a directory has from a change of its entries. */
+  #entryTimeNs(nowNs = this.nowNs()): bigint {
+    return this.traits.directoryTimes === 'kept' ? nowNs : timeUnchanged;
+  }
+
   #add(effect: Effect): void {
     this.journal.add(effect);
   }
@@ -269,7 +282,7 @@ export class DiskState {
     const before = inode.entries.get(name) ?? absent;
     if (child === absent) inode.entries.delete(name);
     else inode.entries.set(name, child);
-    inode.mtimeNs = timeNs;
+    if (timeNs !== timeUnchanged) inode.mtimeNs = timeNs;
     if (child !== absent) this.#countLink(directory, child, 1);
     if (before !== absent) {
       this.#countLink(directory, before, -1);
@@ -293,6 +306,27 @@ export class DiskState {
     this.live[id] = undefined;
     this.journal.freed();
   }
+}
+
+/** Earlier than all times. */
+const timeUnchanged = 0n;
+
+/** Written out, as it is made very often. */
+function withoutTime({ type, ino, dev, size, birthtimeNs, mode, uid, gid, nlink }: FileStat): FileStat {
+  return {
+    type,
+    ino,
+    dev,
+    size,
+    get mtimeNs(): bigint {
+      throw new Error('Simulated disk: directories have no times here');
+    },
+    birthtimeNs,
+    mode,
+    uid,
+    gid,
+    nlink,
+  };
 }
 
 /** A directory without a name still has its own link to itself. */

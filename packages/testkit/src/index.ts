@@ -21,12 +21,14 @@ export {
   choicesWithin,
   countChoicesExactly,
   distinctChoice,
+  distinctChoices,
   countChoices,
   describeChoice,
   everyChoice,
   type PendingEffect,
   sampleChoice,
 } from './crash-choice.js';
+export type { Fingerprint } from './crash-fingerprint.js';
 export {
   type BootOptions,
   CrashPoint,

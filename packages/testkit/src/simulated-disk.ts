@@ -4,6 +4,7 @@
  * models, `pending-journal.ts` for what a sync makes durable, and `pending-effect.ts` for what may be lost by itself.
  */
 import type { CrashChoice, PendingEffect } from './crash-choice.js';
+import { fingerprintOf } from './crash-fingerprint.js';
 import type { CrashImage } from './crash-image.js';
 import {
   type BootOptions,
@@ -23,6 +24,11 @@ export interface SimulatedDiskOptions {
   readonly clock?: SimulatedClock;
   /** Time stamps are multiples of this; 1 by default. */
   readonly mtimeGrainNs?: bigint;
+  /**
+   * Whether directories have times of modification; by default they have. Without them, the disks that a power cut may
+   * leave are fewer, and whoever asks one of these for such a time gets an error: for programs that do not.
+   */
+  readonly directoryTimes?: boolean;
   /** Content tears at its multiples; 512 by default. A small one makes small files tear. */
   readonly sectorBytes?: number;
   /** Whether the fsync of a file makes its new ancestors reachable, as the design assumes; by default it does. */
@@ -122,15 +128,10 @@ export class SimulatedDisk {
   /** A hash of 64 bits of all that a new program can see: the same for equal disks, and hardly ever for others. */
   fingerprint(): bigint {
     const { live } = this.#state;
-    let high = 0;
-    let low = 0;
-    for (let id = 0; id < live.length; id += 1) {
-      const inode = live[id];
-      if (inode === undefined || !this.#state.isNamed(id)) continue;
-      high = (high + inode.digestHigh) | 0;
-      low = (low + inode.digestLow) | 0;
-    }
-    return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
+    const { high, low } = fingerprintOf(
+      live.filter((_, id) => live[id] !== undefined && this.#state.isNamed(id)),
+    );
+    return (BigInt(high) << 32n) | BigInt(low);
   }
 
   /** All that is there, one line each, for the message of a failure and for comparisons. */
@@ -155,7 +156,7 @@ export class SimulatedDisk {
     volumes: readonly SimulatedVolume[],
     { bootId }: BootOptions,
   ): SimulatedDisk {
-    const { traits } = this.#state;
+    const traits = traitsAfterPowerCut(this.#state.traits);
     const state = new DiskState(traits, {
       live: table,
       linkCounts,
@@ -165,6 +166,18 @@ export class SimulatedDisk {
     const number = this.#bootNumber + 1;
     return new SimulatedDisk({}, { state, number, id: bootId ?? `boot-${number}` });
   }
+}
+
+const refusing = new WeakMap<DiskTraits, DiskTraits>();
+
+function traitsAfterPowerCut(traits: DiskTraits): DiskTraits {
+  if (traits.directoryTimes !== 'frozen') return traits;
+  let changed = refusing.get(traits);
+  if (changed === undefined) {
+    changed = { ...traits, directoryTimes: 'refused' };
+    refusing.set(traits, changed);
+  }
+  return changed;
 }
 
 const previewBytesMax = 200;
@@ -178,6 +191,7 @@ function firstBoot(options: SimulatedDiskOptions): Boot {
   const {
     clock = new SimulatedClock(),
     mtimeGrainNs = 1n,
+    directoryTimes = true,
     sectorBytes = 512,
     syncReachesAncestors = true,
     root = {},
@@ -211,6 +225,7 @@ function firstBoot(options: SimulatedDiskOptions): Boot {
   const traits: DiskTraits = {
     clock,
     mtimeGrainNs,
+    directoryTimes: directoryTimes ? 'kept' : 'frozen',
     sectorBytes,
     syncReachesAncestors,
     reusesNumbers,

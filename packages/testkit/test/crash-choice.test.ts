@@ -5,6 +5,7 @@ import {
   countChoices,
   countChoicesExactly,
   distinctChoice,
+  distinctChoices,
   everyChoice,
   type PendingEffect,
   sampleChoice,
@@ -49,6 +50,24 @@ choices('numbered ones are all different, and all are given', () => {
   const some = Array.from({ length: 2000 }, (_, index) => distinctChoice(many, BigInt(index)).join());
   assert.is(new Set(some).size, 2000);
   assert.equal(distinctChoice([], 0n), []);
+});
+
+choices('one after the other they are the same as one by one, from wherever', () => {
+  const all = [effect(2), effect(3), effect(5), effect(2), effect(4)];
+  for (const effects of [all, Array.from({ length: 40 }, () => effect(3)), [effect(1)], []]) {
+    const count = countChoicesExactly(effects);
+    const whole = count < 300n ? Number(count) : 300;
+    for (const first of [0, 1, 7, 100]) {
+      const given = Array.from(distinctChoices(effects, { first, end: whole }), (choice) => [...choice]);
+      const wanted = Array.from({ length: Math.max(whole - first, 0) }, (_, index) =>
+        distinctChoice(effects, BigInt(first + index)),
+      );
+      assert.equal(given, wanted);
+    }
+  }
+  assert.is([...distinctChoices([effect(2), effect(3)], { first: 0, end: 1_000 })].length, 6);
+  assert.is([...distinctChoices([effect(2), effect(3)], { first: 4, end: 1_000 })].length, 2);
+  assert.is([...distinctChoices([effect(2), effect(3)], { first: 6, end: 1_000 })].length, 0);
 });
 
 function budget(seed: number): ChoiceBudget {

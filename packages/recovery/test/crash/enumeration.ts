@@ -6,29 +6,34 @@
  * from that: two levels deep.
  */
 
-import { isStoreError } from '@forewrit/core';
 import {
+  type ChoiceBudget,
   choicesWithin,
-  type CrashPoint,
+  countChoices,
   describeChoice,
   type PendingEffect,
   type PersistenceModel,
   type Random,
-  type SimulatedDisk,
 } from '@forewrit/testkit';
-import { applied, showTree, type Tree } from '../campaign-model.js';
-import { type SimulatedProcess, stagingNames, tree, World } from '../world.js';
-import type { Scenario, Step } from './scenarios.js';
+import { showTree, type Tree } from '../campaign-model.js';
+import { stagingNames, tree, World } from '../world.js';
+import { FingerprintSet } from './fingerprint-set.js';
+import { inlineLimitBytes, Moment, recordMoments } from './moment.js';
+import type { Scenario } from './scenarios.js';
 
 export interface EnumerationOptions {
   readonly model: PersistenceModel;
-  /** Whether a crash point is looked at: several searches can share a scenario. */
-  readonly isMine?: (point: number) => boolean;
+  /** Whether directories have times of modification; by default they have. */
+  readonly directoryTimes?: boolean;
+  /** Several searches can share a scenario: each image belongs to one of them, and each death. */
+  readonly share?: { readonly lane: number; readonly lanes: number };
   /** Whether deaths without a power cut are tried as well; by default they are. */
   readonly deaths?: boolean;
   readonly random: Random;
-  /** Which survivors are tried, of those that there may be. */
-  readonly choices: (effects: readonly PendingEffect[]) => Iterable<number[]>;
+  /** Which survivors are tried, of those that there may be: none of them twice. */
+  readonly choices: (effects: readonly PendingEffect[]) => Iterable<readonly number[]>;
+  /** What was judged already, and was well: it is not recovered again. A set can be used for all that one likes. */
+  readonly judged?: FingerprintSet;
   /** Of the images that differ, this share has its recovery enumerated in turn. */
   readonly nestedShare: number;
   /** Levels of crashes inside recovery. */
@@ -40,34 +45,56 @@ export interface Tally {
   states: number;
   /** The same inside recoveries from these. */
   nested: number;
-  /** Of these, different disks: each was recovered. */
+  /** Different disks, logs and expectations: each was recovered. */
   recovered: number;
+  /** Crash points, those in recovery too. Where deaths are left out, they are not counted again. */
   points: number;
 }
 
-const inlineLimitBytes = 24;
 const firstPid = 1000;
+const onlyLane = { lane: 0, lanes: 1 };
 const choicesInRecovery = { exhaustiveMax: 64, samples: 8 } as const;
-
-/** A moment at which the power may go. */
-interface Moment {
-  readonly what: string;
-  readonly crash: CrashPoint<SimulatedDisk>;
-  readonly death: World;
-  /** What the tree may be afterwards: as the last acknowledged transaction left it, or the one under way. */
-  readonly allowed: readonly Tree[];
-}
 
 export async function enumerate(
   scenario: Scenario,
   options: EnumerationOptions,
   tally: Tally,
 ): Promise<void> {
-  const moments = await record(scenario, options.model);
+  const moments = await recordMoments(scenario, options);
+  await enumerateMoments(scenario.name, moments, options, tally);
+}
+
+/** Of a scenario that was recorded before. */
+export async function enumerateMoments(
+  name: string,
+  moments: readonly Moment[],
+  given: EnumerationOptions,
+  tally: Tally,
+): Promise<void> {
+  const options = { ...given, judged: given.judged ?? new FingerprintSet() };
+  const { lane, lanes } = options.share ?? onlyLane;
   for (const [index, moment] of moments.entries()) {
-    if (options.isMine?.(index) === false) continue;
-    const where = `${scenario.name} (${options.model}), crash point ${index}, ${moment.what}`;
-    await crashEverywhere(moment, { where, level: 0 }, options, tally);
+    const where = `${name} (${options.model}), crash point ${index}, ${moment.what}`;
+    const deaths = options.deaths !== false && index % lanes === lane;
+    await crashEverywhere(moment, { where, level: 0 }, { ...options, deaths }, tally);
+  }
+}
+
+/** Survivors as `choicesWithin` gives them, and none of them twice. */
+export function* differentChoices(
+  effects: readonly PendingEffect[],
+  budget: ChoiceBudget,
+): Generator<readonly number[]> {
+  if (countChoices(effects) <= budget.exhaustiveMax) {
+    yield* choicesWithin(effects, budget);
+    return;
+  }
+  const tried = new Set<string>();
+  for (const choice of choicesWithin(effects, budget)) {
+    const name = choice.join();
+    if (tried.has(name)) continue;
+    tried.add(name);
+    yield choice;
   }
 }
 
@@ -80,25 +107,23 @@ interface Judgement {
 async function crashEverywhere(
   moment: Moment,
   { where, level }: Judgement,
-  options: EnumerationOptions,
+  options: EnumerationOptions & { readonly judged: FingerprintSet },
   tally: Tally,
 ): Promise<void> {
-  const { random, depth, nestedShare } = options;
+  const { random, depth, nestedShare, judged } = options;
   const inside = { ...choicesInRecovery, random };
   const count = (): void => {
     if (level === 0) tally.states += 1;
     else tally.nested += 1;
   };
   const { effects } = moment.crash;
-  tally.points += 1;
-  const seen = new Set<bigint>();
-  const tried = new Set<string>();
+  const { lane, lanes } = (level === 0 ? options.share : undefined) ?? onlyLane;
   const judge = async (world: World, which: string): Promise<void> => {
     const judgement = { where: `${where}; ${which}`, level: level + 1 };
     const nested = level < depth && random.chance(nestedShare);
     const inner = await recover(
       world,
-      { ...judgement, allowed: moment.allowed },
+      { where: judgement.where, moment },
       nested ? options.model : undefined,
     );
     for (const [index, each] of inner.entries()) {
@@ -109,29 +134,28 @@ async function crashEverywhere(
       await crashEverywhere(
         each,
         deeper,
-        { ...options, choices: (found) => choicesWithin(found, inside) },
+        { ...options, choices: (found) => differentChoices(found, inside) },
         tally,
       );
     }
   };
   // A death without a power cut loses nothing.
   if (level > 0 || options.deaths !== false) {
+    tally.points += 1;
     await judge(moment.death.fork(), 'killed');
     count();
   }
   for (const choice of options.choices(effects)) {
-    const name = choice.join(',');
-    if (tried.has(name)) continue;
-    tried.add(name);
+    const fingerprint = moment.fingerprint(choice);
+    if (fingerprint.high % lanes !== lane) continue;
     count();
-    const disk = moment.crash.image(choice);
-    const fingerprint = disk.fingerprint();
-    if (seen.has(fingerprint)) continue;
-    seen.add(fingerprint);
+    if (judged.has(fingerprint)) continue;
     tally.recovered += 1;
-    const world = new World(disk, moment.death.log.clone(), { alive: new Set(), next: firstPid });
+    const pids = { alive: new Set<number>(), next: firstPid };
+    const world = new World(moment.crash.image(choice), moment.death.log.clone(), pids);
     try {
       await judge(world, 'power cut');
+      judged.add(fingerprint);
     } catch (error) {
       if (error instanceof Violation && !error.message.includes('survivors:')) {
         throw new Violation(`${error.message}\nsurvivors:\n${describeChoice(effects, choice)}`, {
@@ -150,14 +174,17 @@ export class Violation extends Error {
 /** Recovers and judges; returns the moments of that recovery, if asked for. */
 async function recover(
   world: World,
-  { where, allowed }: Pick<Judgement, 'where'> & Pick<Moment, 'allowed'>,
+  { where, moment }: Pick<Judgement, 'where'> & { readonly moment: Moment },
   model: PersistenceModel | undefined,
 ): Promise<Moment[]> {
   const moments: Moment[] = [];
   const process = await world.start(
     model === undefined
       ? { inlineLimitBytes }
-      : { inlineLimitBytes, onStep: (what) => moments.push(momentOf(world, model, { what, allowed })) },
+      : {
+          inlineLimitBytes,
+          onStep: (what) => moments.push(new Moment(world, model, { what, allowed: moment.allowed })),
+        },
   );
   const fail = (why: string, cause?: unknown): never => {
     throw new Violation(`${where}\n${why}`, { cause });
@@ -171,66 +198,10 @@ async function recover(
     if (error instanceof Violation) throw error;
     return fail(`recovery failed: ${error instanceof Error ? error.stack : String(error)}`, error);
   }
-  if (!allowed.some((each) => showTree(each) === showTree(found)))
-    fail(`found ${showTree(found)}, expected ${allowed.map(showTree).join(' or ')}`);
+  const shown = showTree(found);
+  if (!moment.allowed.includes(shown)) fail(`found ${shown}, expected ${moment.allowed.join(' or ')}`);
   const left = stagingNames(world.outside);
   if (left.length > 0) fail(`left in the staging areas: ${left.join(', ')}`);
   process.kill();
   return moments;
-}
-
-function momentOf(
-  world: World,
-  model: PersistenceModel,
-  { what, allowed }: Pick<Moment, 'what' | 'allowed'>,
-): Moment {
-  return { what, crash: world.disk.crashPoint(model), death: world.fork(), allowed };
-}
-
-/** Runs the scenario to its end, and keeps every moment. */
-async function record(
-  { before, steps, others = [], faults = [] }: Scenario,
-  model: PersistenceModel,
-): Promise<Moment[]> {
-  const world = new World();
-  const preparing = await world.open({ inlineLimitBytes });
-  for (const operations of before) preparing.commit(...operations);
-  preparing.checkpoint();
-  preparing.kill();
-  world.disk.settle();
-
-  const moments: Moment[] = [];
-  const expected: Expected = { now: tree(world.outside), next: undefined };
-  const onStep = (what: string): void => {
-    const { now, next } = expected;
-    moments.push(momentOf(world, model, { what, allowed: next === undefined ? [now] : [now, next] }));
-  };
-  const first = await world.open({ inlineLimitBytes, faults, onStep });
-  const second = others.length === 0 ? first : await world.open({ inlineLimitBytes, onStep });
-  for (let turn = 0; turn < Math.max(steps.length, others.length); turn += 1) {
-    carryOut(first, steps[turn], expected);
-    carryOut(second, others[turn], expected);
-  }
-  onStep('the end');
-  return moments;
-}
-
-interface Expected {
-  now: Tree;
-  /** As the transaction under way will leave it. */
-  next: Tree | undefined;
-}
-
-function carryOut(process: SimulatedProcess, step: Step | undefined, expected: Expected): void {
-  if (step === undefined) return;
-  if (step === 'checkpoint') process.checkpoint();
-  else if (step === 'marks') process.flushMarks();
-  else {
-    expected.next = applied(expected.now, step);
-    const outcome = process.attempt(...step);
-    // Rolled back: what was is what is.
-    if (!(outcome instanceof Error)) expected.now = expected.next;
-    else if (!isStoreError(outcome, 'ERR_APPLY_ROLLED_BACK')) throw outcome;
-    expected.next = undefined;
-  }
 }

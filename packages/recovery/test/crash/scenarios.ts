@@ -14,13 +14,15 @@ export interface Scenario {
   /** Steps of a second process, which take turns with those of the first. */
   readonly others?: readonly Step[];
   readonly faults?: readonly Fault[];
+  /** Steps may be impossible, or refused: then they change nothing. Otherwise that is an error. */
+  readonly mayRefuse?: boolean;
 }
 
 /** Over the inline limit of the enumeration. */
 export const large = 'LARGE '.repeat(8);
 const small = (text: string): string => `${text}.`;
 
-const files = [[write('a', small('a0')), write('b', small('b0')), write('d/c', small('c0'))]];
+export const files = [[write('a', small('a0')), write('b', small('b0')), write('d/c', small('c0'))]];
 
 export const scenarios: readonly Scenario[] = [
   { name: 'create', before: [], steps: [[write('a', small('1')), write('b', small('1'))]] },

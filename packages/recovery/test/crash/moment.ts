@@ -1,0 +1,133 @@
+/** A moment at which the power may go, and the recording of those that a scenario has. */
+
+import { createHash } from 'node:crypto';
+import { isStoreError, type MemoryLogState, type Operation, tables } from '@forewrit/core';
+import { type CrashPoint, type Fingerprint, type PersistenceModel, SimulatedDisk } from '@forewrit/testkit';
+import { applied, showTree, type Tree } from '../campaign-model.js';
+import { type SimulatedProcess, tree, World } from '../world.js';
+import type { Scenario, Step } from './scenarios.js';
+
+export const inlineLimitBytes = 24;
+
+export interface MomentTraits {
+  readonly what: string;
+  /** What the tree may be afterwards: as the last acknowledged transaction left it, or the one under way. */
+  readonly allowed: readonly string[];
+}
+
+export class Moment {
+  readonly what: string;
+  readonly allowed: readonly string[];
+  readonly crash: CrashPoint<SimulatedDisk>;
+  /** As all processes die, and nothing is lost. */
+  readonly death: World;
+  #besides: Fingerprint | undefined;
+
+  constructor(world: World, model: PersistenceModel, { what, allowed }: MomentTraits) {
+    this.what = what;
+    this.allowed = allowed;
+    this.crash = world.disk.crashPoint(model);
+    this.death = world.fork();
+  }
+
+  /**
+   * Of all that decides what recovery does after a power cut, and whether that is well: the image of the disk, the boot
+   * before, the log, and the trees that are allowed. Equal moments differ in nothing but the time of day, and the number
+   * that the next inode will bear.
+   */
+  fingerprint(choice: readonly number[]): Fingerprint {
+    const disk = this.crash.fingerprint(choice);
+    const besides = (this.#besides ??= fingerprintOf(this));
+    return { high: (disk.high + besides.high) >>> 0, low: (disk.low + besides.low) >>> 0 };
+  }
+}
+
+function fingerprintOf({ allowed, death }: Moment): Fingerprint {
+  const hash = createHash('sha256');
+  hash.update(JSON.stringify([death.disk.bootId, allowed]));
+  for (const text of logTexts(death.log)) hash.update(text);
+  const digest = hash.digest();
+  return { high: digest.readUInt32LE(0), low: digest.readUInt32LE(4) };
+}
+
+function* logTexts(log: MemoryLogState): Generator<string> {
+  for (const table of tables) {
+    yield `${table}\n`;
+    for (const [key, value] of log.rows(table).range({ start: new Uint8Array(0) })) {
+      yield `${Buffer.from(key).toString('hex')} ${Buffer.from(value).toString('hex')}\n`;
+    }
+  }
+}
+
+export interface RecordOptions {
+  readonly model: PersistenceModel;
+  /** Whether directories have times of modification; by default they have. */
+  readonly directoryTimes?: boolean;
+}
+
+/** Runs the scenario to its end, and keeps every moment. */
+export async function recordMoments(
+  { before, steps, others = [], faults = [], mayRefuse = false }: Scenario,
+  { model, directoryTimes = true }: RecordOptions,
+): Promise<Moment[]> {
+  const world = new World(new SimulatedDisk({ directoryTimes }));
+  const preparing = await world.open({ inlineLimitBytes });
+  for (const operations of before) preparing.commit(...operations);
+  preparing.checkpoint();
+  preparing.kill();
+  world.disk.settle();
+
+  const moments: Moment[] = [];
+  const expected: Expected = { now: tree(world.outside), next: undefined, mayRefuse };
+  const onStep = (what: string): void => {
+    const { now, next } = expected;
+    const allowed = next === undefined ? [now] : [now, next];
+    moments.push(new Moment(world, model, { what, allowed: allowed.map(showTree) }));
+  };
+  const first = await world.open({ inlineLimitBytes, faults, onStep });
+  const second = others.length === 0 ? first : await world.open({ inlineLimitBytes, onStep });
+  for (let turn = 0; turn < Math.max(steps.length, others.length); turn += 1) {
+    carryOut(first, steps[turn], expected);
+    carryOut(second, others[turn], expected);
+  }
+  onStep('the end');
+  return moments;
+}
+
+interface Expected {
+  now: Tree;
+  /** As the transaction under way will leave it. */
+  next: Tree | undefined;
+  readonly mayRefuse: boolean;
+}
+
+function carryOut(process: SimulatedProcess, step: Step | undefined, expected: Expected): void {
+  if (step === undefined) return;
+  if (step === 'checkpoint') process.checkpoint();
+  else if (step === 'marks') process.flushMarks();
+  else {
+    expected.next = treeAfter(step, expected);
+    if (expected.next === undefined) return;
+    const outcome = process.attempt(...step);
+    // Rolled back, or refused: what was is what is.
+    if (!(outcome instanceof Error)) expected.now = expected.next;
+    else if (!isStoreError(outcome, 'ERR_APPLY_ROLLED_BACK') && !(expected.mayRefuse && isRefusal(outcome))) {
+      throw outcome;
+    }
+    expected.next = undefined;
+  }
+}
+
+/** `undefined` where the step is impossible, and may be. */
+function treeAfter(step: readonly Operation[], { now, mayRefuse }: Expected): Tree | undefined {
+  try {
+    return applied(now, step);
+  } catch (error) {
+    if (mayRefuse) return undefined;
+    throw error;
+  }
+}
+
+function isRefusal(outcome: Error): boolean {
+  return isStoreError(outcome) || outcome.message.startsWith('locked');
+}
