@@ -4,9 +4,11 @@ import { loadChecksum } from '#src/record/checksum.js';
 import { decodeTransaction, encodeCommitBatch, encodeMark } from '#src/record/codec.js';
 import type { Row } from '#src/log/log.js';
 import type { Target } from '#src/record/record.js';
+import { checkFrames } from '#src/record/frame.js';
 import { entryRow, fileRow, formatRow, lockRow } from '#src/record/rows.js';
 import { isStoreError } from '#src/errors.js';
 import { assert, suite } from '@forewrit/testkit';
+import { catchFrom } from './log-values.js';
 
 const test = suite('codec');
 const number = { owner: 3, counter: 17 };
@@ -116,6 +118,27 @@ test('every single flipped bit is refused, and never taken for content', () => {
       assert.unreachable(`bit ${bit} of value ${which} went unnoticed`);
     }
   }
+});
+
+test('frames are whole or not without a look at what they mean, under their key only', () => {
+  const whole = rows();
+  for (const [key, value] of whole) {
+    checkFrames('log', key, value);
+    for (let bit = 0; bit < value.byteLength * 8; bit += 7) {
+      const damaged = Uint8Array.from(value);
+      damaged[bit >> 3]! ^= 1 << (bit & 7);
+      const error = catchFrom(() => checkFrames('log', key, damaged));
+      assert.ok(isStoreError(error), `bit ${bit}: ${String(error)}`);
+    }
+    for (let bit = 0; bit < key.byteLength * 8; bit += 1) {
+      const another = Uint8Array.from(key);
+      another[bit >> 3]! ^= 1 << (bit & 7);
+      assert.throwsWithCode(() => checkFrames('log', another, value), 'ERR_LOG_CORRUPT');
+    }
+    assert.throwsWithCode(() => checkFrames('files', key, value), 'ERR_LOG_CORRUPT');
+    assert.throwsWithCode(() => checkFrames('log', key, value.subarray(0, -1)), 'ERR_LOG_CORRUPT');
+  }
+  assert.throwsWithCode(() => checkFrames('log', whole[0]![0], new Uint8Array(0)), 'ERR_LOG_CORRUPT');
 });
 
 test('every truncation of the batch is refused', () => {

@@ -142,7 +142,7 @@ switch (action) {
   case 'write-for-ever':
     report({ event: 'ready' });
     for (let round = 0; ; round += 1) {
-      const value = bytes(String(round).padEnd(2000, '.'));
+      const value = bytes(String(round).padEnd(2000 + (round % 4) * 1500, '.'));
       log.commit((batch) => {
         for (let key = 0; key < 20; key += 1) batch.put('entries', bytes(`${key}`), value);
       });

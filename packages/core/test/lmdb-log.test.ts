@@ -1,10 +1,12 @@
 import {
   closeSync,
   copyFileSync,
+  existsSync,
   ftruncateSync,
   mkdirSync,
   openSync,
   readdirSync,
+  readFileSync,
   statSync,
   writeFileSync,
   writeSync,
@@ -144,8 +146,64 @@ for (const [fault, others] of [
     const [value, attempted = ''] = (found ?? '').split(' of ');
     const possible = other === 'committed' ? ['other'] : [attempted, String(Number(attempted) - 1)];
     assert.ok(possible.includes(value ?? ''), found);
+    // It was remembered, as the log may look damaged by it; now that it is in order again it is not.
+    openLog(directory).close();
+    assert.is(existsSync(`${directory}/flush-failed`), false);
   });
 }
+
+test('a meta page that LMDB put back after a failed flush is no damage, if it is known to have failed', () => {
+  const log = openLog(directory);
+  for (const value of ['1', '2', '3', '4'])
+    log.commit((batch) => batch.put('meta', bytes('a'), bytes(value)));
+  log.close();
+  const content = readFileSync(`${directory}/data.mdb`);
+  const [first, second] = [content.readUInt32LE(152), content.readUInt32LE(4096 + 152)];
+  const newest = Math.max(first, second);
+  // Of the page of the failed commit LMDB puts the number back, and that of the last page.
+  content.writeUInt32LE(newest - 2, (newest % 2) * 4096 + 152);
+  writeFileSync(`${directory}/data.mdb`, content);
+  assert.ok(
+    isStoreError(
+      catchFrom(() => openLog(directory)),
+      'ERR_LOG_CORRUPT',
+    ),
+  );
+  writeFileSync(`${directory}/flush-failed`, '');
+  for (const commits of [true, false]) {
+    const again = openLog(directory);
+    again.examine();
+    assert.is(existsSync(`${directory}/flush-failed`), commits);
+    assert.is(read(again, 'meta', 'a'), commits ? '3' : '5');
+    if (commits) again.commit((batch) => batch.put('meta', bytes('a'), bytes('5')));
+    again.close();
+  }
+});
+
+test('what opening a large log does not look at is found when it is examined', () => {
+  const log = openLog(directory);
+  for (let commit = 0; commit < 11; commit += 1) {
+    log.commit((batch) => {
+      for (let n = 0; n < 100; n += 1) batch.put('entries', bytes(`${commit}/${n}`), patterned(4000));
+    });
+  }
+  log.commit((batch) => batch.put('meta', bytes('a'), bytes('1')));
+  log.close();
+  const content = readFileSync(`${directory}/data.mdb`);
+  // The head of one of the large values: the walk has no business there while the log is opened.
+  const at = content.indexOf(patterned(100)) - 24;
+  content.writeUInt8(1, at + 18);
+  writeFileSync(`${directory}/data.mdb`, content);
+  const damaged = openLog(directory);
+  assert.is(read(damaged, 'meta', 'a'), '1');
+  assert.ok(
+    isStoreError(
+      catchFrom(() => damaged.examine()),
+      'ERR_LOG_CORRUPT',
+    ),
+  );
+  damaged.close();
+});
 
 function cannotTrace(): string | undefined {
   const { status } = spawnSync('strace', ['-e', 'inject=fsync:error=EIO', 'true'], { stdio: 'ignore' });

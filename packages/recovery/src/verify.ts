@@ -1,4 +1,4 @@
-/** Compares the files with what the log says of them. Reads only. */
+/** Compares the files with what the log says of them, after a look at all of the log. Reads only. */
 
 import {
   absolutePath,
@@ -21,6 +21,7 @@ type Finding = VerifyReport['findings'][number];
  * another program has written it since, which is allowed.
  */
 export function verify(access: StoreAccess, options: { readonly paths?: readonly string[] }): VerifyReport {
+  if (options.paths === undefined) access.log.examine();
   const findings: Finding[] = [];
   const rows = rowsToCheck(access, options.paths);
   for (const row of rows) {

@@ -10,10 +10,12 @@
 import { assert } from '../assert.js';
 import { fromSystemError, isStoreError, StoreError } from '../errors.js';
 import type { Descriptor } from '../files/file-system.js';
+import { hasFlushFailed } from './flush-failure.js';
 import { dataFileName, lockFileName, logMissing, removeDirectory } from './lmdb-directory.js';
 import { type LmdbEnvironment, openEnvironment } from './lmdb-environment.js';
 import { checkLogFile, type LogFileState, readMetas } from './lmdb-file.js';
 import { LmdbView } from './lmdb-view.js';
+import { type CheckRow, tablePagesAtOpenMax, walkLogFile, type WalkOptions } from './lmdb-walk.js';
 import type { Log, LogStats, LogView } from './log.js';
 import { logClosed, mapSizeBytesDefault, reserveBytesDefault } from './log-limits.js';
 import type { LogFileSystem } from './log-room.js';
@@ -31,13 +33,22 @@ export interface InspectionOptions {
   /** A path where nothing is yet, outside the store: a directory is made there if a copy is needed. */
   readonly scratchDirectory: string;
   readonly mapSizeBytes?: number;
+  /** Looks at rows in `examine`. By default their bytes are not looked at. */
+  readonly checkRow?: CheckRow | undefined;
+  /** Looks at them before the log is used, too, so that it is refused if one is damaged. */
+  readonly checkRowsAtOpen?: boolean;
 }
 
 type Settings = Required<InspectionOptions>;
 
 /** A log whose `commit` is refused. */
 export function openLogToInspect(options: InspectionOptions): Log {
-  const settings: Settings = { mapSizeBytes: mapSizeBytesDefault, ...options };
+  const settings: Settings = {
+    mapSizeBytes: mapSizeBytesDefault,
+    checkRow: undefined,
+    checkRowsAtOpen: false,
+    ...options,
+  };
   const { directory, fileSystem } = settings;
   try {
     if (fileSystem.lstat(`${directory}/${dataFileName}`) === undefined) throw logMissing(directory);
@@ -51,6 +62,8 @@ export function openLogToInspect(options: InspectionOptions): Log {
 interface Source {
   /** Reads the newest state. */
   read<T>(body: (environment: LmdbEnvironment) => T): T;
+  /** Inside `read`: looks at all of it. */
+  examine(): void;
   close(): void;
 }
 
@@ -100,6 +113,10 @@ class InspectedLog implements Log {
     };
   }
 
+  examine(): void {
+    this.#read('examine', () => this.#source.examine());
+  }
+
   close(): void {
     if (this.#state === 'closed') return;
     assert(this.#state !== 'viewing', 'close inside a view');
@@ -122,7 +139,8 @@ class InspectedLog implements Log {
 }
 
 /** The environment itself, with a slot in its reader table; `undefined` if we cannot get one. */
-function openShared({ directory, fileSystem, mapSizeBytes }: Settings): Source | undefined {
+function openShared(settings: Settings): Source | undefined {
+  const { directory, fileSystem, mapSizeBytes } = settings;
   if (fileSystem.lstat(`${directory}/${lockFileName}`) === undefined) return undefined;
   new SpaceFloor({
     fileSystem,
@@ -139,19 +157,42 @@ function openShared({ directory, fileSystem, mapSizeBytes }: Settings): Source |
   }
   const source: Source = {
     read: (body) => environment.read(() => body(environment)),
+    examine: () => walkWhileInUse(settings, everything(settings)),
     close: () => environment.close(),
   };
   try {
-    environment.openTables();
-    source.read(() => environment.get('meta', Uint8Array.of(0)));
-    // LMDB goes on without a table that it may not write: harmless only while nobody else writes.
-    if (environment.info().readers > 0) return source;
+    const isPinned = environment.read(() => {
+      // LMDB goes on without a table that it may not write: harmless only while nobody else writes.
+      if (environment.info().readers === 0) return false;
+      walkWhileInUse(settings, whatOpeningTakes(settings));
+      return true;
+    });
+    if (isPinned) {
+      environment.openTables();
+      return source;
+    }
     source.close();
     return undefined;
   } catch (error) {
     source.close();
     throw error;
   }
+}
+
+/** In a read transaction: what it sees, and what was committed since, is not overwritten. */
+function walkWhileInUse({ directory, fileSystem }: Settings, extent: Extent): void {
+  const previous = hasFlushFailed(fileSystem, directory) ? 'ignored' : 'whole';
+  walkLogFile(fileSystem, `${directory}/${dataFileName}`, { ...extent, previous, inUse: true });
+}
+
+type Extent = Pick<WalkOptions, 'checkRow' | 'tablePagesMax'>;
+
+function everything({ checkRow }: Settings): Extent {
+  return { checkRow };
+}
+
+function whatOpeningTakes({ checkRow, checkRowsAtOpen }: Settings): Extent {
+  return { checkRow: checkRowsAtOpen ? checkRow : undefined, tablePagesMax: tablePagesAtOpenMax };
 }
 
 class Copy implements Source {
@@ -171,6 +212,10 @@ class Copy implements Source {
     return environment.read(() => body(environment));
   }
 
+  examine(): void {
+    this.#walk(everything(this.#settings));
+  }
+
   close(): void {
     this.#drop();
     removeDirectory(this.#settings.fileSystem, this.#settings.scratchDirectory);
@@ -178,13 +223,19 @@ class Copy implements Source {
 
   #renew(): void {
     this.#drop();
-    const { fileSystem, mapSizeBytes, scratchDirectory } = this.#settings;
+    const { mapSizeBytes, scratchDirectory } = this.#settings;
     const path = `${scratchDirectory}/${dataFileName}`;
     const transaction = retried(() => this.#copy(path));
-    checkLogFile(fileSystem, path);
+    this.#walk(whatOpeningTakes(this.#settings));
     const environment = openEnvironment(scratchDirectory, { readOnly: false, mapSizeBytes });
     this.#current = { environment, transaction };
     environment.openTables();
+  }
+
+  /** The commit before the one that was copied may have been overwritten meanwhile. */
+  #walk(extent: Extent): void {
+    const { fileSystem, scratchDirectory } = this.#settings;
+    walkLogFile(fileSystem, `${scratchDirectory}/${dataFileName}`, { ...extent, previous: 'ignored' });
   }
 
   /** The transaction that was copied; `undefined` if it was superseded twice meanwhile. */

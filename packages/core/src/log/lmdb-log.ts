@@ -9,10 +9,11 @@
 import { assert } from '../assert.js';
 import { newCommitGate, throughGate } from './commit-gate.js';
 import { fromSystemError } from '../errors.js';
+import { forgetFlushFailure, hasFlushFailed, noteFlushFailure } from './flush-failure.js';
 import { dataFileName, prepareDirectory, requireDirectory } from './lmdb-directory.js';
 import { fromLmdbError, type LmdbEnvironment, openEnvironment } from './lmdb-environment.js';
-import { checkLogFile } from './lmdb-file.js';
 import { LmdbBatch, LmdbView } from './lmdb-view.js';
+import { type CheckRow, isPreviousWhole, tablePagesAtOpenMax, walkLogFile } from './lmdb-walk.js';
 import {
   type CommitOptions,
   FlushError,
@@ -55,6 +56,8 @@ export interface LmdbLogOptions {
    * first element ends every wait with `ERR_STORE_CLOSED`.
    */
   readonly cancelFlag?: Int32Array | undefined;
+  /** Looks at rows of the log before LMDB opens it, and in `examine`. By default their bytes are not looked at. */
+  readonly checkRow?: CheckRow | undefined;
   /** How long this handle may keep its turn while nobody wants it: for a thread of its own, whose timers run. */
   readonly lingerMs?: number;
   /** Disk that ordinary commits leave free; of a small disk, a sixteenth. */
@@ -75,6 +78,7 @@ export function openLmdbLog(options: LmdbLogOptions): LmdbLog {
     reserveBytes: reserveBytesDefault,
     mapSizeBytes: mapSizeBytesDefault,
     clock: () => performance.now(),
+    checkRow: undefined,
     ...options,
     cancelFlag: options.cancelFlag ?? newCommitGate(),
   };
@@ -103,7 +107,7 @@ function openParts(settings: Settings, queue: WriterQueue): LmdbLog {
   const path = `${directory}/${dataFileName}`;
   const floor = new SpaceFloor({ ...settings, path: directory });
   prepareDirectory({ ...settings, floor });
-  checkLogFile(fileSystem, path);
+  checkBeforeUse(settings);
   floor.requireForCommit(true);
   const environment = openEnvironment(directory, { readOnly: false, mapSizeBytes });
   try {
@@ -114,6 +118,16 @@ function openParts(settings: Settings, queue: WriterQueue): LmdbLog {
     environment.close();
     throw error;
   }
+}
+
+/** With the place in the queue: nobody is writing. */
+function checkBeforeUse({ checkRow, directory, fileSystem }: Settings): void {
+  const path = `${directory}/${dataFileName}`;
+  const options = { checkRow, tablePagesMax: tablePagesAtOpenMax };
+  if (!hasFlushFailed(fileSystem, directory))
+    return walkLogFile(fileSystem, path, { ...options, previous: 'whole' });
+  walkLogFile(fileSystem, path, { ...options, previous: 'ignored' });
+  if (isPreviousWhole(fileSystem, path)) forgetFlushFailure(fileSystem, directory);
 }
 
 interface LmdbLogParts {
@@ -179,6 +193,16 @@ export class LmdbLog implements Log {
     return { usedBytes: pages * this.#environment.pageBytes, fileBytes: this.#room.fileBytes() };
   }
 
+  examine(): void {
+    this.#assertIdle('examine');
+    const { checkRow, directory, fileSystem } = this.#settings;
+    const previous = hasFlushFailed(fileSystem, directory) ? 'ignored' : 'whole';
+    // What a read transaction sees, or saw later, is not overwritten.
+    this.#read(() =>
+      walkLogFile(fileSystem, `${directory}/${dataFileName}`, { checkRow, previous, inUse: true }),
+    );
+  }
+
   close(): void {
     if (this.#state === 'closed') return;
     this.#assertIdle('close');
@@ -231,6 +255,7 @@ export class LmdbLog implements Log {
     } catch (error) {
       if (built === undefined) throw fromLmdbError(error, 'commit');
       this.#flushFailure = new FlushError(error);
+      noteFlushFailure(this.#settings.fileSystem, this.#settings.directory);
       throw this.#flushFailure;
     } finally {
       batch.end();

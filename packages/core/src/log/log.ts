@@ -66,6 +66,11 @@ export interface Log {
   /** Calls `listener` some time after another process (or this one) wrote. May call without cause; may be late. */
   watch(listener: () => void): () => void;
   stats(): LogStats;
+  /**
+   * Looks at everything that the log holds, however much that is: `ERR_LOG_CORRUPT` if something is damaged. Opening
+   * it looks at what can be looked at in a moment.
+   */
+  examine(): void;
   /** Releases the log. Never waits for other processes longer than a second. Idempotent. */
   close(): void;
 }

@@ -142,6 +142,11 @@ export class MemoryLog implements Log {
     return { usedBytes, fileBytes: usedBytes };
   }
 
+  examine(): void {
+    this.#assertUsable('examine');
+    this.#assertIdle('examine');
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#assertIdle('close');

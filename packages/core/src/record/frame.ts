@@ -67,6 +67,26 @@ export interface DecodedFrame {
 }
 
 export function decodeFrame(bytes: Uint8Array, start: number, seed: bigint, what: string): DecodedFrame {
+  const { hash, end } = checkFrame(bytes, start, seed, what);
+  const payload: unknown = packr.unpack(bytes.subarray(start + 8, end - 8));
+  return { kind: bytes[start + 1]!, fields: new Fields(payload, what), hash, end };
+}
+
+/** Whether the frames of a value are whole, and under their key. */
+export function checkFrames(table: Table, key: Uint8Array, value: Uint8Array): void {
+  const seed = frameSeed(table, key);
+  let count = 0n;
+  for (let position = 0; position < value.byteLength || count === 0n; count += 1n) {
+    position = checkFrame(value, position, seed + count, `a row of '${table}'`).end;
+  }
+}
+
+function checkFrame(
+  bytes: Uint8Array,
+  start: number,
+  seed: bigint,
+  what: string,
+): Pick<DecodedFrame, 'hash' | 'end'> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.byteLength < start + 1) throw corrupt(what, 'it is empty');
   const version = view.getUint8(start);
@@ -85,8 +105,7 @@ export function decodeFrame(bytes: Uint8Array, start: number, seed: bigint, what
   if (bytes.byteLength < end + 8) throw corrupt(what, 'it is cut short');
   const hash = view.getBigUint64(end, true);
   if (hash64(bytes.subarray(start, end), seed) !== hash) throw corrupt(what, 'its checksum does not match');
-  const payload: unknown = packr.unpack(bytes.subarray(start + 8, end));
-  return { kind: view.getUint8(start + 1), fields: new Fields(payload, what), hash, end: end + 8 };
+  return { hash, end: end + 8 };
 }
 
 /** A value of exactly one frame. */

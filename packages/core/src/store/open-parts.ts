@@ -8,6 +8,7 @@ import { fromSystemError, InvalidArgumentError, StoreError, systemCode } from '.
 import type { FileSystem } from '../files/file-system.js';
 import { normalizationMarker, probeFolding } from '../record/key.js';
 import { loadChecksum } from '../record/checksum.js';
+import { checkFrames } from '../record/frame.js';
 import { openLogToInspect } from '../log/lmdb-inspection.js';
 import { openLmdbLog } from '../log/lmdb-log.js';
 import type { Log } from '../log/log.js';
@@ -145,11 +146,14 @@ export async function openParts(
   };
 }
 
-/** The parts of a store that is only looked at: nothing is made, nothing written. */
+/**
+ * The parts of a store that is only looked at: nothing is made, nothing written. With `checkRowsAtOpen`
+ * a damaged row is refused at once, else when it is read.
+ */
 export async function openReadOnlyParts(
   { roots, fileSystem }: OpenedRoot,
   options: StoreOptions,
-  { umask, privileged }: PartsOptions,
+  { umask, privileged, checkRowsAtOpen }: PartsOptions & { readonly checkRowsAtOpen: boolean },
 ): Promise<ContextParts> {
   await loadChecksum();
   const layout = storeLayout(roots.root);
@@ -159,6 +163,8 @@ export async function openReadOnlyParts(
       directory: layout.log,
       fileSystem: new NodeFileSystem(),
       scratchDirectory: path.join(tmpdir(), `forewrit-${randomBytes(8).toString('hex')}`),
+      checkRow: checkFrames,
+      checkRowsAtOpen,
     });
   return {
     roots,
@@ -188,6 +194,7 @@ function openRealLog(
     fileSystem: real,
     queueToken: queueToken(processTable.identity(), nonce),
     isTokenAlive: (token) => isTokenAlive(token, processTable),
+    checkRow: checkFrames,
     ...(options.lockTimeoutMs === undefined ? {} : { lockTimeoutMs: options.lockTimeoutMs }),
     ...(options.reserveBytes === undefined ? {} : { reserveBytes: options.reserveBytes }),
     cancelFlag,

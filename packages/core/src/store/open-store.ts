@@ -51,7 +51,7 @@ export async function openStoreWith(
   let committer: Committer | undefined;
   let parts: ContextParts;
   if (options.readOnly === true) {
-    parts = await openReadOnlyParts(opened, options, { umask, privileged });
+    parts = await openReadOnlyParts(opened, options, { umask, privileged, checkRowsAtOpen: true });
   } else if (inline) {
     parts = await openParts(opened, options, { umask, privileged });
     committer = await CommitterLoop.start({

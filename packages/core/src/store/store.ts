@@ -324,7 +324,10 @@ export class Store implements AsyncDisposable {
     });
   }
 
-  /** Compares files with the checksums that the log has of them. Changes nothing. */
+  /**
+   * Looks at all of the log (unless `paths` are given), then compares files with the checksums that it has of them.
+   * Changes nothing. `ERR_LOG_CORRUPT` if the log is damaged.
+   */
   async verify(options: { paths?: readonly string[] } = {}): Promise<VerifyReport> {
     await this.#readable('verify');
     return this.#parts.verify(this.#access, options);
