@@ -19,6 +19,9 @@ export interface DamageRequest {
 export type DamageMessage = { readonly type: 'ready' } | { readonly type: 'case'; readonly outcome: string };
 export type DamageCommand = { readonly cases: readonly Damage[] };
 
+/** No value of theirs. */
+const missing = -1;
+
 const { reference, root, versions } = requestOf<DamageRequest>();
 // It reads who we are only once.
 const processTable = systemProcessTable();
@@ -69,6 +72,14 @@ async function examine(fileSystem: FileSystem): Promise<string> {
   }
 }
 
+/** A key may be found in a range, and not by itself. */
+async function readOneByOne(store: Store): Promise<Record<string, number>> {
+  const keys = Object.keys(versions.at(-1)!.entries);
+  const found: Record<string, number> = {};
+  for (const key of keys) found[key] = (await store.collection<number>(collection).get(key)) ?? missing;
+  return found;
+}
+
 function judge(seen: Version): string {
   const same = versions.findIndex((version) => isDeepStrictEqual(version, seen));
   if (same !== -1) return same === versions.length - 1 ? 'correct' : 'older';
@@ -84,6 +95,6 @@ function judge(seen: Version): string {
 async function read(store: Store): Promise<Version> {
   const paths = Object.keys(filesAt(root));
   const contents = await store.readFiles(paths, 'utf8');
-  const entries = await store.collection<number>(collection).range();
-  return { files: Object.fromEntries(contents), entries: Object.fromEntries(entries) };
+  const entries = Object.fromEntries(await store.collection<number>(collection).range());
+  return { files: Object.fromEntries(contents), entries: { ...entries, ...(await readOneByOne(store)) } };
 }

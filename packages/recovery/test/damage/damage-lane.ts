@@ -10,7 +10,7 @@ import type { DamageMessage, DamageRequest } from './damage-child.js';
 import { type Damage, filesAt, removeCopy } from './specimen.js';
 
 /** For one copy, which takes some milliseconds. */
-const caseTimeoutMs = 1500;
+const caseTimeoutMs = 5000;
 /** Then it is started anew: what LMDB has damaged in its own memory should not pile up. */
 const casesOfProcessMax = 20_000;
 /** A batch that no process survives between two copies. */
