@@ -688,4 +688,12 @@ test('an error nobody has thought of poisons the store, and everybody is answere
   assert.ok(results.slice(1).every(({ status }) => status === 'rejected'));
 });
 
+test('the failpoint behind the commit is for a group that has committed something', async () => {
+  await using world = await engineWorld({ failpoint: { name: 'log.after', action: 'throw' } });
+  const { store } = world;
+  await assert.rejectsWithCode(store.writeFile('a', '1', { ifRevision: 99 }), 'ERR_CONFLICT');
+  // It was not hit by that one, or the store would be poisoned; now it is.
+  await assert.rejectsWithCode(store.writeFile('a', '1'), 'ERR_STORE_POISONED');
+});
+
 test.run();

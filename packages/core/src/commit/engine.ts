@@ -124,7 +124,7 @@ export class Engine {
     const live = this.#prepare(jobs, result);
     this.context.failpoints.hit('stage.after');
     if (live.length > 0 && this.#commit(live, result)) {
-      this.context.failpoints.hit('log.after');
+      if (live.some(({ verdict }) => verdict?.kind === 'committed')) this.context.failpoints.hit('log.after');
       for (const each of live) this.#finishSafely(each, result);
     }
     // Whoever was refused by the batch itself comes before those that were put back for its sake.

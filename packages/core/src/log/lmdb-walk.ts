@@ -25,8 +25,8 @@ import { type Table, tables } from './log.js';
 /** Somebody may have committed meanwhile, and used pages again, or be in the middle of a meta page. */
 const attemptsMax = 20;
 const attemptDelayMs = 2;
-/** When a log is opened: 4 MiB, in pages of the usual size. */
-export const tablePagesAtOpenMax = 1024;
+/** When a log is opened: 1 MiB in pages of the usual size, some thousands of rows, some milliseconds. */
+export const tablePagesAtOpenMax = 256;
 const flagsOfTables = 0;
 /** Its keys are numbers. */
 const flagsOfFreePages = 8;

@@ -3,8 +3,9 @@
  * refuse it with a code, or carry on with what was really saved, all of it. LMDB's pages have no checksums, so that it
  * would take the process down with it, or hang, or not find rows, if they were not looked at before.
  *
- * `FOREWRIT_DAMAGE_SHARE=all` examines them all, `=1000` one of a thousand; ordinarily it is one of 64. Bytes that
- * nobody reads while the store is opened and read, and they are most of them, have a smaller share, unless it is all.
+ * `FOREWRIT_DAMAGE_SHARE=1000` examines one of a thousand; ordinarily it is one of 64. Of blocks that nobody reads while
+ * the store is opened and read (all of their bits can be the other way round at once), and they are most of them, it is
+ * one of 32 times as many. `=1` examines all but those, `=all` all of them.
  * `FOREWRIT_DAMAGE_STORE=clean` takes only the store of this name.
  */
 import { existsSync, mkdirSync } from 'node:fs';
@@ -71,7 +72,7 @@ for (const [name, store] of stores) {
 
 /** A sample, in order: one of each so many neighbours. */
 async function casesOf({ usedBytes }: Specimen, lanes: DamageLanes): Promise<Damage[]> {
-  const unread = share === 1 ? new Set() : await unreadBlocks(usedBytes, lanes);
+  const unread = given === 'all' ? new Set() : await unreadBlocks(usedBytes, lanes);
   const cases: Damage[] = [];
   const sample = (begin: number, length: number, step: number, add: (at: number) => void): void => {
     for (let at = 0; at < length; at += step) add(begin + at + random.below(Math.min(step, length - at)));
