@@ -52,7 +52,10 @@ export interface StoreOptions {
   readonly reserveBytes?: number;
   /** Longest time from a save to the start of its checkpoint. Default: 1,000 ms. */
   readonly checkpointIntervalMs?: number;
-  /** Content applied since the last checkpoint that starts one at once. Default: 64 MiB. */
+  /**
+   * Content applied since the last checkpoint that starts one at once. Default: 64 MiB. What the log holds of it is kept
+   * small whatever this says: 2 MiB of small files start one, too.
+   */
   readonly checkpointBytes?: number;
   /** `follow` (default): a symbolic link inside the store stands for what it points to. `refuse`: it is an error. */
   readonly symlinks?: 'follow' | 'refuse';
