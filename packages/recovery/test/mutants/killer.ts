@@ -43,6 +43,8 @@ export function runKiller({ file, test }: Killer, mutant?: Mutant): Promise<Run>
     env: {
       ...inherited,
       FOREWRIT_TEST_ONLY: test,
+      // What runs of a changed module is not what runs of the module.
+      NODE_V8_COVERAGE: '',
       ...(mutant === undefined
         ? {}
         : {
