@@ -8,7 +8,7 @@ import { linkRefusals } from '../files/content.js';
 import type { StorePath } from '../path/path.js';
 import { RunningChecksum } from '../record/checksum.js';
 import { type Image, imageOf } from '../record/image.js';
-import { PlanOutdated } from './plan-outdated.js';
+import { outdatedBy, PlanOutdated } from './plan-outdated.js';
 import { beforePath } from './staged-target.js';
 import type { StagingJob } from './staging-job.js';
 
@@ -28,9 +28,7 @@ export function takeBefore(job: StagingJob, path: StorePath, checksum: bigint | 
   try {
     job.fileSystem.link(from, to);
   } catch (error) {
-    const code = systemCode(error) ?? '';
-    if (code === 'ENOENT') throw new PlanOutdated(path);
-    if (!linkRefusals.has(code)) throw error;
+    if (!linkRefusals.has(systemCode(error) ?? '')) throw outdatedBy(error, path);
     return copyBefore(job, path, checksum);
   }
   job.made.push(() => job.fileSystem.unlink(to));
@@ -48,7 +46,8 @@ export function takeBefore(job: StagingJob, path: StorePath, checksum: bigint | 
 function copyBefore(job: StagingJob, path: StorePath, checksum: bigint | undefined): Image {
   const from = job.absolute(path);
   const stat = job.fileSystem.lstat(from);
-  if (stat?.type === 'symlink') {
+  if (stat === undefined || stat.type !== job.planned.stat?.type) throw new PlanOutdated(path);
+  if (stat.type === 'symlink') {
     job.fileSystem.symlink(job.fileSystem.readlink(from), beforePath(job.volume, job.name));
     job.made.push(() => job.fileSystem.unlink(beforePath(job.volume, job.name)));
   } else {
@@ -56,16 +55,14 @@ function copyBefore(job: StagingJob, path: StorePath, checksum: bigint | undefin
     try {
       job.copyFrom(path, target, new RunningChecksum(), 0);
       // A roll-back puts this copy in the place of the file.
-      if (stat !== undefined && job.options.privileged) job.fileSystem.chown(target, stat);
-      if (stat !== undefined) job.fileSystem.chmod(target, stat.mode);
+      if (job.options.privileged) job.fileSystem.chown(target, stat);
+      job.fileSystem.chmod(target, stat.mode);
     } finally {
       job.fileSystem.close(target);
     }
   }
   job.draft.beforeCopied = true;
   const again = job.fileSystem.lstat(from);
-  if (stat === undefined || again?.ino !== stat.ino || again.mtimeNs !== stat.mtimeNs) {
-    throw new PlanOutdated(path);
-  }
+  if (again?.ino !== stat.ino || again.mtimeNs !== stat.mtimeNs) throw new PlanOutdated(path);
   return imageOf(stat, checksum);
 }

@@ -228,7 +228,13 @@ export function saveEditedBefore(
   if (stat === undefined) return [];
   const stem = `${volume.conflicts}/${id}-${target.index.toString(36)}`;
   const saved: Saved[] = [];
-  if (stat.type === 'directory') {
+  if (stat.type !== target.before.type) {
+    // Put there between the last look at the target and its removal.
+    const to = freeName(fileSystem, stem, undefined);
+    assert(to !== undefined, 'a free name is found for every conflict');
+    fileSystem.rename(path, to);
+    saved.push({ path: target.path, savedAs: to });
+  } else if (stat.type === 'directory') {
     for (const relative of editedBelow(fileSystem, path, target.listing ?? [])) {
       const to = freeName(fileSystem, stem, undefined);
       assert(to !== undefined, 'a free name is found for every conflict');

@@ -14,7 +14,7 @@ import type { FileNode } from '../plan/working-tree.js';
 import { hash64, RunningChecksum } from '../record/checksum.js';
 import { type Image, imageOf } from '../record/image.js';
 import { attempt } from './attempt.js';
-import { PlanOutdated } from './plan-outdated.js';
+import { outdatedBy } from './plan-outdated.js';
 import { stagedPath } from './staged-target.js';
 import type { StagingJob } from './staging-job.js';
 
@@ -68,8 +68,7 @@ function wholeContent(job: StagingJob): Uint8Array {
     try {
       parts.unshift(readFileAt(job.fileSystem, job.absolute(file.copyOf)));
     } catch (error) {
-      if (systemCode(error) === 'ENOENT') throw new PlanOutdated(path);
-      throw error;
+      throw outdatedBy(error, path);
     }
   }
   return parts.length === 1 ? parts[0]! : Buffer.concat(parts);

@@ -8,7 +8,7 @@ import { volumeDirectory } from '../files/volume.js';
 import { absolutePath, type StorePath } from '../path/path.js';
 import { otherFileSystem } from '../plan/plan.js';
 import { type Image, imageOf } from '../record/image.js';
-import { PlanOutdated } from './plan-outdated.js';
+import { outdatedBy, PlanOutdated } from './plan-outdated.js';
 import { stagedPath } from './staged-target.js';
 import type { StagingJob } from './staging-job.js';
 
@@ -27,10 +27,8 @@ export function linkMoved(job: StagingJob): boolean {
   try {
     job.fileSystem.link(source, staged);
   } catch (error) {
-    const code = systemCode(error) ?? '';
-    if (code === 'ENOENT') throw new PlanOutdated(from);
-    if (linkRefusals.has(code)) return false;
-    throw error;
+    if (linkRefusals.has(systemCode(error) ?? '')) return false;
+    throw outdatedBy(error, from);
   }
   const apply = `${job.name}.apply`;
   try {

@@ -1,7 +1,6 @@
 /** The staging of one target: what it is to be, what was made of it so far, and how that is taken back. */
 
 import type { RunningChecksum } from '../record/checksum.js';
-import { systemCode } from '../errors.js';
 import { eachPiece, writeFully } from '../files/content.js';
 import type { Descriptor, FileSystem } from '../files/file-system.js';
 import type { Volume } from '../files/volume.js';
@@ -9,7 +8,7 @@ import { absolutePath, type Roots, type StorePath } from '../path/path.js';
 import type { PlannedTarget } from '../plan/plan.js';
 import type { Target, TransactionId } from '../record/record.js';
 import { attempt } from './attempt.js';
-import { PlanOutdated } from './plan-outdated.js';
+import { outdatedBy } from './plan-outdated.js';
 import type { SpareFiles } from './spare-files.js';
 
 export interface StagingOptions {
@@ -77,20 +76,18 @@ export class StagingJob {
   }
 
   copyAbsolute(from: string, to: Descriptor, checksum: RunningChecksum, position: number): number {
-    let source: Descriptor;
     try {
-      source = this.fileSystem.openRead(from);
+      const source = this.fileSystem.openRead(from);
+      try {
+        return eachPiece(this.fileSystem, source, (piece, at) => {
+          checksum.update(piece);
+          writeFully(this.fileSystem, to, piece, position + at);
+        });
+      } finally {
+        this.fileSystem.close(source);
+      }
     } catch (error) {
-      if (systemCode(error) === 'ENOENT') throw new PlanOutdated(this.planned.path);
-      throw error;
-    }
-    try {
-      return eachPiece(this.fileSystem, source, (piece, at) => {
-        checksum.update(piece);
-        writeFully(this.fileSystem, to, piece, position + at);
-      });
-    } finally {
-      this.fileSystem.close(source);
+      throw outdatedBy(error, this.planned.path);
     }
   }
 }
