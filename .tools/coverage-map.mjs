@@ -39,13 +39,22 @@ function isOurs({ text, sourceMap, known }, { ranges: [whole] }) {
   return known.get(offset);
 }
 
+// V8 counts what comes after a loop without end, or after a `try` that returns, even if nothing but a line end does.
+function withoutBlanks({ text }, each) {
+  const ranges = each.ranges.filter(
+    ({ startOffset, endOffset }) => text.slice(startOffset, endOffset).trim() !== '',
+  );
+  return { ...each, ranges };
+}
+
 function keepOurs(raw, modules, seen) {
   const result = [];
   for (const script of raw.result) {
     const module = modules.get(script.url);
     if (module === undefined) continue;
     seen.add(script.url);
-    result.push({ ...script, functions: script.functions.filter((each) => isOurs(module, each)) });
+    const functions = script.functions.filter((each) => isOurs(module, each));
+    result.push({ ...script, functions: functions.map((each) => withoutBlanks(module, each)) });
   }
   return result;
 }

@@ -83,6 +83,17 @@ export function systemCode(error: unknown): string | undefined {
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
+/** Whether it is a system error with one of these codes. */
+export function hasCode(error: unknown, codes: ReadonlySet<string>): boolean {
+  const code = systemCode(error);
+  return code !== undefined && codes.has(code);
+}
+
+/** Whatever was thrown, as an error. */
+export function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}
+
 const codeOfSystemError: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   EACCES: ['ERR_PERMISSION', 'Check the permissions of the file and of the directory that holds it.'],
   EPERM: ['ERR_PERMISSION', 'Check the permissions of the file and of the directory that holds it.'],
@@ -115,8 +126,11 @@ export function fromSystemError(error: unknown, details: Omit<StoreErrorDetails,
     'The cause says what the operating system answered.',
   ];
   const where = details.path === undefined ? '' : ` '${details.path}'`;
-  const message = error instanceof Error ? error.message : String(error);
-  return new StoreError(code, `${details.op}${where} failed: ${message}`, { hint, ...details, cause: error });
+  return new StoreError(code, `${details.op}${where} failed: ${toError(error).message}`, {
+    hint,
+    ...details,
+    cause: error,
+  });
 }
 
 /** For what may be thrown beside system errors: only these become a `StoreError`, anything else passes through. */
@@ -134,8 +148,8 @@ export interface PlainError {
   readonly cause?: PlainError;
 }
 
-export function toPlainError(error: unknown): PlainError {
-  if (!(error instanceof Error)) return { name: 'Error', message: String(error) };
+export function toPlainError(thrown: unknown): PlainError {
+  const error = toError(thrown);
   const code = systemCode(error);
   return {
     name: error.name,

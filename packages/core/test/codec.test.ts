@@ -2,10 +2,13 @@
 
 import { loadChecksum } from '#src/record/checksum.js';
 import { decodeTransaction, encodeCommitBatch, encodeMark } from '#src/record/codec.js';
+import { checkFrames, encodeFrame, encodeValue, frameSeed, type Packable } from '#src/record/frame.js';
+import type { Image } from '#src/record/image.js';
+import { transactionKey, u32Key } from '#src/record/key.js';
 import type { Row } from '#src/log/log.js';
-import type { Target } from '#src/record/record.js';
-import { checkFrames } from '#src/record/frame.js';
-import { entryRow, fileRow, formatRow, lockRow } from '#src/record/rows.js';
+import type { Owner } from '#src/owner/owner.js';
+import { sequences, type Target } from '#src/record/record.js';
+import { entryRow, fileRow, formatRow, lockRow, ownerRow } from '#src/record/rows.js';
 import { isStoreError } from '#src/errors.js';
 import { assert, suite } from '@forewrit/testkit';
 import { catchFrom } from './log-values.js';
@@ -221,6 +224,117 @@ test('rows come back as they were written, and only under their key', () => {
   assert.equal(formatRow.decode(key, formatRow.encode(key, format)), format);
   const entry = entryRow.decode(key, entryRow.encode(key, { revision: 2, value: new Uint8Array([9]) }));
   assert.equal([entry.revision, ...entry.value], [2, 9]);
+});
+
+test('images come back, whatever they leave out', () => {
+  const images: readonly Image[] = [
+    { type: 'absent' },
+    { type: 'file', fingerprint, mode: 0o600 },
+    { type: 'directory' },
+    { type: 'directory', ino: 3n },
+    { type: 'directory', mode: 0o700 },
+    { type: 'symlink', fingerprint },
+    { type: 'other', fingerprint },
+  ];
+  for (const image of images) {
+    const key = Buffer.from('/a');
+    const row = { path: 'a', revision: 1, transaction: number, image };
+    assert.equal(fileRow.decode(key, fileRow.encode(key, row)).image, image);
+  }
+});
+
+test('an owner without witness and mount comes back without them', () => {
+  const owner: Owner = {
+    number: 7,
+    id: '7',
+    nonce: 'n',
+    identity: { pid: 1, startTime: '2', bootId: 'b', pidNamespace: '' },
+    mount: undefined,
+    openedAtMs: 3,
+  };
+  const key = u32Key(7);
+  const decoded = ownerRow.decode(key, ownerRow.encode(key, owner));
+  assert.equal([decoded.witness, decoded.mount, decoded.identity], [undefined, undefined, owner.identity]);
+});
+
+/** One value of the log with these frames, each whole: what a later version, or a mistake, might have written. */
+function batchOf(...frames: readonly (readonly [kind: number, payload: Packable])[]): Row {
+  const key = transactionKey(number.owner, number.counter, sequences.commitBatch);
+  const seed = frameSeed('log', key);
+  return [
+    key,
+    Buffer.concat(frames.map(([kind, payload], n) => encodeFrame(kind, payload, seed + BigInt(n)))),
+  ];
+}
+
+test('frames that are whole and make no sense are refused as damage', () => {
+  const stage: readonly [number, Packable] = [2, [0, '', null, 'x.apply', null]];
+  const senseless: readonly (readonly (readonly [number, Packable])[])[] = [
+    [[99, []]],
+    [[1, 'no array']],
+    [[1, ['boot']]],
+    [[1, [7, '', 0]]],
+    [stage],
+    [[2, [0, '', null, 'x.apply', 'no bytes']]],
+    [[3, [0, [9], [0]]]],
+    [[3, [0, 'no array', [0]]]],
+    [[3, [0, [1, ['no number', 0, 0n, 0n], 0o644, null], [0]]]],
+    [[4, [0, 99]]],
+    [[4, [0, 0, 'a', null, null, '', null, 'no boolean']]],
+    [[4, [0, 0, 'a', null, null, '', null, false, false, 'no list']]],
+    [[4, [0, 0, 'a', null, null, '', null, false, false, [['x', 99, [1n, 1, 1n, 1n]]]]]],
+  ];
+  for (const frames of senseless) {
+    assert.throwsWithCode(() => decodeTransaction(number, [batchOf(...frames)]), 'ERR_LOG_CORRUPT');
+  }
+  const [key, whole] = rows([])[0]!;
+  const seed = frameSeed('log', key) + BigInt(framesOf(whole).length);
+  const more = Buffer.concat([whole, encodeFrame(2, [0, '', null, 'x.apply', null], seed)]);
+  assert.throwsWithCode(() => decodeTransaction(number, [[key, more]]), 'ERR_LOG_CORRUPT');
+  assert.throwsWithCode(() => decodeTransaction(number, [[key, new Uint8Array(0)]]), 'ERR_LOG_CORRUPT');
+  assert.throwsWithCode(() => fileRow.decode(key, new Uint8Array(0)), 'ERR_LOG_CORRUPT');
+});
+
+test('a whole number that was packed short is read as the wide one it stands for', () => {
+  const key = Buffer.from('/a');
+  const small = { ...fingerprint, ino: 5n, mtimeNs: 6n };
+  const row = {
+    path: 'a',
+    revision: 1,
+    transaction: number,
+    image: { type: 'symlink', fingerprint: small },
+  } as const;
+  assert.equal(fileRow.decode(key, fileRow.encode(key, row)).image, row.image);
+  const payload: Packable = ['a', 1, [3, 17], [3, [5, 6, 6, 0]]];
+  assert.equal(fileRow.decode(key, encodeValue('files', key, 16, payload)).image, {
+    type: 'symlink',
+    fingerprint: { ino: 5n, size: 6, mtimeNs: 6n, birthtimeNs: 0n },
+  });
+});
+
+test('a batch that is larger than it was thought comes back whole', () => {
+  const entries = Array.from({ length: 1000 }, (_, n) => ({ collection: 'c', key: `key ${n}` }));
+  const begin = { kind: 'begin', bootId: 'boot', mount: '', startedAtMs: 0 } as const;
+  const batch = encodeCommitBatch({ number, begin, targets, revision: 1, entries });
+  const decoded = decodeTransaction(number, [batch]);
+  assert.equal(decoded.commit?.entries, entries);
+  assert.is(decoded.targets.length, targets.length);
+});
+
+test('a beginning alone is a transaction that never committed; intents without their commit are damage', () => {
+  const key = transactionKey(number.owner, number.counter, 1);
+  const row = (...frames: readonly (readonly [number, Packable])[]): Row => {
+    const seed = frameSeed('log', key);
+    return [
+      key,
+      Buffer.concat(frames.map(([kind, payload], n) => encodeFrame(kind, payload, seed + BigInt(n)))),
+    ];
+  };
+  const begun = decodeTransaction(number, [row([1, ['boot', '', 0]])]);
+  assert.equal([begun.begin?.bootId, begun.commit, begun.targets], ['boot', undefined, []]);
+  const rename: readonly [number, Packable] = [4, [0, 0, 'a', null, null, '', null, false, false, null]];
+  const intents = row([3, [0, [0], [0]]], rename);
+  assert.throwsWithCode(() => decodeTransaction(number, [intents]), 'ERR_LOG_CORRUPT');
 });
 
 test.run();

@@ -20,6 +20,8 @@ import {
   transactionKey,
   transactionRange,
 } from '#src/record/key.js';
+import { parseTransactionId } from '#src/record/record.js';
+import { tombstoneRevision } from '#src/record/rows.js';
 import { NodeFileSystem } from '#src/files/node-file-system.js';
 import { isBelow } from '#src/path/path.js';
 import { assert, suite, temporaryDirectory } from '@forewrit/testkit';
@@ -244,5 +246,19 @@ function isWithin(key: Uint8Array, { start, end }: KeyRange): boolean {
 function textOf(key: Uint8Array): string {
   return Buffer.from(key).toString();
 }
+
+test('what is no key of its table is refused as damage', () => {
+  assert.throwsWithCode(() => parseTransactionKey(new Uint8Array(11)), 'ERR_LOG_CORRUPT');
+  assert.throwsWithCode(() => parseEntryKey(Buffer.from('no separator')), 'ERR_LOG_CORRUPT');
+  assert.throwsWithCode(() => parseEntryKey(Buffer.from('\0key')), 'ERR_LOG_CORRUPT');
+  assert.throwsWithCode(() => tombstoneRevision(Buffer.from('tombstone\0short')), 'ERR_LOG_CORRUPT');
+});
+
+test('a transaction is named by what fits its key, and by nothing else', () => {
+  assert.equal(parseTransactionId('1-a'), { owner: 1, counter: 10 });
+  for (const text of ['', '1', '1-', '-1', '1-2-3', 'A-1', '1-zzzzzzzz', 'zzzzzzz-1', '1-zzzzzzz']) {
+    assert.is(parseTransactionId(text), undefined, text);
+  }
+});
 
 test.run();

@@ -7,6 +7,8 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  rmdirSync,
+  rmSync,
   statSync,
   writeFileSync,
   writeSync,
@@ -90,6 +92,18 @@ test('a damaged file is refused with a code, not with a signal', () => {
       (file) => writeSync(file, new Uint8Array(statSync(whole).size - 8192), 0, null, 8192),
     ],
     ['text', (file) => writeSync(file, 'hello '.repeat(10_000), 0)],
+    ['a page in the place of the first meta', (file) => writeSync(file, Uint8Array.of(9), 0, 1, 0)],
+    ['a meta that is marked as another page', (file) => writeSync(file, Uint8Array.of(2), 0, 1, 18)],
+    ['a page size that is none', (file) => writeSync(file, Uint8Array.of(1), 0, 1, 48)],
+    ['two page sizes', (file) => writeSync(file, Uint8Array.of(0x20), 0, 1, 4096 + 49)],
+    ['no last page', (file) => writeSync(file, new Uint8Array(8), 0, 8, 144)],
+    ['the transaction of the other meta', (file) => writeSync(file, Uint8Array.of(1), 0, 1, 152)],
+    [
+      'trees that begin behind the last page',
+      (file) => {
+        for (const meta of [0, 4096]) writeSync(file, Uint8Array.of(1), 0, 1, meta + 136 + 6);
+      },
+    ],
   ];
   for (const [name, damage] of damages) {
     copyFileSync(whole, `${directory}/data.mdb`);
@@ -104,12 +118,19 @@ test('a damaged file is refused with a code, not with a signal', () => {
   const file = openSync(`${directory}/data.mdb`, 'r+');
   writeSync(file, Uint8Array.of(1), 0, 1, 28);
   closeSync(file);
-  assert.ok(
-    isStoreError(
-      catchFrom(() => openLog(directory)),
-      'ERR_UNSUPPORTED_FORMAT',
-    ),
-  );
+  assert.throwsWithCode(() => openLog(directory), 'ERR_UNSUPPORTED_FORMAT');
+
+  copyFileSync(whole, `${directory}/data.mdb`);
+  const swapped = readFileSync(whole).subarray(24, 28).reverse();
+  const foreign = openSync(`${directory}/data.mdb`, 'r+');
+  writeSync(foreign, swapped, 0, 4, 24);
+  closeSync(foreign);
+  assert.throwsWithCode(() => openLog(directory), 'ERR_UNSUPPORTED_FORMAT');
+
+  rmSync(`${directory}/data.mdb`);
+  mkdirSync(`${directory}/data.mdb`);
+  assert.throwsWithCode(() => openLog(directory), 'ERR_LOG_CORRUPT');
+  rmdirSync(`${directory}/data.mdb`);
 
   copyFileSync(whole, `${directory}/data.mdb`);
   const again = openLog(directory);
@@ -296,6 +317,32 @@ test('pausing keeps nothing from being written', async () => {
   log.commit((batch) => batch.put('files', bytes('a'), bytes('1')));
   await pause(5);
   assert.is(read(log, 'files', 'a'), '1');
+  log.close();
+});
+
+test('a commit of too many changes is refused as a whole', () => {
+  const log = openLog(directory);
+  const error = catchFrom(() =>
+    log.commit((batch) => {
+      for (let n = 0; ; n += 1) batch.delete('entries', bytes(String(n)));
+    }),
+  );
+  assert.ok(isStoreError(error, 'ERR_TOO_MANY'), String(error));
+  log.commit((batch) => batch.put('files', bytes('a'), bytes('1')));
+  assert.is(read(log, 'files', 'a'), '1');
+  log.close();
+});
+
+test('a log that is closed tells nobody of changes any more', async () => {
+  const log = openLog(directory);
+  const other = openLog(directory);
+  let heard = 0;
+  log.watch(() => (heard += 1));
+  log.close();
+  other.commit((batch) => batch.put('files', bytes('a'), bytes('1')));
+  await pause(50);
+  assert.is(heard, 0);
+  other.close();
   log.close();
 });
 

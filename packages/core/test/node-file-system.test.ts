@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { fsyncSync, mkdirSync, renameSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { asyncOver } from '#src/files/async-file-system.js';
-import { mountOf, parseMountTable } from '#src/files/mount-identity.js';
+import { mountIdentity, mountOf, type MountProbe, parseMountTable } from '#src/files/mount-identity.js';
 import {
   NodeAsyncFileSystem,
   NodeFileSystem,
@@ -277,5 +277,33 @@ function cannotMount(): string | undefined {
   spawnSync('umount', [`${place.path}/at`]);
   return undefined;
 }
+
+test('a mount is known by its file system, and by less where the system tells less', () => {
+  const table = (type: string, source = '/dev/sda1'): string => `21 1 8:1 / / rw - ${type} ${source} rw`;
+  const probe = (
+    mountinfo: string | undefined,
+    known: Readonly<Record<string, bigint>> = {},
+  ): MountProbe => ({
+    readText: () => mountinfo,
+    readLink: (path) => (path === '/sys/dev/block/8:1' ? '../../devices/sda/sda1' : undefined),
+    list: () => ['uuid-1', 'uuid-2'],
+    inodeOf: (path) => known[path],
+  });
+  const identity = (mountProbe: MountProbe): string | undefined => mountIdentity(mountProbe, '/x', 5n);
+  assert.is(identity(probe(undefined)), undefined, 'no /proc');
+  assert.is(identity(probe('')), undefined, 'nothing mounted above it');
+  for (const type of ['ext2', 'ext3', 'ext4']) {
+    assert.is(identity(probe(table(type), { '/sys/fs/ext4/sda1': 7n })), `${type} instance 7 device 5`);
+  }
+  assert.is(identity(probe(table('xfs'), { '/sys/fs/xfs/sda1': 8n })), 'xfs instance 8 device 5');
+  assert.is(identity(probe(table('xfs'))), 'xfs mount 21 device 5', 'no directory of its own');
+  const ofBtrfs = { '/sys/fs/btrfs/uuid-2/devices/sda1': 1n, '/sys/fs/btrfs/uuid-2': 9n };
+  assert.is(identity(probe(table('btrfs'), ofBtrfs)), 'btrfs instance 9 device 5');
+  assert.is(identity(probe(table('btrfs'))), 'btrfs mount 21 device 5', 'no such device below it');
+  assert.is(identity(probe(table('btrfs', 'none/'))), 'btrfs mount 21 device 5', 'no name of a device');
+  assert.is(identity(probe(table('tmpfs', 'none'))), 'tmpfs mount 21 device 5');
+  const unlinked = { ...probe(table('ext4')), readLink: () => undefined };
+  assert.is(identity(unlinked), 'ext4 mount 21 device 5', 'no block device');
+});
 
 test.run();

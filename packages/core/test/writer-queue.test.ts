@@ -1,9 +1,17 @@
-import { readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { isStoreError } from '#src/errors.js';
 import { NodeFileSystem } from '#src/files/node-file-system.js';
-import { releasePlaceOf } from '#src/log/writer-queue.js';
-import { assert, suite, temporaryDirectory, type TemporaryDirectory } from '@forewrit/testkit';
+import { identityOfToken, queueToken } from '#src/log/queue-token.js';
+import { releasePlaceOf, WriterQueue, type WriterQueueOptions } from '#src/log/writer-queue.js';
+import {
+  assert,
+  type Fault,
+  FaultyFileSystem,
+  suite,
+  temporaryDirectory,
+  type TemporaryDirectory,
+} from '@forewrit/testkit';
 import { Child, newQueueToken, openLog } from './lmdb-world.js';
 import { bytes, catchFrom, pause, read } from './log-values.js';
 
@@ -200,6 +208,144 @@ test('a queue that lost its baton is made anew', () => {
   log.commit((batch) => batch.put('files', bytes('a'), bytes('1')));
   assert.equal(readdirSync(`${directory}/queue`), ['free']);
   log.close();
+});
+
+/** A queue in a made directory, over a file system that fails where it is told to. */
+function newQueue(
+  faults: readonly Fault[],
+  more: Partial<WriterQueueOptions> = {},
+): { readonly queue: WriterQueue; readonly token: string } {
+  const token = `${newQueueToken()}${Math.random().toString(36).slice(2)}`;
+  const queue = new WriterQueue({
+    directory: scratch.path,
+    fileSystem: new FaultyFileSystem(new NodeFileSystem(), { faults }),
+    token,
+    isTokenAlive: () => true,
+    clock: () => performance.now(),
+    cancelFlag: new Int32Array(new SharedArrayBuffer(4)),
+    lingerMs: 0,
+    ...more,
+  });
+  return { queue, token };
+}
+
+function namesIn(place: string): string[] {
+  return readdirSync(`${scratch.path}/${place}`).sort();
+}
+
+test('a handle whose release has failed goes on with the turn that it still has', () => {
+  let failing = true;
+  const { queue, token } = newQueue([
+    {
+      error: 'EIO',
+      sticky: true,
+      at: ({ method, dest }) => failing && method === 'rename' && dest?.endsWith('/free') === true,
+    },
+  ]);
+  queue.prepare();
+  queue.acquire('commit', 1000);
+  queue.release();
+  assert.equal(namesIn('queue'), [`held-${token}`], 'it could not be released');
+  failing = false;
+  queue.acquire('commit', 0);
+  queue.release();
+  assert.equal(namesIn('queue'), ['free']);
+  failing = true;
+  queue.acquire('commit', 0);
+  queue.release();
+  // Somebody has held us for dead, and has put it back since.
+  renameSync(`${scratch.path}/queue/held-${token}`, `${scratch.path}/queue/free`);
+  queue.acquire('commit', 0);
+  assert.equal(namesIn('queue'), [`held-${token}`]);
+});
+
+test('a queue that cannot be used is an error of the store, and leaves nothing half made', () => {
+  const making = [
+    [{ error: 'ENOSPC', at: ({ method }) => method === 'create' }, 'ERR_NO_SPACE'],
+    [{ error: 'EIO', at: ({ method }) => method === 'rename' }, 'ERR_IO'],
+    [{ error: 'EACCES', at: ({ method }) => method === 'makeDirectory' }, 'ERR_PERMISSION'],
+  ] as const satisfies readonly (readonly [Fault, string])[];
+  for (const [fault, code] of making) {
+    assert.throwsWithCode(() => newQueue([fault]).queue.prepare(), code);
+    assert.equal(namesIn(''), [], code);
+  }
+  newQueue([]).queue.prepare();
+  const take = newQueue([{ error: 'EIO', at: ({ method }) => method === 'rename' }]).queue;
+  assert.throwsWithCode(() => take.acquire('commit', 0), 'ERR_IO');
+  renameSync(`${scratch.path}/queue/free`, `${scratch.path}/queue/held-${newQueueToken()}`);
+  const look = newQueue([{ error: 'EIO', at: ({ method }) => method === 'list' }]).queue;
+  assert.throwsWithCode(() => look.acquire('commit', 0), 'ERR_IO');
+  const fileSystem = new FaultyFileSystem(new NodeFileSystem(), {
+    faults: [{ error: 'EIO', at: ({ method }) => method === 'rename' }],
+  });
+  assert.throwsWithCode(
+    () => releasePlaceOf({ directory: scratch.path, fileSystem, token: newQueueToken() }),
+    'ERR_IO',
+  );
+});
+
+test('of two processes that make the queue at once one has made it', () => {
+  let raced = false;
+  const { queue } = newQueue([], {
+    fileSystem: new FaultyFileSystem(new NodeFileSystem(), {
+      beforeCall: ({ method }) => {
+        if (method !== 'makeDirectory' || raced) return;
+        raced = true;
+        newQueue([]).queue.prepare();
+      },
+    }),
+  });
+  queue.prepare();
+  assert.ok(raced);
+  assert.equal(namesIn(''), ['queue']);
+  assert.equal(namesIn('queue'), ['free']);
+});
+
+test('who waits in vain is told by whom the turn is held, as far as that is known', () => {
+  newQueue([]).queue.prepare();
+  const free = `${scratch.path}/queue/free`;
+  const whoHolds = (name: string | undefined): string => {
+    if (name === undefined) rmSync(free);
+    else renameSync(free, `${scratch.path}/queue/${name}`);
+    const error = catchFrom(() => newQueue([]).queue.acquire('commit', 0));
+    assert.ok(isStoreError(error, 'ERR_STORE_LOCKED'));
+    if (name === undefined) writeFileSync(free, '');
+    else renameSync(`${scratch.path}/queue/${name}`, free);
+    return error.message;
+  };
+  assert.match(
+    whoHolds(`held-${queueToken({ pid: 4711, startTime: '1', bootId: 'b', pidNamespace: '' }, 'n')}`),
+    '4711',
+  );
+  assert.match(whoHolds('held-by-something-else'), 'another process');
+  assert.match(whoHolds(undefined), 'another process');
+});
+
+test('a turn is not taken once writing has ended', () => {
+  const cancelFlag = new Int32Array(new SharedArrayBuffer(4));
+  const { queue } = newQueue([], { cancelFlag });
+  queue.prepare();
+  Atomics.store(cancelFlag, 0, 1);
+  assert.throwsWithCode(() => queue.acquire('commit', 1000), 'ERR_STORE_CLOSED');
+  assert.equal(namesIn('queue'), ['free']);
+});
+
+test('a name in the queue says which process it is, and other names say nothing', () => {
+  const identity = { pid: 17, startTime: '4.2', bootId: 'a b%', pidNamespace: 'pid:[40]' };
+  assert.equal(identityOfToken(queueToken(identity, 'nonce')), identity);
+  for (const name of [
+    '',
+    '17',
+    '17.1.b',
+    '17.1.b.n',
+    '17.1.b.n.x.y',
+    '0.1.b.n.x',
+    'x.1.b.n.x',
+    '-1.1.b.n.x',
+  ]) {
+    assert.is(identityOfToken(name), undefined, name);
+  }
+  assert.is(identityOfToken('17.%zz.b.n.x')?.startTime, '%zz', 'what is no encoding stands for itself');
 });
 
 test.run();

@@ -9,7 +9,7 @@
 import { assert } from '../assert.js';
 import { freeName } from './checkpoint.js';
 import { copyDurably, linkRefusals, syncFile } from '../files/content.js';
-import { StoreError, systemCode } from '../errors.js';
+import { hasCode, StoreError, systemCode } from '../errors.js';
 import type { FileStat, FileSystem } from '../files/file-system.js';
 import { fingerprintOf, type Image, imageOf, inodeOf, sameFingerprint, showsImage } from '../record/image.js';
 import { absolutePath, isBelow, type Roots, type StorePath } from '../path/path.js';
@@ -281,7 +281,7 @@ function linkOrCopy(fileSystem: FileSystem, from: string, to: string): void {
   try {
     fileSystem.link(from, to);
   } catch (error) {
-    if (!linkRefusals.has(systemCode(error) ?? '')) throw error;
+    if (!hasCode(error, linkRefusals)) throw error;
     copyDurably(fileSystem, from, to);
   }
 }

@@ -3,7 +3,7 @@
  * belongs to the inode that we hold; or a copy, where no link can be had.
  */
 
-import { systemCode } from '../errors.js';
+import { hasCode } from '../errors.js';
 import { linkRefusals } from '../files/content.js';
 import type { StorePath } from '../path/path.js';
 import { RunningChecksum } from '../record/checksum.js';
@@ -28,7 +28,7 @@ export function takeBefore(job: StagingJob, path: StorePath, checksum: bigint | 
   try {
     job.fileSystem.link(from, to);
   } catch (error) {
-    if (!linkRefusals.has(systemCode(error) ?? '')) throw outdatedBy(error, path);
+    if (!hasCode(error, linkRefusals)) throw outdatedBy(error, path);
     return copyBefore(job, path, checksum);
   }
   job.made.push(() => job.fileSystem.unlink(to));

@@ -1,4 +1,4 @@
-import { systemCode } from '../errors.js';
+import { hasCode } from '../errors.js';
 import type { StorePath } from '../path/path.js';
 
 /** What was planned on is not there any more: plan again. */
@@ -16,5 +16,5 @@ const changedCodes: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'EISDIR'
 
 /** For an error that was met at a path which the plan stands on: outdated, or the error as it is. */
 export function outdatedBy(error: unknown, path: StorePath): unknown {
-  return changedCodes.has(systemCode(error) ?? '') ? new PlanOutdated(path) : error;
+  return hasCode(error, changedCodes) ? new PlanOutdated(path) : error;
 }

@@ -1,6 +1,6 @@
 /** What the engine answers when a request is not carried out, and which failures are worth another try. */
 
-import { isStoreError, StoreError, systemCode } from '../errors.js';
+import { isStoreError, StoreError, systemCode, toError } from '../errors.js';
 import { type TransactionId, transactionId } from '../record/record.js';
 import type { LockRow } from '../record/rows.js';
 import { isCancelled, type Job } from './job.js';
@@ -61,7 +61,7 @@ export function rolledBack(transaction: TransactionId, cause: unknown, left: rea
   if (isStoreError(cause, 'ERR_EXTERNAL_EDIT') && left.length === 0) return cause;
   const stayed =
     left.length === 0 ? '' : ` These were changed meanwhile and stay as they are: ${left.join(', ')}.`;
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = toError(cause).message;
   return new StoreError(
     'ERR_APPLY_ROLLED_BACK',
     `Transaction ${transaction} was rolled back: ${why}.${stayed}`,

@@ -9,6 +9,7 @@ import type { StoreContext } from '../store/store-context.js';
 import { attempt } from './attempt.js';
 import type { AppliedTransaction } from './checkpoint.js';
 import type { GroupResult, Job } from './job.js';
+import { toError } from '../errors.js';
 import type { OwnRecords } from './own-records.js';
 import type { Poison } from './poison.js';
 import type { StagedTarget } from './staged-target.js';
@@ -85,8 +86,4 @@ export class Rewrite {
     }
     if (outcome.failure !== undefined) throw toError(outcome.failure);
   }
-}
-
-function toError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }

@@ -4,7 +4,7 @@
  */
 
 import { assert } from '../assert.js';
-import { StoreError, systemCode } from '../errors.js';
+import { hasCode, StoreError, systemCode } from '../errors.js';
 import { copyDurably, linkRefusals, readFileAt, writeFully } from '../files/content.js';
 import type { Descriptor, FileStat } from '../files/file-system.js';
 import { volumeDirectory } from '../files/volume.js';
@@ -120,7 +120,7 @@ function linkApplyName(job: StagingJob, name: string, durable: Image): Image {
   try {
     job.fileSystem.link(stagedPath(job.volume, name), to);
   } catch (error) {
-    if (!linkRefusals.has(systemCode(error) ?? '')) throw error;
+    if (!hasCode(error, linkRefusals)) throw error;
     job.made.push(() => job.fileSystem.unlink(to));
     copyDurably(job.fileSystem, stagedPath(job.volume, name), to);
     const checksum = durable.type === 'file' ? durable.checksum : undefined;

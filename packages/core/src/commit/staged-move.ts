@@ -1,7 +1,7 @@
 /** Files that move, which keep their inode, and directories, which have no content: made, moved or removed. */
 
 import { assert } from '../assert.js';
-import { systemCode } from '../errors.js';
+import { hasCode, systemCode } from '../errors.js';
 import { linkRefusals, syncFile } from '../files/content.js';
 import type { FileStat } from '../files/file-system.js';
 import { volumeDirectory } from '../files/volume.js';
@@ -27,7 +27,7 @@ export function linkMoved(job: StagingJob): boolean {
   try {
     job.fileSystem.link(source, staged);
   } catch (error) {
-    if (linkRefusals.has(systemCode(error) ?? '')) return false;
+    if (hasCode(error, linkRefusals)) return false;
     throw outdatedBy(error, from);
   }
   const apply = `${job.name}.apply`;
@@ -35,7 +35,7 @@ export function linkMoved(job: StagingJob): boolean {
     job.fileSystem.link(staged, stagedPath(job.volume, apply));
   } catch (error) {
     job.fileSystem.unlink(staged);
-    if (linkRefusals.has(systemCode(error) ?? '')) return false;
+    if (hasCode(error, linkRefusals)) return false;
     throw error;
   }
   job.made.push(

@@ -12,7 +12,7 @@ import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { promisify } from 'node:util';
 import type { AsyncFileSystem } from './async-file-system.js';
-import { systemCode } from '../errors.js';
+import { hasCode, systemCode } from '../errors.js';
 import type { Descriptor, FileStat, FileSystem, FileSystemSpace, FileType } from './file-system.js';
 import { type MountProbe, mountIdentity } from './mount-identity.js';
 
@@ -105,7 +105,7 @@ export class NodeFileSystem implements FileSystem {
       descriptor = fs.openSync(path, fs.constants.O_RDONLY | (fs.constants.O_DIRECTORY ?? 0));
       this.#system.fsyncSync(descriptor);
     } catch (error) {
-      const expected = this.#platform === 'win32' && directorySyncCodesOfWindows.has(systemCode(error) ?? '');
+      const expected = this.#platform === 'win32' && hasCode(error, directorySyncCodesOfWindows);
       if (!expected) throw error;
     } finally {
       if (descriptor !== undefined) fs.closeSync(descriptor);
@@ -147,7 +147,7 @@ export class NodeFileSystem implements FileSystem {
         this.#system.renameSync(from, to);
         return;
       } catch (error) {
-        if (attempt === renameAttemptsMax || !renameBusyCodes.has(systemCode(error) ?? '')) throw error;
+        if (attempt === renameAttemptsMax || !hasCode(error, renameBusyCodes)) throw error;
         this.#sleep(Math.min(2 ** (attempt - 1), renameDelayMsMax));
       }
     }

@@ -16,7 +16,7 @@
  */
 import { type Database, openAsClass, type RootDatabase, type RootDatabaseOptionsWithPath } from 'lmdb';
 import { assert } from '../assert.js';
-import { fromSystemError, StoreError } from '../errors.js';
+import { fromSystemError, StoreError, toError } from '../errors.js';
 import { type Range, type Row, type Table, tables } from './log.js';
 
 export interface LmdbOptions {
@@ -226,7 +226,7 @@ export function convertErrors<T>(op: string, body: () => T): T {
 export function fromLmdbError(error: unknown, op: string): unknown {
   const code = lmdbCode(error);
   if (code === undefined) return error;
-  const message = error instanceof Error ? error.message : String(error);
+  const { message } = toError(error);
   switch (code) {
     case -30797: // MDB_PAGE_NOTFOUND
     case -30796: // MDB_CORRUPTED

@@ -5,6 +5,8 @@
  * Tables and their keys (byte strings, compared as unsigned bytes) are laid out in `docs/format.md`.
  */
 
+import { toError } from '../errors.js';
+
 export const tables = ['log', 'files', 'locks', 'owners', 'entries', 'history', 'meta'] as const;
 export type Table = (typeof tables)[number];
 
@@ -79,6 +81,6 @@ export interface Log {
 export class FlushError extends Error {
   override readonly name = 'FlushError';
   constructor(cause: unknown) {
-    super(`flushing the log failed: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    super(`flushing the log failed: ${toError(cause).message}`, { cause });
   }
 }

@@ -4,7 +4,7 @@
  */
 
 import { fileURLToPath } from 'node:url';
-import { type ErrorCode, InvalidArgumentError, StoreError } from '../errors.js';
+import { type ErrorCode, InvalidArgumentError, StoreError, toError } from '../errors.js';
 import {
   absolutePath,
   componentsBelow,
@@ -148,7 +148,7 @@ function textOf(input: unknown, op: string, platform: PathPlatform): string {
   try {
     return fileURLToPath(input.href, { windows: platform === 'win32' });
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = toError(cause).message;
     return refuse('ERR_INVALID_PATH', { reason, hint: 'Build the URL with url.pathToFileURL(path).' });
   }
 }

@@ -189,10 +189,11 @@ type Draft = { -readonly [K in keyof Target]?: Target[K] } & { index: number };
 
 function finish(draft: Draft, what: string): Target {
   const { action, path, before, after, volume } = draft;
-  if (action === undefined || path === undefined || before === undefined || after === undefined) {
-    throw corrupt(what, `target ${draft.index} is not whole`);
+  if (action === undefined || path === undefined || volume === undefined) {
+    throw corrupt(what, `target ${draft.index} has no intent`);
   }
-  return { ...draft, action, path, before, after, volume: volume ?? '' };
+  if (before === undefined || after === undefined) throw corrupt(what, `target ${draft.index} is not whole`);
+  return { ...draft, action, path, before, after, volume };
 }
 
 function readStage(fields: Fields, draft: (index: number) => Draft): void {

@@ -2,7 +2,7 @@
 
 import type { Commit } from '../commit/job.js';
 import type { Committer } from '../committer/committer.js';
-import { isStoreError } from '../errors.js';
+import { isStoreError, toError } from '../errors.js';
 import type { StorePath } from '../path/path.js';
 import { partSize } from '../plan/operation.js';
 import type { CommitRequest } from '../plan/request.js';
@@ -45,7 +45,7 @@ export class RelaxedCommits {
           if (accepted)
             this.#logger.error({ error, transaction: id }, 'a relaxed commit failed after it was accepted');
           if (accepted && !isStoreError(error, 'ERR_STORE_POISONED')) void failed();
-          reject(error instanceof Error ? error : new Error(String(error)));
+          reject(toError(error));
         } finally {
           this.#pending.delete(done);
         }

@@ -5,7 +5,7 @@ import type { CheckpointReport } from '../commit/checkpoint.js';
 import type { Commit } from '../commit/job.js';
 import type { Committer, CommitterEvent } from '../committer/committer.js';
 import type { RecoveryReport } from '../committer/recoverer.js';
-import { InvalidArgumentError, isStoreError, StoreError } from '../errors.js';
+import { InvalidArgumentError, isStoreError, StoreError, toError } from '../errors.js';
 import { listDirectory, type ReaddirOptions } from '../files/listing.js';
 import type { StorePath } from '../path/path.js';
 import { baseTree } from '../plan/base-tree.js';
@@ -179,7 +179,7 @@ export class Store implements AsyncDisposable {
     try {
       return Promise.resolve(this.#begin(checkOptions('begin', options) ?? {}));
     } catch (error) {
-      return Promise.reject(error instanceof Error ? error : new Error(String(error)));
+      return Promise.reject(toError(error));
     }
   }
 
