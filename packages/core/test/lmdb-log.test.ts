@@ -121,7 +121,7 @@ test('a damaged file is refused with a code, not with a signal', () => {
   assert.throwsWithCode(() => openLog(directory), 'ERR_UNSUPPORTED_FORMAT');
 
   copyFileSync(whole, `${directory}/data.mdb`);
-  const swapped = readFileSync(whole).subarray(24, 28).reverse();
+  const swapped = readFileSync(whole).subarray(24, 28).toReversed();
   const foreign = openSync(`${directory}/data.mdb`, 'r+');
   writeSync(foreign, swapped, 0, 4, 24);
   closeSync(foreign);
