@@ -89,6 +89,9 @@ export function hasCode(error: unknown, codes: ReadonlySet<string>): boolean {
   return code !== undefined && codes.has(code);
 }
 
+/** What the system answers where a file or its parent is gone, or has become something else. */
+export const changedCodes: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP']);
+
 /** Whatever was thrown, as an error. */
 export function toError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown));

@@ -1,4 +1,4 @@
-import { hasCode } from '../errors.js';
+import { changedCodes, hasCode } from '../errors.js';
 import type { StorePath } from '../path/path.js';
 
 /** What was planned on is not there any more: plan again. */
@@ -10,9 +10,6 @@ export class PlanOutdated extends Error {
     this.path = path;
   }
 }
-
-/** What the system answers where a file or its parent is gone, or has become something else. */
-const changedCodes: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP']);
 
 /** For an error that was met at a path which the plan stands on: outdated, or the error as it is. */
 export function outdatedBy(error: unknown, path: StorePath): unknown {

@@ -16,7 +16,7 @@ import { decodeTransaction } from '../record/codec.js';
 import { newestRevision } from '../commit/revision.js';
 import { rowOf } from '../commit/file-row.js';
 import { readFully } from '../files/content.js';
-import { fromSystemError, StoreError, systemCode, withStoreCode } from '../errors.js';
+import { changedCodes, fromSystemError, hasCode, StoreError, withStoreCode } from '../errors.js';
 import type { Descriptor, FileStat, FileSystem } from '../files/file-system.js';
 import { fingerprintOf, type Image, sameFingerprint, showsImage } from '../record/image.js';
 import { type Folding, pathKey, transactionRange } from '../record/key.js';
@@ -214,7 +214,7 @@ export class Reader {
     const covers = wanted.lock !== undefined && sameTransaction(wanted.lock.transaction, row.transaction);
     const lock = covers ? wanted.lock : undefined;
     if (lock !== undefined && !this.#context.isOwn(lock.transaction.owner)) {
-      const served = this.#fromLog(wanted, now, options);
+      const served = this.#fromLog({ ...wanted, row }, now, options);
       if (served !== undefined) return served;
       if (!this.#context.readOnly) return 'foreign';
       // Neither the before- nor the after-image: recovery would keep what somebody has put there.
@@ -222,7 +222,7 @@ export class Reader {
       return kept === undefined ? 'again' : { path, row: undefined, revision: row.revision, since, ...kept };
     }
     if (lock !== undefined || (wanted.logged !== undefined && this.#hasMovedOn(wanted))) {
-      const served = this.#fromLog(wanted, now, options);
+      const served = this.#fromLog({ ...wanted, row }, now, options);
       if (served !== undefined) return served;
       if (lock !== undefined) return 'again';
     }
@@ -249,7 +249,8 @@ export class Reader {
     try {
       descriptor = fileSystem.openRead(absolute);
     } catch (error) {
-      if (systemCode(error) === 'ENOENT') return undefined;
+      // Look again what it has become.
+      if (hasCode(error, changedCodes)) return undefined;
       throw fromSystemError(error, { op, path });
     }
     try {
@@ -268,19 +269,17 @@ export class Reader {
 
   /** The committed content of a path whose file does not (or does not yet, or no longer) show it. */
   #fromLog(
-    wanted: Wanted,
+    wanted: Wanted & { readonly row: FileRow },
     now: FileStat | undefined,
     { only }: { readonly only?: 'stat' },
   ): ReadFile | undefined {
     const { row, logged, path, since } = wanted;
-    if (row === undefined) return undefined;
     const revision = row.revision;
+    const target = logged?.targets.find((each) => each.path === path);
     if (row.image.type === 'absent') {
-      const removal = logged?.targets.find((target) => target.path === path);
-      if (removal !== undefined && !showsImage(now, removal.before)) return undefined;
+      if (target !== undefined && !showsImage(now, target.before)) return undefined;
       return { path, row, revision, since, stat: undefined, content: undefined };
     }
-    const target = logged?.targets.find((each) => each.path === path);
     if (target === undefined || row.image.type !== 'file') return undefined;
     if (wanted.lock !== undefined && !showsImage(now, target.before)) return undefined;
     const stat = statOf(row.image, now);
