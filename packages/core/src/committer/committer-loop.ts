@@ -115,7 +115,7 @@ export class CommitterLoop implements Committer {
       context = await openContext(options.parts);
     } catch (error) {
       options.parts.log.close();
-      throw withStoreCode(error, { op: 'open', path: options.parts.roots.root });
+      throw openFailed(error, options.parts.roots.root);
     }
     const witness = options.withWitness ? await openWitness(context.layout.log, options.nonce) : undefined;
     let owner: Owner | undefined;
@@ -129,7 +129,7 @@ export class CommitterLoop implements Committer {
       if (owner !== undefined) deregisterQuietly(context, owner);
       await witness?.remove();
       context.log.close();
-      throw error instanceof FlushError ? unwritable(error, options.parts.roots.root) : error;
+      throw openFailed(error, options.parts.roots.root);
     }
   }
 
@@ -477,7 +477,8 @@ function deregisterQuietly(
 }
 
 /** Nothing was begun yet, so there is nothing to poison. */
-function unwritable(cause: FlushError, path: string): StoreError {
+function openFailed(cause: unknown, path: string): unknown {
+  if (!(cause instanceof FlushError)) return withStoreCode(cause, { op: 'open', path });
   return new StoreError('ERR_IO', `The log cannot be written: ${cause.message}`, {
     op: 'open',
     path,
