@@ -141,7 +141,7 @@ test('the asynchronous file systems do what their namesakes do', async () => {
 
 test('a watched directory tells the names of what changes, and then no more', async () => {
   using directory = temporaryDirectory('watch');
-  const names = new Set<string | undefined>();
+  const names = new Set<string | null>();
   const unwatch = watchDirectory(directory.path, {
     listener: (name) => names.add(name),
     onFailure: () => {},

@@ -1,7 +1,7 @@
 /** Opening where something is in the way: of the directories, of the log, of the owners that were there before. */
 
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
-import { StoreError } from '#src/errors.js';
+import type { StoreError } from '#src/errors.js';
 import { NodeFileSystem } from '#src/files/node-file-system.js';
 import { MemoryLog, MemoryLogState } from '#src/log/memory-log.js';
 import { queueToken } from '#src/log/queue-token.js';

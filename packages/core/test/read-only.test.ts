@@ -7,6 +7,10 @@ import { openTestStore, treeOf } from './store-world.js';
 
 const test = suite('store that is only read');
 
+function namesBelow(root: string): string[] {
+  return readdirSync(root, { recursive: true, encoding: 'utf8' }).toSorted();
+}
+
 test('it reads everything and refuses to write', async () => {
   using directory = temporaryDirectory('read-only');
   const root = `${directory.path}/root`;
@@ -16,7 +20,7 @@ test('it reads everything and refuses to write', async () => {
   // Beside the one that writes, and when that is gone.
   for (const round of ['beside', 'alone']) {
     if (round === 'alone') await writer.close();
-    const before = readdirSync(root, { recursive: true }).toSorted();
+    const before = namesBelow(root);
     const store = await openTestStore(root, { readOnly: true });
     assert.is(await store.readFile('a', 'utf8'), '1');
     assert.equal([...(await store.readFiles(['a', 'd/b'], 'utf8')).values()], ['1', '2']);
@@ -33,7 +37,7 @@ test('it reads everything and refuses to write', async () => {
     await assert.rejectsWithCode(store.checkpoint(), 'ERR_PERMISSION');
     await store.close();
     await assert.rejectsWithCode(store.readFile('a'), 'ERR_STORE_CLOSED');
-    if (round === 'alone') assert.equal(readdirSync(root, { recursive: true }).toSorted(), before);
+    if (round === 'alone') assert.equal(namesBelow(root), before);
   }
 });
 

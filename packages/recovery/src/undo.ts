@@ -8,7 +8,6 @@
  */
 
 import {
-  assert,
   type FileSystem,
   freeName,
   type LoggedTransaction,
@@ -77,8 +76,7 @@ export function sweepName(fileSystem: FileSystem, { volume, place, name }: Stagi
   const path = `${volume[place]}/${name}`;
   const isDirectory = place === 'staged' && fileSystem.lstat(path)?.type === 'directory';
   if (!isDirectory || fileSystem.list(path).length === 0) return { files: removeTree(fileSystem, path) };
-  const savedAs = freeName(fileSystem, `${volume.conflicts}/${name.replace(/\.apply$/, '')}`, undefined);
-  assert(savedAs !== undefined, 'a free name is found for every conflict');
+  const savedAs = freeName(fileSystem, `${volume.conflicts}/${name.replace(/\.apply$/, '')}`);
   fileSystem.rename(path, savedAs);
   fileSystem.syncDirectory(volume.conflicts);
   return { files: 0, saved: { path: volume.path, savedAs } };

@@ -93,7 +93,8 @@ function applyTarget(context: ApplyContext, staged: StagedTarget): void {
       const to = beforePath(volume, target.beforeName!);
       fileSystem.rename(absolute, to);
       context.resolver.forget();
-      const surprise = unplannedBelow(fileSystem, to, target.listing ?? []);
+      assert(target.listing !== undefined, 'a directory that is removed was listed');
+      const surprise = unplannedBelow(fileSystem, to, target.listing);
       if (surprise !== undefined) throw externalEdit(`${target.path}/${surprise}`);
       break;
     }
@@ -198,9 +199,8 @@ function keepBefore(
   if (target.beforeName === undefined) return [];
   const from = beforePath(volume, target.beforeName);
   const stat = fileSystem.lstat(from);
-  const stem = `${volume.conflicts}/${id}-${target.index.toString(36)}`;
-  const to = stat === undefined ? undefined : freeName(fileSystem, stem, stat.ino);
-  if (stat === undefined || to === undefined) return [];
+  if (stat === undefined) return [];
+  const to = freeName(fileSystem, `${volume.conflicts}/${id}-${target.index.toString(36)}`);
   if (stat.type === 'file') syncFile(fileSystem, from);
   fileSystem.rename(from, to);
   fileSystem.syncDirectory(volume.conflicts);

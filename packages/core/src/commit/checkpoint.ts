@@ -230,21 +230,20 @@ export function saveEditedBefore(
   const saved: Saved[] = [];
   if (stat.type !== target.before.type) {
     // Put there between the last look at the target and its removal.
-    const to = freeName(fileSystem, stem, undefined);
-    assert(to !== undefined, 'a free name is found for every conflict');
+    const to = freeName(fileSystem, stem);
     fileSystem.rename(path, to);
     saved.push({ path: target.path, savedAs: to });
   } else if (stat.type === 'directory') {
-    for (const relative of editedBelow(fileSystem, path, target.listing ?? [])) {
-      const to = freeName(fileSystem, stem, undefined);
-      assert(to !== undefined, 'a free name is found for every conflict');
+    assert(target.listing !== undefined, 'a directory that is removed was listed');
+    for (const relative of editedBelow(fileSystem, path, target.listing)) {
+      const to = freeName(fileSystem, stem);
       if (fileSystem.lstat(`${path}/${relative}`)?.type === 'file')
         syncFile(fileSystem, `${path}/${relative}`);
       fileSystem.rename(`${path}/${relative}`, to);
       saved.push({ path: `${target.path}/${relative}`, savedAs: to });
     }
   } else if (wasEdited(fileSystem, path, stat, target.before) && !isElsewhere(fileSystem, staged, stat)) {
-    const to = freeName(fileSystem, stem, stat.ino);
+    const to = freeNameUnless(fileSystem, stem, stat.ino);
     if (to !== undefined) {
       syncFile(fileSystem, path);
       fileSystem.link(path, to);
@@ -292,13 +291,20 @@ function editedBelow(fileSystem: FileSystem, top: string, listing: readonly List
   return found;
 }
 
-/** `<stem>-<first free k>`; `undefined` when the same inode stands there already. */
-export function freeName(fileSystem: FileSystem, stem: string, ino: bigint | undefined): string | undefined {
+/** `<stem>-<first free k>`. */
+export function freeName(fileSystem: FileSystem, stem: string): string {
+  let k = 0;
+  while (fileSystem.lstat(`${stem}-${k}`) !== undefined) k += 1;
+  return `${stem}-${k}`;
+}
+
+/** The same; `undefined` when the same inode stands there already. */
+export function freeNameUnless(fileSystem: FileSystem, stem: string, ino: bigint): string | undefined {
   for (let k = 0; ; k += 1) {
     const path = `${stem}-${k}`;
     const stat = fileSystem.lstat(path);
     if (stat === undefined) return path;
-    if (ino !== undefined && stat.ino === ino) return undefined;
+    if (stat.ino === ino) return undefined;
   }
 }
 

@@ -74,7 +74,9 @@ export function stageDirectory(job: StagingJob): Image {
  * An overlay cannot rename a directory of a lower layer. To rename it over a directory that is not empty always fails,
  * and if it is for this reason, says so.
  */
-export function refuseUnmovable(job: StagingJob, path: StorePath): void {
+export function refuseUnmovable(job: StagingJob): void {
+  const path = job.planned.basePath;
+  assert(path !== undefined, 'a directory that moves or goes is somewhere');
   const top = volumeDirectory(absolutePath(job.volume.path, job.options.roots), job.volume.path);
   if (job.fileSystem.space(top).type >>> 0 !== overlayType) return;
   try {
@@ -88,7 +90,8 @@ export function refuseUnmovable(job: StagingJob, path: StorePath): void {
 
 export function imageOfMovedDirectory(job: StagingJob): Image {
   const { basePath, stat } = job.planned;
-  const now = basePath === undefined ? undefined : job.fileSystem.lstat(job.absolute(basePath));
+  assert(basePath !== undefined, 'a directory that moves comes from somewhere');
+  const now = job.fileSystem.lstat(job.absolute(basePath));
   if (now === undefined || now.ino !== stat?.ino) throw new PlanOutdated(job.planned.path);
   return { type: 'directory', ino: now.ino, mode: now.mode };
 }

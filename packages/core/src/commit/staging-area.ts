@@ -167,11 +167,11 @@ function stageTarget(
       after = stageDirectory(job);
       break;
     case 'move-directory':
-      refuseUnmovable(job, planned.basePath ?? planned.path);
+      refuseUnmovable(job);
       after = imageOfMovedDirectory(job);
       break;
     case 'remove-directory':
-      refuseUnmovable(job, planned.basePath ?? planned.path);
+      refuseUnmovable(job);
       break;
     case 'remove':
       break;

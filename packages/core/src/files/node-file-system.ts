@@ -264,18 +264,15 @@ export class NodeAsyncFileSystem implements AsyncFileSystem {
 }
 
 /**
- * Calls `listener` with the name of an entry that changed in a directory, or without one when the system does not
+ * Calls `listener` with the name of an entry that changed in a directory, or with null when the system does not
  * say; never keeps the process alive. Throws where watching is not possible; `onFailure` is called when it stops
  * being possible. Returns what ends it.
  */
 export function watchDirectory(
   path: string,
-  {
-    listener,
-    onFailure,
-  }: { listener: (name: string | undefined) => void; onFailure: (error: unknown) => void },
+  { listener, onFailure }: { listener: (name: string | null) => void; onFailure: (error: unknown) => void },
 ): () => void {
-  const watcher = fs.watch(path, { persistent: false }, (_event, name) => listener(name ?? undefined));
+  const watcher = fs.watch(path, { persistent: false }, (_event, name) => listener(name));
   watcher.on('error', (error) => {
     watcher.close();
     onFailure(error);

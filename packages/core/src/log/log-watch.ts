@@ -28,7 +28,7 @@ export function watchLog({ directory, fileName, version, listener }: LogWatchOpt
   try {
     unwatch = watchDirectory(directory, {
       listener: (name) => {
-        if (name !== undefined && name !== fileName) return;
+        if (name !== null && name !== fileName) return;
         settling ??= setTimeout(tell, settleMs).unref();
       },
       // The fallback goes on.

@@ -19,7 +19,7 @@
  */
 import { assert } from '../assert.js';
 import { isEnded } from './commit-gate.js';
-import { fromSystemError, StoreError, systemCode } from '../errors.js';
+import { fromSystemError, hasCode, StoreError, systemCode } from '../errors.js';
 import type { FileSystem } from '../files/file-system.js';
 import { logClosed } from './log-limits.js';
 import { assertQueueToken, identityOfToken } from './queue-token.js';
@@ -34,6 +34,9 @@ const firstLookMs = 4;
 const lookEveryMs = 50;
 /** The baton changes its name while others list the directory: only so many empty lists in a row mean that it is gone. */
 const emptyLooksMax = 5;
+
+/** What renaming a directory answers where there is one already. */
+const takenCodes: ReadonlySet<string> = new Set(['ENOTEMPTY', 'EEXIST', 'EPERM']);
 
 const freeName = 'free';
 const heldPrefix = 'held-';
@@ -204,7 +207,7 @@ export class WriterQueue {
         fileSystem.rename(fresh, this.#queue);
       } catch (error) {
         // Another process was first.
-        if (!['ENOTEMPTY', 'EEXIST', 'EPERM'].includes(systemCode(error) ?? '')) throw error;
+        if (!hasCode(error, takenCodes)) throw error;
         removeNewQueue(fileSystem, fresh);
       }
     } catch (error) {

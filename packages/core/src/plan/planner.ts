@@ -5,6 +5,7 @@
  * batch then proves that nobody of us changed the file in between.
  */
 
+import { assert } from '../assert.js';
 import { conflict } from '../commit/guard.js';
 import { lockedBy } from '../commit/lock.js';
 import type { EntryOperation, PlanRead, Proposal } from '../commit/proposal.js';
@@ -247,7 +248,8 @@ export class Planner {
     cache: Map<StorePath, Volume>,
   ): Volume {
     const { volumes, fileSystem, roots, log } = this.#context;
-    const parent = parentPath(target.path) ?? '';
+    const parent = parentPath(target.path);
+    assert(parent !== undefined, 'a target is no root');
     const cached = cache.get(parent);
     if (cached !== undefined) return cached;
     let volume = volumes.main;

@@ -4,6 +4,7 @@
  * transaction read its own writes.
  */
 
+import { assert } from '../assert.js';
 import { StoreError } from '../errors.js';
 import type { FileStat } from '../files/file-system.js';
 import type { Content, Operation } from './operation.js';
@@ -222,9 +223,7 @@ export class WorkingTree {
       if (options.force === true) return;
       throw notFound('rm', path);
     }
-    if (parentPath(path) === undefined) {
-      throw new StoreError('ERR_INVALID_PATH', 'The root of a store cannot be removed', { op: 'rm', path });
-    }
+    assert(parentPath(path) !== undefined, 'what is removed is no root');
     if (type === 'directory' && options.recursive !== true && this.children(path).length > 0) {
       throw new StoreError('ERR_NOT_EMPTY', `The directory '${path}' is not empty`, {
         op: 'rm',

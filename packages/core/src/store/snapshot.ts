@@ -6,6 +6,7 @@
  */
 
 import { isStoreError } from '../errors.js';
+import { checkFlags } from './check-arguments.js';
 import { listDirectory, type ReaddirOptions } from '../files/listing.js';
 import type { StorePath } from '../path/path.js';
 import { baseTree } from '../plan/base-tree.js';
@@ -76,14 +77,14 @@ export class Snapshot {
   }
 
   async readdir(path: string | URL, options: ReaddirOptions = {}): Promise<string[]> {
+    checkFlags('readdir', options, ['recursive']);
     const target = this.#access.resolve(this.#access.parse(path, 'readdir', true), 'readdir').path;
     const tree = baseTree(this.#access);
-    const names = listDirectory(
+    return listDirectory(
       { typeOf: (at) => tree.stat(at)?.type, children: (at) => tree.children(at) },
       target,
-      options,
+      options ?? {},
     );
-    return names;
   }
 
   /**
