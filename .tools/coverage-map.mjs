@@ -1,4 +1,5 @@
 // From what V8 has written about each process and thread to what ran of each TypeScript source, by c8.
+import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { SourceMap } from 'node:module';
 import { join, relative, sep } from 'node:path';
@@ -20,7 +21,8 @@ function compiledModules() {
       const code = text.replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '').trim();
       if (code === 'export {};') continue;
       const sourceMap = new SourceMap(JSON.parse(readFileSync(`${path}.map`, 'utf8')));
-      modules.set(pathToFileURL(path).href, { text, sourceMap, known: new Map() });
+      const hash = createHash('sha256').update(text).digest('hex');
+      modules.set(pathToFileURL(path).href, { text, hash, sourceMap, known: new Map() });
     }
   }
   return modules;
@@ -47,11 +49,12 @@ function withoutBlanks({ text }, each) {
   return { ...each, ranges };
 }
 
-function keepOurs(raw, modules, seen) {
+function keepOurs(raw, modules, ran, seen) {
   const result = [];
   for (const script of raw.result) {
     const module = modules.get(script.url);
-    if (module === undefined) continue;
+    // What ran of a module that has changed since says nothing of what it is now.
+    if (module === undefined || ran[script.url] !== module.hash) continue;
     seen.add(script.url);
     const functions = script.functions.filter((each) => isOurs(module, each));
     result.push({ ...script, functions: functions.map((each) => withoutBlanks(module, each)) });
@@ -75,24 +78,36 @@ function neverLoaded(modules, seen) {
     }));
 }
 
-/** Reads what was written to `raw`; returns the coverage map of c8, by paths of sources. `work` is scratch space. */
-export async function coverageMap(raw, work) {
+/** Notes which modules a run of the tests is about to collect; returns the directory to collect in. */
+export function beginRun(run) {
+  const raw = join(run, 'raw');
+  mkdirSync(raw, { recursive: true });
+  const hashes = Object.fromEntries([...compiledModules()].map(([url, { hash }]) => [url, hash]));
+  writeFileSync(join(run, 'modules.json'), JSON.stringify(hashes));
+  return raw;
+}
+
+/** The coverage map of c8, by paths of sources, of what was collected in all runs. `work` is scratch space. */
+export async function coverageMap(runs, work) {
   rmSync(work, { recursive: true, force: true });
   mkdirSync(work, { recursive: true });
   const modules = compiledModules();
   const seen = new Set();
   let torn = 0;
-  for (const name of readdirSync(raw)) {
-    let parsed;
-    try {
-      parsed = JSON.parse(readFileSync(join(raw, name), 'utf8'));
-    } catch {
-      // Of a process that was killed while it wrote.
-      torn += 1;
-      continue;
+  for (const run of runs) {
+    const ran = JSON.parse(readFileSync(join(run, 'modules.json'), 'utf8'));
+    for (const name of readdirSync(join(run, 'raw'))) {
+      let parsed;
+      try {
+        parsed = JSON.parse(readFileSync(join(run, 'raw', name), 'utf8'));
+      } catch {
+        // Of a process that was killed while it wrote.
+        torn += 1;
+        continue;
+      }
+      const result = keepOurs(parsed, modules, ran, seen);
+      if (result.length > 0) writeFileSync(join(work, name), JSON.stringify({ result }));
     }
-    const result = keepOurs(parsed, modules, seen);
-    if (result.length > 0) writeFileSync(join(work, name), JSON.stringify({ result }));
   }
   const rest = neverLoaded(modules, seen);
   if (rest.length > 0) writeFileSync(join(work, 'never-loaded.json'), JSON.stringify({ result: rest }));

@@ -4,14 +4,14 @@
 //   npm run coverage -- --files            ... and by file
 //   npm run coverage -- --uncovered=PART   ... and what is missing in files whose path contains PART (all: --uncovered)
 //   npm run coverage -- --again            no tests: what was collected last
-//   npm run coverage -- --add=core/test/x  only these tests, added to what was collected last
+//   npm run coverage -- --add=core/test/x  only these tests, added to what was collected before of unchanged modules
 //   npm run coverage -- --write            also writes figures and exclusions into docs/testing.md
 //
 // Collected (in .coverage) is every process and thread that comes to its end; one that is killed leaves nothing.
-import { chmodSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from './build.mjs';
-import { coverageMap, sourceName } from './coverage-map.mjs';
+import { beginRun, coverageMap, sourceName } from './coverage-map.mjs';
 import { runNode, workspace } from './run.mjs';
 
 const linesMin = 97;
@@ -23,7 +23,7 @@ const branchesMin = new Map([
 const excerptChars = 90;
 
 const home = join(workspace, '.coverage');
-const raw = join(home, 'raw');
+const runs = join(home, 'runs');
 
 const args = process.argv.slice(2);
 const option = (name) => args.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3);
@@ -40,9 +40,10 @@ const wanted = args.includes('--uncovered') ? '' : option('uncovered');
 
 function runTests() {
   if (added === undefined) rmSync(home, { recursive: true, force: true });
-  mkdirSync(raw, { recursive: true });
+  const run = join(runs, String(Date.now()));
+  const raw = beginRun(run);
   // Some tests run children as another user.
-  for (const directory of [home, raw]) chmodSync(directory, 0o777);
+  for (const directory of [home, runs, run, raw]) chmodSync(directory, 0o777);
   return runNode('.tools/test.mjs', added === undefined ? [] : [added], { env: { NODE_V8_COVERAGE: raw } });
 }
 
@@ -130,7 +131,10 @@ function row(name, lines, branches) {
 
 build();
 const testsCode = again ? 0 : runTests();
-const { map, threads, torn } = await coverageMap(raw, join(home, 'ours'));
+const { map, threads, torn } = await coverageMap(
+  readdirSync(runs).map((name) => join(runs, name)),
+  join(home, 'ours'),
+);
 const files = map
   .files()
   .map((path) => ({ name: sourceName(path), coverage: map.fileCoverageFor(path) }))

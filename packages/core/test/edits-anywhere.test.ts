@@ -13,7 +13,7 @@ import { assert, FaultyFileSystem, SimulatedDisk, type SimulatedFileSystem, suit
 import { openTestStore } from './store-world.js';
 
 const root = '/store';
-const test = suite('edits at any moment', { timeoutMs: 120_000 });
+const test = suite('edits at any moment', { timeoutMs: 300_000 });
 
 interface Scenario {
   readonly name: string;

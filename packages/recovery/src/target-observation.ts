@@ -227,7 +227,9 @@ export class TargetObservation implements ObservedTarget {
     if (this.#isMovedElsewhere(before)) return this.stat !== undefined && this.stat.ino === inodeOf(before);
     if (!showsImage(this.stat, before)) return false;
     // Within one grain of the clock a file can change and show no sign of it but its content.
-    return before.type !== 'file' || before.checksum === undefined || this.#checksum === before.checksum;
+    if (before.type !== 'file' || before.checksum === undefined) return true;
+    // One that we may not read is known by its fingerprint alone.
+    return this.#checksum === undefined || this.#checksum === before.checksum;
   }
 
   /** Size says nothing of a file whose last write was lost; its inode and the time of that write do. */
