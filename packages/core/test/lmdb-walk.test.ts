@@ -66,7 +66,10 @@ test('a log passes after each of many commits of every size, with every row in i
     walkLogFile(new NodeFileSystem(), `${directory}/data.mdb`, { previous: 'whole', checkRow });
     assert.equal(seen, expected);
     if (commit % 25 === 0) {
-      walkLogFile(new NodeFileSystem(), `${directory}/data.mdb`, { previous: 'whole', tablePagesMax: 0 });
+      walkLogFile(new NodeFileSystem(), `${directory}/data.mdb`, {
+        previous: 'whole',
+        extent: { leavesOfPagesMax: 0, rowsOfPagesMax: 0 },
+      });
       log.examine();
     }
   }

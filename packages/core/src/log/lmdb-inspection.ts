@@ -15,7 +15,7 @@ import { dataFileName, lockFileName, logMissing, removeDirectory } from './lmdb-
 import { type LmdbEnvironment, openEnvironment } from './lmdb-environment.js';
 import { checkLogFile, type LogFileState, readMetas } from './lmdb-file.js';
 import { LmdbView } from './lmdb-view.js';
-import { type CheckRow, tablePagesAtOpenMax, walkLogFile, type WalkOptions } from './lmdb-walk.js';
+import { type CheckRow, extentAtOpen, walkLogFile, type WalkOptions } from './lmdb-walk.js';
 import type { Log, LogStats, LogView } from './log.js';
 import { logClosed, mapSizeBytesDefault, reserveBytesDefault } from './log-limits.js';
 import type { LogFileSystem } from './log-room.js';
@@ -180,19 +180,19 @@ function openShared(settings: Settings): Source | undefined {
 }
 
 /** In a read transaction: what it sees, and what was committed since, is not overwritten. */
-function walkWhileInUse({ directory, fileSystem }: Settings, extent: Extent): void {
+function walkWhileInUse({ directory, fileSystem }: Settings, look: Look): void {
   const previous = hasFlushFailed(fileSystem, directory) ? 'ignored' : 'whole';
-  walkLogFile(fileSystem, `${directory}/${dataFileName}`, { ...extent, previous, inUse: true });
+  walkLogFile(fileSystem, `${directory}/${dataFileName}`, { ...look, previous, inUse: true });
 }
 
-type Extent = Pick<WalkOptions, 'checkRow' | 'tablePagesMax'>;
+type Look = Pick<WalkOptions, 'checkRow' | 'extent'>;
 
-function everything({ checkRow }: Settings): Extent {
+function everything({ checkRow }: Settings): Look {
   return { checkRow };
 }
 
-function whatOpeningTakes({ checkRow, checkRowsAtOpen }: Settings): Extent {
-  return { checkRow: checkRowsAtOpen ? checkRow : undefined, tablePagesMax: tablePagesAtOpenMax };
+function whatOpeningTakes({ checkRow, checkRowsAtOpen }: Settings): Look {
+  return { checkRow: checkRowsAtOpen ? checkRow : undefined, extent: extentAtOpen };
 }
 
 class Copy implements Source {
@@ -233,9 +233,9 @@ class Copy implements Source {
   }
 
   /** The commit before the one that was copied may have been overwritten meanwhile. */
-  #walk(extent: Extent): void {
+  #walk(look: Look): void {
     const { fileSystem, scratchDirectory } = this.#settings;
-    walkLogFile(fileSystem, `${scratchDirectory}/${dataFileName}`, { ...extent, previous: 'ignored' });
+    walkLogFile(fileSystem, `${scratchDirectory}/${dataFileName}`, { ...look, previous: 'ignored' });
   }
 
   /** The transaction that was copied; `undefined` if it was superseded twice meanwhile. */

@@ -13,7 +13,7 @@ import { forgetFlushFailure, hasFlushFailed, noteFlushFailure } from './flush-fa
 import { dataFileName, prepareDirectory, requireDirectory } from './lmdb-directory.js';
 import { fromLmdbError, type LmdbEnvironment, openEnvironment } from './lmdb-environment.js';
 import { LmdbBatch, LmdbView } from './lmdb-view.js';
-import { type CheckRow, isPreviousWhole, tablePagesAtOpenMax, walkLogFile } from './lmdb-walk.js';
+import { type CheckRow, extentAtOpen, isPreviousWhole, walkLogFile } from './lmdb-walk.js';
 import {
   type CommitOptions,
   FlushError,
@@ -123,7 +123,7 @@ function openParts(settings: Settings, queue: WriterQueue): LmdbLog {
 /** With the place in the queue: nobody is writing. */
 function checkBeforeUse({ checkRow, directory, fileSystem }: Settings): void {
   const path = `${directory}/${dataFileName}`;
-  const options = { checkRow, tablePagesMax: tablePagesAtOpenMax };
+  const options = { checkRow, extent: extentAtOpen };
   if (!hasFlushFailed(fileSystem, directory))
     return walkLogFile(fileSystem, path, { ...options, previous: 'whole' });
   walkLogFile(fileSystem, path, { ...options, previous: 'ignored' });

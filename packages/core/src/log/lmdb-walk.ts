@@ -13,7 +13,7 @@
  *
  * Not found is what turns in values, which `checkRow` is for, and in bytes that nobody uses.
  *
- * A page takes some microseconds. So when a log is opened only the branches of large tables are looked at.
+ * A page takes some microseconds, and a row one. So when a log is opened less is looked at of large tables.
  */
 import { isStoreError } from '../errors.js';
 import type { FileSystem } from '../files/file-system.js';
@@ -25,8 +25,16 @@ import { type Table, tables } from './log.js';
 /** Somebody may have committed meanwhile, and used pages again, or be in the middle of a meta page. */
 const attemptsMax = 20;
 const attemptDelayMs = 2;
-/** When a log is opened: 1 MiB in pages of the usual size, some thousands of rows, some milliseconds. */
-export const tablePagesAtOpenMax = 256;
+export interface WalkExtent {
+  /** Of tables with more pages the leaves are not read, only the branches. */
+  readonly leavesOfPagesMax: number;
+  /** Of tables with more pages `checkRow` is not called. */
+  readonly rowsOfPagesMax: number;
+}
+
+/** 4 MiB and 1 MiB in pages of the usual size: some milliseconds each, when their rows are small. */
+export const extentAtOpen: WalkExtent = { leavesOfPagesMax: 1024, rowsOfPagesMax: 256 };
+const everything: WalkExtent = { leavesOfPagesMax: Infinity, rowsOfPagesMax: Infinity };
 const flagsOfTables = 0;
 /** Its keys are numbers. */
 const flagsOfFreePages = 8;
@@ -36,8 +44,8 @@ export type CheckRow = (table: Table, key: Uint8Array, value: Uint8Array) => voi
 
 export interface WalkOptions {
   readonly checkRow?: CheckRow | undefined;
-  /** Of tables with more pages, leaves and rows are not looked at. */
-  readonly tablePagesMax?: number;
+  /** By default all of it. */
+  readonly extent?: WalkExtent;
   /** Whether the commit before the newest one must be as it was left. */
   readonly previous: 'whole' | 'ignored';
   /** Somebody may be writing: what is wrong is looked at again before it is believed. */
@@ -98,14 +106,14 @@ class Walk {
   readonly #pages: LogPages;
   readonly #meta: Meta;
   readonly #checkRow: CheckRow | undefined;
-  readonly #tablePagesMax: number;
+  readonly #extent: WalkExtent;
   readonly #tables = new Set<Table>();
 
-  constructor(file: LogFile, meta: Meta, { checkRow, tablePagesMax = Infinity }: WalkOptions) {
+  constructor(file: LogFile, meta: Meta, { checkRow, extent = everything }: WalkOptions) {
     this.#pages = new LogPages(file, meta);
     this.#meta = meta;
     this.#checkRow = checkRow;
-    this.#tablePagesMax = tablePagesMax;
+    this.#extent = extent;
   }
 
   run(): void {
@@ -162,11 +170,12 @@ class Walk {
   }
 
   #rows(name: Table, tree: Tree): void {
-    const checkRow = this.#checkRow;
+    const pages = tree.leafPages + tree.overflowPages;
+    const checkRow = pages <= this.#extent.rowsOfPagesMax ? this.#checkRow : undefined;
     new TreeWalk(this.#pages, tree, {
       name: `the table '${name}'`,
       keys: 'bytes',
-      leaves: tree.leafPages + tree.overflowPages <= this.#tablePagesMax,
+      leaves: pages <= this.#extent.leavesOfPagesMax,
       entry: ({ page, key, isTree, value }) => {
         if (isTree) throw this.#pages.damaged(page)('it has a table within a table');
         checkRow?.(name, key.bytes.subarray(key.begin, key.end), value());
