@@ -57,6 +57,20 @@ test('what was committed and not applied is read from the log', async () => {
   const read = await store.readFiles(['a', 'b', 'c'], 'utf8');
   assert.equal([...read.values()], ['new a', 'new b', 'L'.repeat(100_000)]);
   await store.close();
+});
+
+test('what is done to content that was read does not show when it is read again', async () => {
+  using directory = temporaryDirectory('read-only');
+  const state = new MemoryLogState();
+  const writer = await openTestStore(directory.path, {
+    log: new MemoryLog(state),
+    failpoint: { name: 'log.after', action: 'throw' },
+  });
+  await assert.rejectsWithCode(writer.writeFile('a', 'from the log'), 'ERR_STORE_POISONED');
+  const store = await openTestStore(directory.path, { log: new MemoryLog(state), readOnly: true });
+  (await store.readFile('a')).fill(0);
+  assert.is(await store.readFile('a', 'utf8'), 'from the log');
+  await store.close();
   await writer.close();
 });
 

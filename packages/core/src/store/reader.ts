@@ -285,7 +285,10 @@ export class Reader {
     const stat = statOf(row.image, now);
     if (only === 'stat') return { path, row, revision, since, stat, content: undefined };
     // A copy: what is kept must not change with what is given away.
-    const content = target.content?.slice() ?? this.#stagedContent(target, row.image);
+    const content =
+      target.content === undefined
+        ? this.#stagedContent(target, row.image)
+        : Uint8Array.prototype.slice.call(target.content);
     return content === undefined ? undefined : { path, row, revision, since, stat, content };
   }
 
