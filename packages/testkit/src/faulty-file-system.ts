@@ -238,9 +238,13 @@ export class FaultyFileSystem implements FileSystem {
     writeUpTo?: (lengthMax: number) => T,
   ): T {
     if (this.#dead) throw new CrashSignal('the simulated process is dead');
-    const { descriptor, ...names } = subject;
+    const { descriptor, path, dest } = subject;
     const nth = this.#counts.get(method) ?? 0;
-    const call: FileSystemCall = { index: this.#count, method, ...names, nth };
+    // Written out, as it is made very often.
+    const call: FileSystemCall =
+      dest === undefined
+        ? { index: this.#count, method, path, nth }
+        : { index: this.#count, method, path, dest, nth };
     this.#count += 1;
     this.#counts.set(method, nth + 1);
     if (this.#records) this.#calls.push(call);
@@ -254,7 +258,6 @@ export class FaultyFileSystem implements FileSystem {
     if (carriesOut) this.#carryOutUnseen(method, carryOut);
     if ('error' in fault) {
       if (method === 'sync' && !carriesOut && descriptor !== undefined) this.#inner.failSync?.(descriptor);
-      const { path, dest } = names;
       throw systemError(fault.error, { syscall: method, path, dest });
     }
     this.#die();

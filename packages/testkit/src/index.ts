@@ -58,6 +58,7 @@ export {
   whyNoMount,
   whyNotUnder,
 } from './mounts.js';
+export { type Figures, figuresIn, publishFigures } from './figures.js';
 export { announceSeed, Random } from './random.js';
 export { SimulatedClock, type SimulatedClockOptions } from './simulated-clock.js';
 export { type RemountOptions, SimulatedDisk, type SimulatedDiskOptions } from './simulated-disk.js';

@@ -86,8 +86,7 @@ class Walk {
   }
 
   #locateFrom(start: InodeId[], path: string): Place | Nameless {
-    const names = path.split('/').filter((name) => name !== '');
-    const last = names.pop();
+    const { names, last } = partsOf(path);
     const ancestors = this.#descend(path.startsWith('/') ? [this.#root] : start, names);
     if (last === undefined) return { last: '/', ancestors };
     if (last === '.') return { last, ancestors };
@@ -146,6 +145,27 @@ class Walk {
   #fail(code: string): never {
     throw systemError(code, this.#call);
   }
+}
+
+interface PathParts {
+  readonly names: readonly string[];
+  /** `undefined` for the root. */
+  readonly last: string | undefined;
+}
+
+/** The same few paths are asked for again and again. */
+const knownParts = new Map<string, PathParts>();
+const knownPartsMax = 10_000;
+
+function partsOf(path: string): PathParts {
+  let parts = knownParts.get(path);
+  if (parts === undefined) {
+    const names = path.split('/').filter((name) => name !== '');
+    parts = { last: names.pop(), names };
+    if (knownParts.size >= knownPartsMax) knownParts.clear();
+    knownParts.set(path, parts);
+  }
+  return parts;
 }
 
 function lastOf(ids: readonly InodeId[]): InodeId {

@@ -10,6 +10,7 @@
  */
 import { existsSync, mkdirSync } from 'node:fs';
 import * as assert from '@forewrit/testkit/assert';
+import { publishFigures } from '@forewrit/testkit/figures';
 import { announceSeed, Random } from '@forewrit/testkit/random';
 import { suite } from '@forewrit/testkit/suite';
 import { temporaryDirectory } from '@forewrit/testkit/temp-directory';
@@ -59,7 +60,12 @@ for (const [name, store] of stores) {
     const startedMs = performance.now();
     const examined = await lanes.examine(cases);
     const aSecond = Math.round(cases.length / ((performance.now() - startedMs) / 1000));
-    console.log(`${name}: ${cases.length} cases, ${aSecond} a second`, count(examined));
+    console.log(`${name}: ${cases.length} cases, ${aSecond} a second`);
+    publishFigures({
+      campaign: 'damage',
+      subject: name,
+      counts: { cases: cases.length, ...count(examined) },
+    });
     const bad: Examined[] = [];
     for (const { damage, outcome } of examined) {
       if (bad.length === badShown || allowed.test(outcome)) continue;

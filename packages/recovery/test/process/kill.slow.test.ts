@@ -1,15 +1,17 @@
 import { failpointNames } from '@forewrit/core';
-import { announceSeed, assert, Random, suite, temporaryDirectory } from '@forewrit/testkit';
+import { announceSeed, assert, publishFigures, Random, suite, temporaryDirectory } from '@forewrit/testkit';
 import { failpointScenarios, killAtFailpoint, killAtRandom } from './kill-scenarios.js';
 import { SetWorld } from './set-world.js';
 
-const test = suite('a saving process that is killed', { timeoutMs: 120_000 });
+/** More of them, for a long night: FOREWRIT_KILLS=10000. */
+const killsMax = Number(process.env['FOREWRIT_KILLS'] ?? 200);
 
-const killsMax = 200;
+const test = suite('a saving process that is killed', { timeoutMs: 120_000 + killsMax * 500 });
+
 /** Stores that are worked on at once. */
 const lanes = 3;
 
-test('200 times at random: every set is of one version, no acknowledged save is lost, nothing is left', async () => {
+test('many times at random: every set is of one version, no acknowledged save is lost, nothing is left', async () => {
   const random = new Random(announceSeed('kill'));
   const count = { kills: 0, looks: 0, redone: 0, undone: 0 };
   const lane = async (own: Random): Promise<void> => {
@@ -17,7 +19,7 @@ test('200 times at random: every set is of one version, no acknowledged save is 
     await killAtRandom(new SetWorld(directory.path, { seed: own.next32() }), own, count, killsMax);
   };
   await Promise.all(Array.from({ length: lanes }, () => lane(random.fork())));
-  console.log(`after kills: ${JSON.stringify(count)}`);
+  publishFigures({ campaign: 'kill', subject: `${lanes} stores at once`, counts: { ...count } });
   assert.is(count.kills, killsMax);
 });
 
