@@ -226,8 +226,16 @@ function decodedAnew(rows: readonly Row[]): LoggedTransaction | undefined {
   }
 }
 
+class BrokenInvariant extends Error {
+  override readonly name = 'BrokenInvariant';
+}
+
+export function isBrokenInvariant(error: unknown): boolean {
+  return error instanceof BrokenInvariant;
+}
+
 function violation(message: string): Error {
-  return new Error(`an invariant of the protocol is broken: ${message}`);
+  return new BrokenInvariant(`an invariant of the protocol is broken: ${message}`);
 }
 
 /** What fails is thrown once more where nobody can take it for an error of the file system: it ends the test process. */

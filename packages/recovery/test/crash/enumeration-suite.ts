@@ -2,7 +2,20 @@
 
 import { announceSeed, type PendingEffect, type PersistenceModel, Random, suite } from '@forewrit/testkit';
 import { differentChoices, enumerate, type Tally } from './enumeration.js';
+import { commandOf, type Schedule } from './schedule.js';
 import { scenarios } from './scenarios.js';
+import { Violation } from './violation.js';
+
+/** A violation is told with what repeats it. */
+async function withSchedule(of: Omit<Schedule, 'crashes'>, run: () => Promise<void>): Promise<void> {
+  try {
+    await run();
+  } catch (error) {
+    if (!(error instanceof Violation)) throw error;
+    const command = commandOf({ ...of, crashes: error.crashes });
+    throw new Error(`${error.message}\n\n${command} --directory-times`, { cause: error });
+  }
+}
 
 const nestedShare = 0.004;
 const depth = 2;
@@ -25,7 +38,9 @@ export function enumerationSuite(models: readonly PersistenceModel[], budget: En
         const random = new Random(seed);
         const choices = (effects: readonly PendingEffect[]): Iterable<readonly number[]> =>
           differentChoices(effects, { ...budget, random });
-        await enumerate(scenario, { model, random, choices, nestedShare, depth }, total);
+        await withSchedule({ scenario: scenario.name, without: [], model }, () =>
+          enumerate(scenario, { model, random, choices, nestedShare, depth }, total),
+        );
       }
     });
   }

@@ -10,15 +10,14 @@ import {
   type ChoiceBudget,
   choicesWithin,
   countChoices,
-  describeChoice,
   type PendingEffect,
   type PersistenceModel,
   type Random,
 } from '@forewrit/testkit';
-import { showTree, type Tree } from '../campaign-model.js';
-import { stagingNames, tree, World } from '../world.js';
 import { FingerprintSet } from './fingerprint-set.js';
-import { inlineLimitBytes, Moment, recordMoments } from './moment.js';
+import { type Crashed, recordOrViolate, recoverAndJudge } from './judgement.js';
+import type { Moment } from './moment.js';
+import type { Crash } from './schedule.js';
 import type { Scenario } from './scenarios.js';
 
 export interface EnumerationOptions {
@@ -51,32 +50,29 @@ export interface Tally {
   points: number;
 }
 
-const firstPid = 1000;
 const onlyLane = { lane: 0, lanes: 1 };
 const choicesInRecovery = { exhaustiveMax: 64, samples: 8 } as const;
 
+/** Throws a `Violation` at the first state that is not well. */
 export async function enumerate(
   scenario: Scenario,
   options: EnumerationOptions,
   tally: Tally,
 ): Promise<void> {
-  const moments = await recordMoments(scenario, options);
-  await enumerateMoments(scenario.name, moments, options, tally);
+  await enumerateMoments(await recordOrViolate(scenario, options), options, tally);
 }
 
 /** Of a scenario that was recorded before. */
 export async function enumerateMoments(
-  name: string,
   moments: readonly Moment[],
   given: EnumerationOptions,
   tally: Tally,
 ): Promise<void> {
   const options = { ...given, judged: given.judged ?? new FingerprintSet() };
   const { lane, lanes } = options.share ?? onlyLane;
-  for (const [index, moment] of moments.entries()) {
-    const where = `${name} (${options.model}), crash point ${index}, ${moment.what}`;
-    const deaths = options.deaths !== false && index % lanes === lane;
-    await crashEverywhere(moment, { where, level: 0 }, { ...options, deaths }, tally);
+  for (const [point, moment] of moments.entries()) {
+    const deaths = options.deaths !== false && point % lanes === lane;
+    await crashEverywhere({ moment, point, before: [] }, { ...options, deaths }, tally);
   }
 }
 
@@ -98,110 +94,50 @@ export function* differentChoices(
   }
 }
 
-interface Judgement {
-  readonly where: string;
-  /** Crashes of recovery before this one. */
-  readonly level: number;
+interface Here {
+  readonly moment: Moment;
+  readonly point: number;
+  /** The crashes before, each in the recovery from the one before it. */
+  readonly before: readonly Crashed[];
 }
 
 async function crashEverywhere(
-  moment: Moment,
-  { where, level }: Judgement,
+  { moment, point, before }: Here,
   options: EnumerationOptions & { readonly judged: FingerprintSet },
   tally: Tally,
 ): Promise<void> {
   const { random, depth, nestedShare, judged } = options;
   const inside = { ...choicesInRecovery, random };
+  const level = before.length;
   const count = (): void => {
     if (level === 0) tally.states += 1;
     else tally.nested += 1;
   };
-  const { effects } = moment.crash;
   const { lane, lanes } = (level === 0 ? options.share : undefined) ?? onlyLane;
-  const judge = async (world: World, which: string): Promise<void> => {
-    const judgement = { where: `${where}; ${which}`, level: level + 1 };
+  const judge = async (choice: Crash['choice']): Promise<void> => {
+    const crashed = [...before, { moment, crash: { point, choice } }];
     const nested = level < depth && random.chance(nestedShare);
-    const inner = await recover(
-      world,
-      { where: judgement.where, moment },
-      nested ? options.model : undefined,
-    );
+    const inner = await recoverAndJudge(crashed, nested ? options.model : undefined);
+    const choices: typeof options.choices = (effects) => differentChoices(effects, inside);
     for (const [index, each] of inner.entries()) {
-      const deeper = {
-        ...judgement,
-        where: `${judgement.where}\n  in recovery, crash point ${index}, ${each.what}`,
-      };
-      await crashEverywhere(
-        each,
-        deeper,
-        { ...options, choices: (found) => differentChoices(found, inside) },
-        tally,
-      );
+      const deeper = { moment: each, point: index, before: crashed };
+      await crashEverywhere(deeper, { ...options, choices, deaths: true }, tally);
     }
   };
   // A death without a power cut loses nothing.
-  if (level > 0 || options.deaths !== false) {
+  if (options.deaths !== false) {
     tally.points += 1;
-    await judge(moment.death.fork(), 'killed');
+    await judge('killed');
     count();
   }
-  for (const choice of options.choices(effects)) {
+  for (const choice of options.choices(moment.crash.effects)) {
     const fingerprint = moment.fingerprint(choice);
     if (fingerprint.high % lanes !== lane) continue;
     count();
     if (judged.has(fingerprint)) continue;
     tally.recovered += 1;
-    const pids = { alive: new Set<number>(), next: firstPid };
-    const world = new World(moment.crash.image(choice), moment.death.log.clone(), pids);
-    try {
-      await judge(world, 'power cut');
-      judged.add(fingerprint);
-    } catch (error) {
-      if (error instanceof Violation && !error.message.includes('survivors:')) {
-        throw new Violation(`${error.message}\nsurvivors:\n${describeChoice(effects, choice)}`, {
-          cause: error,
-        });
-      }
-      throw error;
-    }
+    // The array may be used again for the next.
+    await judge(choice.slice());
+    judged.add(fingerprint);
   }
-}
-
-export class Violation extends Error {
-  override readonly name = 'Violation';
-}
-
-/** Recovers and judges; returns the moments of that recovery, if asked for. */
-async function recover(
-  world: World,
-  { where, moment }: Pick<Judgement, 'where'> & { readonly moment: Moment },
-  model: PersistenceModel | undefined,
-): Promise<Moment[]> {
-  const moments: Moment[] = [];
-  const process = await world.start(
-    model === undefined
-      ? { inlineLimitBytes }
-      : {
-          inlineLimitBytes,
-          onStep: (what) => moments.push(new Moment(world, model, { what, allowed: moment.allowed })),
-        },
-  );
-  const fail = (why: string, cause?: unknown): never => {
-    throw new Violation(`${where}\n${why}`, { cause });
-  };
-  let found: Tree;
-  try {
-    const { blocked, kept } = await process.recover();
-    if (blocked.length + kept.length > 0) fail(`recovery reports ${JSON.stringify(process.recovery)}`);
-    found = tree(world.outside);
-  } catch (error) {
-    if (error instanceof Violation) throw error;
-    return fail(`recovery failed: ${error instanceof Error ? error.stack : String(error)}`, error);
-  }
-  const shown = showTree(found);
-  if (!moment.allowed.includes(shown)) fail(`found ${shown}, expected ${moment.allowed.join(' or ')}`);
-  const left = stagingNames(world.outside);
-  if (left.length > 0) fail(`left in the staging areas: ${left.join(', ')}`);
-  process.kill();
-  return moments;
 }

@@ -3,9 +3,10 @@
 import { countChoicesExactly, distinctChoices, type PersistenceModel, Random } from '@forewrit/testkit';
 import { enumerateMoments, type Tally } from './enumeration.js';
 import { FingerprintSet } from './fingerprint-set.js';
-import { type Moment, recordMoments } from './moment.js';
-import { programOf } from './programs.js';
-import { scenarios } from './scenarios.js';
+import { recordOrViolate } from './judgement.js';
+import type { Moment } from './moment.js';
+import { type Crash, scenarioNamed } from './schedule.js';
+import { Violation } from './violation.js';
 
 const nestedShareDefault = 0.0005;
 const depth = 2;
@@ -29,7 +30,7 @@ export interface Answer {
   readonly available: string;
   /** No crash point has choices beyond these. */
   readonly exhausted: boolean;
-  readonly violation?: string;
+  readonly violation?: { readonly message: string; readonly crashes: readonly Crash[] };
 }
 
 export class Lane {
@@ -46,16 +47,16 @@ export class Lane {
 
   async run({ scenario, model, first, end }: Unit): Promise<Answer> {
     const tally: Tally = { states: 0, nested: 0, recovered: 0, points: 0 };
-    const moments = await this.#momentsOf(scenario, model);
-    const counts = moments.map(({ crash }) => countChoicesExactly(crash.effects));
-    const answer = {
-      tally,
-      available: String(counts.reduce((sum, count) => sum + count + 1n, 0n)),
-      exhausted: counts.every((count) => count <= BigInt(end)),
-    };
+    let answer: Answer = { tally, available: '', exhausted: true };
     try {
+      const moments = await this.#momentsOf(scenario, model);
+      const counts = moments.map(({ crash }) => countChoicesExactly(crash.effects));
+      answer = {
+        tally,
+        available: String(counts.reduce((sum, count) => sum + count + 1n, 0n)),
+        exhausted: counts.every((count) => count <= BigInt(end)),
+      };
       await enumerateMoments(
-        scenario,
         moments,
         {
           model,
@@ -72,19 +73,19 @@ export class Lane {
       );
       return answer;
     } catch (error) {
-      const violation = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      return { ...answer, violation };
+      if (!(error instanceof Violation)) throw error;
+      const { message, crashes } = error;
+      return { ...answer, violation: { message, crashes } };
     }
   }
 
   async #momentsOf(name: string, model: PersistenceModel): Promise<readonly Moment[]> {
     const key = `${name} (${model})`;
     if (this.#recorded?.key !== key) {
-      const scenario = scenarios.find((each) => each.name === name) ?? programOf(name);
-      if (scenario === undefined) throw new Error(`there is no scenario '${name}'`);
+      const scenario = scenarioNamed(name);
       // What was recorded before is not needed any more, and may be large.
       this.#recorded = undefined;
-      this.#recorded = { key, moments: await recordMoments(scenario, { model, directoryTimes: false }) };
+      this.#recorded = { key, moments: await recordOrViolate(scenario, { model, directoryTimes: false }) };
     }
     return this.#recorded.moments;
   }

@@ -1,9 +1,10 @@
 /** What `npm run torture` knows from one run to the next, and which units it does in which order. */
 
-import { type PersistenceModel, persistenceModels } from '@forewrit/testkit';
+import { type Figures, type PersistenceModel, persistenceModels } from '@forewrit/testkit';
 import type { Tally } from './enumeration.js';
-import { programName } from './programs.js';
+import { programName, programOf } from './programs.js';
 import { scenarios } from './scenarios.js';
+import type { Schedule } from './schedule.js';
 import type { Answer, Unit } from './torture-lane.js';
 
 /** Choices of each crash point, at the first visit; at each further one it is so many times as much, up to a limit. */
@@ -24,11 +25,33 @@ export interface Search extends Tally {
   available: string;
 }
 
-export interface State {
+export interface FoundViolation {
+  message: string;
+  schedule: Schedule;
+}
+
+/** One start of `npm run torture`. */
+export interface Run {
+  readonly startedAt: string;
+  readonly commit: string;
+  readonly node: string;
+  readonly lanes: number;
   seconds: number;
+  states: number;
+  nested: number;
+  violations: number;
+  /** Of the other campaigns. */
+  figures: Figures[];
+  /** What is written of their failures. */
+  failures: string[];
+  seeds: Record<string, number>;
+}
+
+export interface State {
   passes: number;
   searches: Search[];
-  violations: string[];
+  violations: FoundViolation[];
+  runs: Run[];
 }
 
 export interface Wanted {
@@ -37,19 +60,21 @@ export interface Wanted {
 }
 
 export function newState(): State {
-  return { seconds: 0, passes: 0, searches: [], violations: [] };
+  return { passes: 0, searches: [], violations: [], runs: [] };
 }
 
 /** One search after the other, each for a while: the weakest model first, then those that are special cases of it. */
 export function searchesOfNextPass(state: State, wanted: Wanted): Search[] {
   state.passes += 1;
+  const { scenario: part = '' } = wanted;
   const names = [
     ...scenarios.map(({ name }) => name),
     ...Array.from({ length: state.passes * programsPerPass }, (_, number) => programName(number)),
-  ];
+  ].filter((name) => name.includes(part));
+  // A program that is wanted by its name need not wait for its turn.
+  if (names.length === 0 && programOf(part) !== undefined) names.push(part);
   const models = persistenceModels.filter((model) => wanted.model === undefined || model === wanted.model);
   return names
-    .filter((name) => wanted.scenario === undefined || name.includes(wanted.scenario))
     .flatMap((scenario) => models.map((model) => searchOf(state, { scenario, model })))
     .filter(({ exhausted }) => !exhausted);
 }
@@ -79,14 +104,18 @@ export function unitOf({ scenario, model, done }: Search): Unit {
 
 /** What the lanes have found in one unit. */
 export function add(state: State, search: Search, { end }: Unit, answers: readonly Answer[]): void {
+  let hasFailed = false;
   for (const { tally, available, exhausted, violation } of answers) {
     for (const key of tallied) search[key] += tally[key];
     search.available = available;
     search.exhausted ||= exhausted;
-    if (violation === undefined) continue;
-    state.violations.push(violation);
     // One is enough.
+    if (violation === undefined || hasFailed) continue;
+    hasFailed = true;
     search.exhausted = true;
+    const { scenario, model } = search;
+    const { message, crashes } = violation;
+    state.violations.push({ message, schedule: { scenario, without: [], model, crashes } });
   }
   search.done = end;
 }

@@ -1,34 +1,89 @@
-/** What `npm run torture` tells at the end. */
+/** What `npm run torture` tells at the end, in Markdown and as JSON. */
 
-import { persistenceModels } from '@forewrit/testkit';
+import { type Figures, persistenceModels } from '@forewrit/testkit';
+import { commandOf } from './schedule.js';
 import { type Search, type State, sumOf } from './torture-state.js';
 
-export function summaryOf(state: State): string {
-  const { seconds, violations } = state;
+/** With the same names as the state, so that both can be read alike. */
+export function summaryAsJson(state: State): string {
+  const { states, nested, recovered, points } = sumOf(state);
+  const seconds = secondsOf(state);
+  return `${JSON.stringify(
+    {
+      states,
+      nested,
+      recovered,
+      points,
+      available: String(sumOfAvailable(state.searches)),
+      seconds: Math.round(seconds),
+      statesPerSecond: rateOf(state),
+      violations: state.violations.map(({ message, schedule }) => ({
+        message,
+        command: commandOf(schedule),
+      })),
+      scenarios: state.searches.map(({ done, ...search }) => ({ ...search, choicesOfEachPoint: done })),
+      runs: state.runs,
+    },
+    undefined,
+    2,
+  )}\n`;
+}
+
+export function summaryAsMarkdown(state: State): string {
   const { states, nested, recovered, points } = sumOf(state);
   const rows: readonly (readonly [string, number])[] = [
     ['different crash states (scenario, crash point, survivors)', states],
-    ['the same inside recovery, up to two levels deep', nested],
+    ['crashes inside recovery from these, up to two levels deep', nested],
     ['different disks, logs and expectations: recovered and judged', recovered],
     ['crash points visited, those in recovery too', points],
-    ['seconds', Math.round(seconds)],
-    ['states a second', Math.round((states + nested) / Math.max(seconds, 1))],
-    ['violations', violations.length],
+    ['seconds', Math.round(secondsOf(state))],
+    ['states a second', rateOf(state)],
+    ['violations', state.violations.length],
   ];
   return [
     '| | |',
     '| --- | --- |',
     ...rows.map(([what, count]) => `| ${what} | ${count.toLocaleString('en')} |`),
     '',
-    'Of the states that there are without scattered writes:',
+    `Of ${sumOfAvailable(state.searches).toLocaleString('en')} states that these scenarios have without scattered writes:`,
     '',
     `| scenario | ${persistenceModels.join(' | ')} |`,
     `| --- | ${persistenceModels.map(() => '---').join(' | ')} |`,
     ...scenarioRows(state),
     '',
-    ...violations.map((each) => `    ${each.replaceAll('\n', '\n    ')}`),
+    ...figureRows(state.runs.flatMap(({ figures }) => figures)),
+    '| run | commit | node | lanes | seconds | states | violations |',
+    '| --- | --- | --- | --- | --- | --- | --- |',
+    ...state.runs.map(
+      (run) =>
+        `| ${run.startedAt} | ${run.commit.slice(0, 12)} | ${run.node} | ${run.lanes} | ${Math.round(run.seconds)} | ` +
+        `${run.states.toLocaleString('en')} | ${run.violations + run.failures.length} |`,
+    ),
     '',
+    ...state.violations.flatMap(({ message, schedule }) => [
+      '```',
+      message,
+      '',
+      commandOf(schedule),
+      '```',
+      '',
+    ]),
+    ...state.runs.flatMap(({ failures }) => failures.flatMap((failure) => ['```', failure, '```', ''])),
   ].join('\n');
+}
+
+/** What the enumeration took; other campaigns have figures of their own. */
+function secondsOf({ runs }: State): number {
+  return runs.reduce((sum, { seconds }) => sum + seconds, 0);
+}
+
+function rateOf(state: State): number {
+  const { states, nested } = sumOf(state);
+  return Math.round((states + nested) / Math.max(secondsOf(state), 1));
+}
+
+function sumOfAvailable(searches: readonly Search[]): bigint {
+  return searches.reduce((sum, { available }) => sum + BigInt(available || 0), 0n);
 }
 
 function* scenarioRows({ searches }: State): Generator<string> {
@@ -47,9 +102,27 @@ function nameOf(scenario: string): string {
 
 function shareOf(searches: readonly Search[]): string {
   const states = searches.reduce((sum, search) => sum + search.states, 0);
-  const available = searches.reduce((sum, search) => sum + BigInt(search.available || 0), 0n);
-  if (searches.length > 0 && searches.every(({ exhausted }) => exhausted)) {
-    return `all ${states.toLocaleString('en')}`;
-  }
+  const available = sumOfAvailable(searches);
+  if (available === 0n) return '';
+  if (searches.length > 0 && BigInt(states) === available) return `all ${states.toLocaleString('en')}`;
   return `${states.toLocaleString('en')} of ${available.toLocaleString('en')}`;
+}
+
+/** What several runs have counted of one thing is added up. */
+function* figureRows(figures: readonly Figures[]): Generator<string> {
+  const sums = new Map<string, Map<string, number>>();
+  for (const { campaign, subject, counts } of figures) {
+    const name = `${campaign}: ${subject}`;
+    const sum = sums.get(name) ?? new Map<string, number>();
+    sums.set(name, sum);
+    for (const [what, count] of Object.entries(counts)) sum.set(what, (sum.get(what) ?? 0) + count);
+  }
+  if (sums.size === 0) return;
+  yield '| campaign | counted |';
+  yield '| --- | --- |';
+  for (const [name, sum] of sums) {
+    const counts = [...sum].map(([what, count]) => `${what} ${count.toLocaleString('en')}`);
+    yield `| ${name} | ${counts.join(', ')} |`;
+  }
+  yield '';
 }
