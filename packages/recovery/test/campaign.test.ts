@@ -1,4 +1,5 @@
 import { announceSeed, persistenceModels, suite } from '@forewrit/testkit';
+import { runAndShrink } from './campaign-shrink.js';
 import { type CampaignOptions, runCampaign, runCampaignOfTwo, runCampaignWithEdits } from './campaign.js';
 
 /** More of them, for a long night: FOREWRIT_CAMPAIGNS=100000. */
@@ -29,7 +30,10 @@ async function runAll(
   for (const model of persistenceModels) {
     // The weakest model is the one that counts; the others are a check of it.
     const campaigns = model === 'weakest' ? count : Math.ceil(count / 10);
-    for (let index = 0; index < campaigns; index += 1) await run((seed + index) >>> 0, { model, ...options });
+    for (let index = 0; index < campaigns; index += 1) {
+      const own = (seed + index) >>> 0;
+      await runAndShrink(own, (random) => run(own, { model, ...options, random }));
+    }
   }
 }
 

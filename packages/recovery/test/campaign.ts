@@ -22,6 +22,8 @@ export interface CampaignOptions extends ProgramOptions {
   readonly powerCuts: number;
   /** Of a call to the file system that fails. */
   readonly failures?: number;
+  /** What is drawn from, if not the seed. */
+  readonly random?: Random;
 }
 
 const inlineLimitBytes = 24;
@@ -108,7 +110,7 @@ class Campaign {
   constructor(seed: number, options: CampaignOptions) {
     this.#seed = seed;
     this.#options = options;
-    this.random = new Random(seed);
+    this.random = options.random ?? new Random(seed);
   }
 
   /** What goes wrong is told with all that went before. */

@@ -6,7 +6,8 @@ import { stagingNames, tree, World } from '../world.js';
 import { inlineLimitBytes, Moment, recordMoments, type RecordOptions } from './moment.js';
 import type { Crash } from './schedule.js';
 import type { Scenario } from './scenarios.js';
-import { takeBroken, Violation } from './violation.js';
+import { takeBroken } from '../broken-invariants.js';
+import { Violation } from './violation.js';
 
 const firstPid = 1000;
 

@@ -5,7 +5,8 @@ import { shrinkItems, shrinkNumbers } from '../shrink.js';
 import { enumerate } from './enumeration.js';
 import { type Crashed, recordOrViolate, recoverAndJudge } from './judgement.js';
 import { placesOf, type Schedule, scenarioNamed, withoutPlaces } from './schedule.js';
-import { Violation, watchInvariants } from './violation.js';
+import { watchInvariants } from '../broken-invariants.js';
+import { Violation } from './violation.js';
 
 /** To find a failure of a scenario that was made smaller: at another moment, of other survivors. */
 const choicesOfPoint = 100;

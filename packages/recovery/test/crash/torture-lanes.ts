@@ -2,7 +2,7 @@
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { type Answer, Lane, type Unit } from './torture-lane.js';
-import { watchInvariants } from './violation.js';
+import { watchInvariants } from '../broken-invariants.js';
 
 const placeVariable = 'FOREWRIT_TORTURE_LANE';
 

@@ -1,6 +1,5 @@
 /** A crash state from which recovery does not lead where it should. */
 
-import { isBrokenInvariant } from '../monitor.js';
 import type { Crash } from './schedule.js';
 
 export class Violation extends Error {
@@ -11,31 +10,4 @@ export class Violation extends Error {
     super(message, { cause });
     this.crashes = crashes;
   }
-}
-
-const broken: unknown[] = [];
-let isWatching = false;
-
-/**
- * The monitor ends the process where an invariant of the protocol is broken, whoever catches its error. From now on it is
- * kept instead, for `takeBroken`.
- */
-export function watchInvariants(): void {
-  if (isWatching) return;
-  isWatching = true;
-  process.on('uncaughtException', (error) => {
-    if (isBrokenInvariant(error)) {
-      broken.push(error);
-      return;
-    }
-    console.error(error);
-    process.exit(1);
-  });
-}
-
-/** What the monitor has found since it was asked last. */
-export function takeBroken(): unknown {
-  const [first] = broken;
-  broken.length = 0;
-  return first;
 }

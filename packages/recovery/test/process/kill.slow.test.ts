@@ -6,7 +6,7 @@ import { SetWorld } from './set-world.js';
 /** More of them, for a long night: FOREWRIT_KILLS=10000. */
 const killsMax = Number(process.env['FOREWRIT_KILLS'] ?? 200);
 
-const test = suite('a saving process that is killed', { timeoutMs: 120_000 + killsMax * 500 });
+const test = suite('a saving process that is killed', { timeoutMs: 120_000 + killsMax * 3_000 });
 
 /** Stores that are worked on at once. */
 const lanes = 3;
