@@ -7,7 +7,7 @@ import { Random } from '@forewrit/testkit';
 import { takeBroken, watchInvariants } from './broken-invariants.js';
 import { shrinkItems } from './shrink.js';
 
-const triesMax = 500;
+const triesMax = 200;
 
 /** Gives the numbers of its seed, or those that are given and then zeros, and keeps what it gave. */
 export class DrawnRandom extends Random {

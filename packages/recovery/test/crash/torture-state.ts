@@ -44,7 +44,7 @@ export interface Run {
   figures: Figures[];
   /** What is written of their failures. */
   failures: string[];
-  seeds: Record<string, number>;
+  campaigns: Record<string, { readonly seconds: number; readonly seed: number | undefined }>;
 }
 
 export interface State {

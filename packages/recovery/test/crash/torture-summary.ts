@@ -2,7 +2,7 @@
 
 import { type Figures, persistenceModels } from '@forewrit/testkit';
 import { commandOf } from './schedule.js';
-import { type Search, type State, sumOf } from './torture-state.js';
+import { type Run, type Search, type State, sumOf } from './torture-state.js';
 
 /** With the same names as the state, so that both can be read alike. */
 export function summaryAsJson(state: State): string {
@@ -30,36 +30,10 @@ export function summaryAsJson(state: State): string {
 }
 
 export function summaryAsMarkdown(state: State): string {
-  const { states, nested, recovered, points } = sumOf(state);
-  const rows: readonly (readonly [string, number])[] = [
-    ['different crash states (scenario, crash point, survivors)', states],
-    ['crashes inside recovery from these, up to two levels deep', nested],
-    ['different disks, logs and expectations: recovered and judged', recovered],
-    ['crash points visited, those in recovery too', points],
-    ['seconds', Math.round(secondsOf(state))],
-    ['states a second', rateOf(state)],
-    ['violations', state.violations.length],
-  ];
   return [
-    '| | |',
-    '| --- | --- |',
-    ...rows.map(([what, count]) => `| ${what} | ${count.toLocaleString('en')} |`),
-    '',
-    `Of ${sumOfAvailable(state.searches).toLocaleString('en')} states that these scenarios have without scattered writes:`,
-    '',
-    `| scenario | ${persistenceModels.join(' | ')} |`,
-    `| --- | ${persistenceModels.map(() => '---').join(' | ')} |`,
-    ...scenarioRows(state),
-    '',
-    ...figureRows(state.runs.flatMap(({ figures }) => figures)),
-    '| run | commit | node | lanes | seconds | states | violations |',
-    '| --- | --- | --- | --- | --- | --- | --- |',
-    ...state.runs.map(
-      (run) =>
-        `| ${run.startedAt} | ${run.commit.slice(0, 12)} | ${run.node} | ${run.lanes} | ${Math.round(run.seconds)} | ` +
-        `${run.states.toLocaleString('en')} | ${run.violations + run.failures.length} |`,
-    ),
-    '',
+    ...(state.searches.length === 0 ? [] : enumerationLines(state)),
+    ...figureLines(state.runs.flatMap(({ figures }) => figures)),
+    ...runLines(state.runs),
     ...state.violations.flatMap(({ message, schedule }) => [
       '```',
       message,
@@ -70,6 +44,48 @@ export function summaryAsMarkdown(state: State): string {
     ]),
     ...state.runs.flatMap(({ failures }) => failures.flatMap((failure) => ['```', failure, '```', ''])),
   ].join('\n');
+}
+
+function enumerationLines(state: State): string[] {
+  const { states, nested, recovered, points } = sumOf(state);
+  const rows: readonly (readonly [string, number])[] = [
+    ['different crash states (scenario, crash point, survivors)', states],
+    ['crashes inside recovery from these, up to two levels deep', nested],
+    ['different disks, logs and expectations: recovered and judged', recovered],
+    ['crash points visited, those in recovery too', points],
+    ['seconds', Math.round(secondsOf(state))],
+    ['states a second', rateOf(state)],
+    ['violations', state.violations.length],
+  ];
+  const available = sumOfAvailable(state.searches).toLocaleString('en');
+  return [
+    '| | |',
+    '| --- | --- |',
+    ...rows.map(([what, count]) => `| ${what} | ${count.toLocaleString('en')} |`),
+    '',
+    `Of ${available} states that these scenarios have without scattered writes:`,
+    '',
+    `| scenario | ${persistenceModels.join(' | ')} |`,
+    `| --- | ${persistenceModels.map(() => '---').join(' | ')} |`,
+    ...scenarioRows(state),
+    '',
+  ];
+}
+
+function runLines(runs: readonly Run[]): string[] {
+  return [
+    '| run | commit | node | lanes | states in seconds | campaigns | failures |',
+    '| --- | --- | --- | --- | --- | --- | --- |',
+    ...runs.map(({ startedAt, commit, node, lanes, states, seconds, campaigns, violations, failures }) => {
+      const others = Object.entries(campaigns).map(
+        ([name, its]) => `${name} ${its.seconds} s, seed ${its.seed ?? 'unknown'}`,
+      );
+      const enumerated = `${states.toLocaleString('en')} in ${Math.round(seconds).toLocaleString('en')}`;
+      const cells = [startedAt, commit.slice(0, 12), node, lanes, enumerated, others.join('; ')];
+      return `| ${cells.join(' | ')} | ${violations + failures.length} |`;
+    }),
+    '',
+  ];
 }
 
 /** What the enumeration took; other campaigns have figures of their own. */
@@ -109,7 +125,7 @@ function shareOf(searches: readonly Search[]): string {
 }
 
 /** What several runs have counted of one thing is added up. */
-function* figureRows(figures: readonly Figures[]): Generator<string> {
+function* figureLines(figures: readonly Figures[]): Generator<string> {
   const sums = new Map<string, Map<string, number>>();
   for (const { campaign, subject, counts } of figures) {
     const name = `${campaign}: ${subject}`;

@@ -92,9 +92,10 @@ async function torture(values: Options): Promise<void> {
   for (const name of wanted) {
     progress.tell(`${name}: see ${path.join(directory, `${name}.log`)}`);
     const share = campaign === 'all' ? campaigns[name].share : 1;
+    const startedMs = performance.now();
     const { figures, seed, failure } = await runCampaign(name, { minutes: minutes * share, directory });
     run.figures.push(...figures);
-    if (seed !== undefined) run.seeds[name] = seed;
+    run.campaigns[name] = { seconds: Math.round((performance.now() - startedMs) / 1000), seed };
     if (failure !== undefined) run.failures.push(failure);
     save();
   }
@@ -118,7 +119,7 @@ function newRun(): Run {
     violations: 0,
     figures: [],
     failures: [],
-    seeds: {},
+    campaigns: {},
   };
 }
 
