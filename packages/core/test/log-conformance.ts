@@ -8,6 +8,8 @@ import { bytes, catchFrom, patterned, pause, read, text } from './log-values.js'
 export interface LogUnderTest extends Disposable {
   /** A handle of its own on the one store of this test, as another process would have it. */
   open(): Log;
+  /** A handle on the store as a crash of all its processes leaves it now. */
+  crash(): Log;
 }
 
 export function logConformance(name: string, make: () => LogUnderTest): void {
@@ -78,6 +80,44 @@ export function logConformance(name: string, make: () => LogUnderTest): void {
       ['a=1', 'b=3'],
     );
   });
+
+  each(
+    'a crash keeps every batch that is committed, and nothing of one that is being built',
+    (log, store) => {
+      const other = store.open();
+      const afterCrash = (): string[] => {
+        const crashed = store.crash();
+        const rows = crashed.view((view) => all(view, 'files'));
+        crashed.commit((batch) => batch.put('files', bytes('later'), bytes('1')));
+        crashed.close();
+        return rows;
+      };
+      const committed: string[] = [];
+      for (let round = 0; round < 3; round += 1) {
+        for (const handle of [log, other]) {
+          const key = `${round}-${handle === log ? 'one' : 'other'}`;
+          handle.commit((batch) => {
+            batch.put('files', bytes(key), bytes('1'));
+            if (committed.length > 0) batch.delete('files', bytes(committed[0]!.split('=')[0]!));
+            assert.equal(afterCrash(), committed);
+          });
+          committed.splice(0, committed.length > 0 ? 1 : 0);
+          committed.push(`${key}=1`);
+          assert.equal(afterCrash(), committed);
+        }
+      }
+      const refused = new Error('refused');
+      const caught = catchFrom(() =>
+        log.commit((batch) => {
+          batch.put('files', bytes('refused'), bytes('1'));
+          throw refused;
+        }),
+      );
+      assert.is(caught, refused);
+      assert.equal(afterCrash(), committed);
+      other.close();
+    },
+  );
 
   each('what build returns is returned, a promise included, when the batch is committed', (log, store) => {
     const other = store.open();

@@ -1,6 +1,7 @@
+import { copyFileSync, mkdirSync } from 'node:fs';
 import { isStoreError } from '#src/errors.js';
 import { openLmdbLog } from '#src/log/lmdb-log.js';
-import { FlushError } from '#src/log/log.js';
+import { FlushError, type Log } from '#src/log/log.js';
 import { MemoryLog, MemoryLogState } from '#src/log/memory-log.js';
 import { NodeFileSystem } from '#src/files/node-file-system.js';
 import { assert, suite, temporaryDirectory } from '@forewrit/testkit';
@@ -9,20 +10,34 @@ import { bytes, catchFrom, read } from './log-values.js';
 
 logConformance('memory', () => {
   const state = new MemoryLogState();
-  return { open: () => new MemoryLog(state), [Symbol.dispose]: () => {} };
+  return {
+    open: () => new MemoryLog(state),
+    crash: () => new MemoryLog(state.clone()),
+    [Symbol.dispose]: () => {},
+  };
 });
 
 logConformance('lmdb', () => {
   const directory = temporaryDirectory('log');
   let handles = 0;
+  const openIn = (name: string): Log => {
+    handles += 1;
+    return openLmdbLog({
+      directory: `${directory.path}/${name}`,
+      fileSystem: new NodeFileSystem(),
+      queueToken: `handle-${handles}`,
+      isTokenAlive: () => true,
+    });
+  };
   return {
-    open: () =>
-      openLmdbLog({
-        directory: `${directory.path}/log`,
-        fileSystem: new NodeFileSystem(),
-        queueToken: `handle-${(handles += 1)}`,
-        isTokenAlive: () => true,
-      }),
+    open: () => openIn('log'),
+    crash: () => {
+      // A process that is killed leaves what the system has of the file. Locks and the queue die with it.
+      const name = `crashed-${handles}`;
+      mkdirSync(`${directory.path}/${name}`);
+      copyFileSync(`${directory.path}/log/data.mdb`, `${directory.path}/${name}/data.mdb`);
+      return openIn(name);
+    },
     [Symbol.dispose]: () => directory.remove(),
   };
 });
@@ -89,6 +104,38 @@ test('a clone keeps a moment', () => {
   assert.is(read(other, 'files', 'a'), '1');
   other.commit((batch) => batch.delete('files', bytes('a')));
   assert.is(read(log, 'files', 'a'), '2');
+});
+
+test('while a batch is flushed a crash keeps it or not, and all before it', () => {
+  const state = new MemoryLogState();
+  const seen: (string | undefined)[][] = [];
+  const first = new MemoryLog(state);
+  const second = new MemoryLog(state, {
+    onFlush: () => {
+      for (const unflushed of ['lost', 'kept'] as const) {
+        const crashed = new MemoryLog(state.clone({ unflushed }));
+        seen.push(['a', 'b', 'c'].map((key) => read(crashed, 'files', key)));
+      }
+    },
+  });
+  first.commit((batch) => batch.put('files', bytes('a'), bytes('1')));
+  first.commit((batch) => batch.put('files', bytes('b'), bytes('1')));
+  second.commit((batch) => {
+    batch.put('files', bytes('a'), bytes('2'));
+    batch.put('files', bytes('a'), bytes('3'));
+    batch.delete('files', bytes('b'));
+    batch.put('files', bytes('c'), bytes('1'));
+  });
+  const before = ['1', '1', undefined];
+  const after = ['3', undefined, '1'];
+  assert.equal(seen, [before, after]);
+  for (const unflushed of ['lost', 'kept'] as const) {
+    const crashed = new MemoryLog(state.clone({ unflushed }));
+    assert.equal(
+      ['a', 'b', 'c'].map((key) => read(crashed, 'files', key)),
+      after,
+    );
+  }
 });
 
 test('a full log takes essential commits only', () => {

@@ -5,11 +5,12 @@
 
 import {
   type Commit,
+  CommitterLoop,
+  type ContextParts,
   Engine,
   type Failpoint,
   type FileSystem,
   type Job,
-  MemoryLog,
   MemoryLogState,
   openContext,
   type Operation,
@@ -27,6 +28,7 @@ import { analyse } from '#src/analysis.js';
 import { subjectOf } from '#src/completion.js';
 import { recoveryContext } from '#src/recovery-context.js';
 import { createRecoverer } from '#src/recovery.js';
+import { FaultyLog, type LogFault, type LogMethod } from './faulty-log.js';
 import { Monitor } from './monitor.js';
 import { planTransaction } from '#src/transaction-plan.js';
 import {
@@ -47,10 +49,20 @@ export interface ProcessOptions
   readonly failpoint?: Failpoint;
   readonly faults?: readonly Fault[];
   readonly beforeCall?: (call: FileSystemCall) => void;
-  /** Before each call to the file system and each commit of the log. */
+  /** Before each call to the file system, and while a batch of the log is flushed. */
   readonly onStep?: (what: string) => void;
+  /** Before each commit and view of the log: how it fails, if it does. */
+  readonly onLog?: (method: LogMethod) => LogFault | undefined;
+  /** As the superuser: owners of files are kept. */
+  readonly privileged?: boolean;
   readonly roots?: Readonly<Record<string, string>>;
 }
+
+/** The step at which a batch may survive a crash or not. */
+export const flushing = 'while a commit of the log is flushed';
+
+/** What becomes of a batch that is being flushed when the crash comes. */
+type Unflushed = NonNullable<Parameters<MemoryLogState['clone']>[0]>;
 
 export class World {
   disk: SimulatedDisk;
@@ -85,8 +97,8 @@ export class World {
   }
 
   /** The same moment once more; its processes are dead. */
-  fork(): World {
-    return new World(this.disk.fork(), this.log.clone(), { alive: new Set(), next: this.#nextPid });
+  fork(unflushed?: Unflushed): World {
+    return new World(this.disk.fork(), this.log.clone(unflushed), { alive: new Set(), next: this.#nextPid });
   }
 
   /** The world after a power cut now. */
@@ -103,6 +115,44 @@ export class World {
 
   /** Opens without recovering. */
   async start(options: ProcessOptions = {}): Promise<SimulatedProcess> {
+    const { parts, pid, kill } = this.#begin(options);
+    const context = await openContext(parts);
+    const owner = registerOwner(context, { nonce: `${pid}`, witness: undefined });
+    return new SimulatedProcess({ context, owner, isDead: (each) => this.#isDead(each), kill });
+  }
+
+  /** Opens as a store does, by the loop around the engine: what fails there is what a user would meet. */
+  async openStore(options: ProcessOptions = {}): Promise<SimulatedProcess> {
+    const { parts, pid, kill } = this.#begin(options);
+    try {
+      const { context, engine, state } = await CommitterLoop.start({
+        parts,
+        recoverer: createRecoverer(),
+        nonce: `${pid}`,
+        onEvent: () => undefined,
+        withWitness: false,
+      });
+      const { owner } = engine;
+      const { recovery } = state;
+      return new SimulatedProcess({
+        context,
+        owner,
+        engine,
+        recovery,
+        isDead: (each) => this.#isDead(each),
+        kill,
+      });
+    } catch (error) {
+      kill();
+      throw error;
+    }
+  }
+
+  #begin(options: ProcessOptions): {
+    readonly parts: ContextParts;
+    readonly pid: number;
+    readonly kill: () => void;
+  } {
     const pid = this.#nextPid++;
     this.#alive.add(pid);
     this.#monitor.begin();
@@ -120,21 +170,17 @@ export class World {
     const check = (): void => {
       if (!life.alive) throw new CrashSignal('the simulated process is dead');
     };
-    const log = new MemoryLog(this.log, {
-      onReserve: () => {
-        check();
-        options.onStep?.('before a commit of the log');
-      },
-      onFlushed: () => {
-        this.#monitor.flushed();
-        options.onStep?.('after a commit of the log');
-      },
+    const log = new FaultyLog(this.log, {
+      onReserve: check,
+      onFlush: () => options.onStep?.(flushing),
+      onFlushed: () => this.#monitor.flushed(),
+      onFault: (method) => options.onLog?.(method),
       notify: () => undefined,
     });
     const processTable = this.#processTable(pid);
     const roots = { root, named: new Map(Object.entries(options.roots ?? {})) };
     const { inlineLimitBytes, lockTimeoutMs, probeWitness, failpoint } = options;
-    const context = await openContext({
+    const parts: ContextParts = {
       roots,
       layout: storeLayout(root),
       fileSystem,
@@ -150,20 +196,15 @@ export class World {
       },
       newStoreId: 'simulated',
       umask: 0o022,
-      privileged: false,
-    });
-    const owner = registerOwner(context, { nonce: `${pid}`, witness: undefined });
-    return new SimulatedProcess({
-      context,
-      owner,
-      isDead: (each) => this.#isDead(each),
-      kill: () => {
-        if (!life.alive) return;
-        life.alive = false;
-        this.#alive.delete(pid);
-        inner.kill();
-      },
-    });
+      privileged: options.privileged ?? false,
+    };
+    const kill = (): void => {
+      if (!life.alive) return;
+      life.alive = false;
+      this.#alive.delete(pid);
+      inner.kill();
+    };
+    return { parts, pid, kill };
   }
 
   #processTable(pid: number): ProcessTable {
@@ -185,6 +226,8 @@ export class World {
 interface Parts {
   readonly context: StoreContext;
   readonly owner: Owner;
+  readonly engine?: Engine;
+  readonly recovery?: RecoveryReport;
   readonly isDead: (owner: Owner) => boolean;
   readonly kill: () => void;
 }
@@ -201,7 +244,8 @@ export class SimulatedProcess {
     this.#parts = parts;
     this.context = parts.context;
     this.owner = parts.owner;
-    this.engine = new Engine(parts.context, parts.owner);
+    this.engine = parts.engine ?? new Engine(parts.context, parts.owner);
+    this.recovery = parts.recovery;
   }
 
   get fileSystem(): FileSystem {

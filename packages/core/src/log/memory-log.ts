@@ -1,6 +1,10 @@
 /**
  * The log of simulated worlds: everything in memory, deterministic, and with the manners of the real one. Several
  * `MemoryLog` handles over one `MemoryLogState` play several processes; `MemoryLogState.clone` keeps a moment.
+ *
+ * A crash keeps every batch that was flushed, and any prefix of those that were not. There is at most one of these: a
+ * batch is flushed before its commit returns, before anybody else can see it, and before the next one is begun. While
+ * it is being flushed (`onFlush`), `clone` gives either world.
  */
 import { assert } from '../assert.js';
 import {
@@ -28,7 +32,9 @@ import {
 export interface MemoryLogOptions {
   /** Throws to refuse a batch before it is built, as a full disk would. */
   readonly onReserve?: (options: CommitOptions) => void;
-  /** Runs when a batch is handed to stable storage. Throws to fail the flush with nothing written. */
+  /**
+   * Runs while a batch is being flushed: a crash now keeps it, or not. Throws to fail the flush with nothing written.
+   */
   readonly onFlush?: () => void;
   /** Runs when the batch is durable. Throws to fail the flush although everything was written. */
   readonly onFlushed?: () => void;
@@ -43,16 +49,22 @@ export class MemoryLogState {
   readonly #listeners = new Set<() => void>();
   /** A simulated world has one thread: somebody who is not done yet is further down the stack. */
   busy: 'no' | 'viewing' | 'committing' = 'no';
+  /** What the batch under construction has changed, as it was before. */
+  unflushed: readonly Change[] = [];
 
   constructor({ capacityBytes = 2 ** 30 }: { readonly capacityBytes?: number } = {}) {
     this.capacityBytes = capacityBytes;
     this.#tables = new Map(tables.map((table) => [table, new SortedRows()]));
   }
 
-  /** The same content, with no handle and no listener. */
-  clone(): MemoryLogState {
+  /**
+   * What a crash now leaves, with no handle and no listener: all that was flushed, and of a batch that is not, all or
+   * nothing.
+   */
+  clone({ unflushed = 'lost' }: { readonly unflushed?: 'lost' | 'kept' } = {}): MemoryLogState {
     const copy = new MemoryLogState({ capacityBytes: this.capacityBytes });
     for (const table of tables) copy.rows(table).take(this.rows(table));
+    if (unflushed === 'lost') takeBack(copy, this.unflushed);
     return copy;
   }
 
@@ -208,9 +220,20 @@ class MemoryView implements LogView {
   }
 }
 
+/** A row of a batch as it was before it. */
+interface Change {
+  readonly table: Table;
+  readonly key: Uint8Array;
+  readonly before: Uint8Array | undefined;
+}
+
+function takeBack(state: MemoryLogState, changes: readonly Change[]): void {
+  for (const { table, key, before } of changes.toReversed()) state.rows(table).set(key, before);
+}
+
 class MemoryBatch extends MemoryView implements LogBatch {
   readonly #size = new BatchSize();
-  #undo: (() => void)[] = [];
+  #changes: Change[] = [];
   #ended = false;
 
   override get(table: Table, key: Uint8Array): Uint8Array | undefined {
@@ -239,16 +262,16 @@ class MemoryBatch extends MemoryView implements LogBatch {
   }
 
   get changed(): boolean {
-    return this.#undo.length > 0;
+    return this.#changes.length > 0;
   }
 
   keep(): void {
-    this.#undo = [];
+    this.#begin();
   }
 
   undo(): void {
-    for (const step of this.#undo.toReversed()) step();
-    this.#undo = [];
+    takeBack(this.state, this.#changes);
+    this.#begin();
   }
 
   end(): void {
@@ -263,7 +286,13 @@ class MemoryBatch extends MemoryView implements LogBatch {
     const rows = this.state.rows(table);
     const before = rows.get(key);
     rows.set(key, value);
-    this.#undo.push(() => rows.set(key, before));
+    this.#changes.push({ table, key, before });
+    this.state.unflushed = this.#changes;
+  }
+
+  #begin(): void {
+    this.#changes = [];
+    this.state.unflushed = this.#changes;
   }
 }
 

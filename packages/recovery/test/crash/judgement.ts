@@ -3,7 +3,7 @@
 import { describeChoice, type PersistenceModel } from '@forewrit/testkit';
 import { showTree } from '../campaign-model.js';
 import { stagingNames, tree, World } from '../world.js';
-import { inlineLimitBytes, Moment, recordMoments, type RecordOptions } from './moment.js';
+import { inlineLimitBytes, type Moment, momentsAt, recordMoments, type RecordOptions } from './moment.js';
 import type { Crash } from './schedule.js';
 import type { Scenario } from './scenarios.js';
 import { takeBroken } from '../broken-invariants.js';
@@ -49,7 +49,7 @@ export async function recoverAndJudge(
   const world = worldAfter(moment, crash.choice);
   const moments: Moment[] = [];
   const { allowed } = moment;
-  const onStep = (what: string): void => void moments.push(new Moment(world, model!, { what, allowed }));
+  const onStep = (what: string): void => void moments.push(...momentsAt(world, model!, { what, allowed }));
   takeBroken();
   try {
     const process = await world.start({ inlineLimitBytes, ...(model === undefined ? {} : { onStep }) });

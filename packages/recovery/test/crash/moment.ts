@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { isStoreError, type MemoryLogState, type Operation, tables } from '@forewrit/core';
 import { type CrashPoint, type Fingerprint, type PersistenceModel, SimulatedDisk } from '@forewrit/testkit';
 import { applied, showTree, type Tree } from '../campaign-model.js';
-import { type SimulatedProcess, tree, World } from '../world.js';
+import { flushing, type SimulatedProcess, tree, World } from '../world.js';
 import type { Scenario, Step } from './scenarios.js';
 
 export const inlineLimitBytes = 24;
@@ -23,11 +23,11 @@ export class Moment {
   readonly death: World;
   #besides: Fingerprint | undefined;
 
-  constructor(world: World, model: PersistenceModel, { what, allowed }: MomentTraits) {
+  constructor(crash: CrashPoint<SimulatedDisk>, death: World, { what, allowed }: MomentTraits) {
     this.what = what;
     this.allowed = allowed;
-    this.crash = world.disk.crashPoint(model);
-    this.death = world.fork();
+    this.crash = crash;
+    this.death = death;
   }
 
   /**
@@ -40,6 +40,16 @@ export class Moment {
     const besides = (this.#besides ??= fingerprintOf(this));
     return { high: (disk.high + besides.high) >>> 0, low: (disk.low + besides.low) >>> 0 };
   }
+}
+
+/** A batch of the log that is being flushed is there after the crash, or it is not: two moments. */
+export function momentsAt(world: World, model: PersistenceModel, { what, allowed }: MomentTraits): Moment[] {
+  const crash = world.disk.crashPoint(model);
+  if (what !== flushing) return [new Moment(crash, world.fork(), { what, allowed })];
+  return (['lost', 'kept'] as const).map(
+    (unflushed) =>
+      new Moment(crash, world.fork({ unflushed }), { what: `${what}, and ${unflushed}`, allowed }),
+  );
 }
 
 function fingerprintOf({ allowed, death }: Moment): Fingerprint {
@@ -82,7 +92,7 @@ export async function recordMoments(
   const onStep = (what: string): void => {
     const { now, next } = expected;
     const allowed = next === undefined ? [now] : [now, next];
-    moments.push(new Moment(world, model, { what, allowed: allowed.map(showTree) }));
+    moments.push(...momentsAt(world, model, { what, allowed: allowed.map(showTree) }));
   };
   const first = await world.open({ inlineLimitBytes, faults, onStep });
   const second = others.length === 0 ? first : await world.open({ inlineLimitBytes, onStep });
