@@ -9,6 +9,7 @@ import { repairTransaction } from '#src/repair.js';
 import { assert, type Fault, type FaultCode, type SimulatedFileSystem, suite } from '@forewrit/testkit';
 import {
   edit,
+  flushing,
   mkdir,
   move,
   type ProcessOptions,
@@ -72,7 +73,7 @@ async function died({ size, operations }: Scenario, applied: number): Promise<Wo
   const process = await world.open({
     ...size,
     onStep: (what) => {
-      if (what === 'after a commit of the log') left = applied;
+      if (what === flushing) left = applied;
     },
     beforeCall: ({ method }) => {
       if (method === 'rename' && left-- === 0) process.kill();

@@ -5,6 +5,7 @@ import { FingerprintSet } from './fingerprint-set.js';
 import { recordMoments } from './moment.js';
 import { programName, programOf } from './programs.js';
 import { scenarios } from './scenarios.js';
+import { flushing } from '../world.js';
 import { Lane } from './torture-lane.js';
 import { add, newState, searchesOfNextPass, sumOf, unitOf } from './torture-state.js';
 
@@ -32,9 +33,9 @@ test('fingerprints are those of the images', async () => {
 test('the same survivors at moments with another log, or other trees allowed, are judged again', async () => {
   const scenario = scenarios.find(({ name }) => name === 'replace')!;
   const moments = await recordMoments(scenario, { model: 'weakest', directoryTimes: false });
-  // Around a commit of the log nothing changes on the disk.
-  const [before, after] = ['before a commit of the log', 'after a commit of the log'].map(
-    (what) => moments.findLast((moment) => moment.what === what)!,
+  // While a batch of the log is being flushed nothing changes on the disk.
+  const [before, after] = ['lost', 'kept'].map(
+    (unflushed) => moments.findLast(({ what }) => what === `${flushing}, and ${unflushed}`)!,
   );
   const lost = before!.crash.effects.map(() => 0);
   assert.equal(before!.crash.fingerprint(lost), after!.crash.fingerprint(lost));
