@@ -23,6 +23,7 @@ const shareOfUnread = 32;
 const blockBytes = 256;
 const bitsOfByte = 8;
 const badShown = 20;
+const rareMax = 3;
 
 const allowed = /^(?:correct|(?:read )?ERR_\w+)$/;
 
@@ -60,7 +61,7 @@ for (const [name, store] of stores) {
     const startedMs = performance.now();
     const examined = await lanes.examine(cases);
     const aSecond = Math.round(cases.length / ((performance.now() - startedMs) / 1000));
-    console.log(`${name}: ${cases.length} cases, ${aSecond} a second`);
+    console.log(`${name}: ${cases.length} cases, ${aSecond} a second`, count(examined), ...rare(examined));
     publishFigures({
       campaign: 'damage',
       subject: name,
@@ -99,10 +100,20 @@ async function unreadBlocks(usedBytes: number, lanes: DamageLanes): Promise<Set<
   return new Set(blocks.filter((_, at) => examined[at]?.outcome === 'correct').map(({ begin }) => begin));
 }
 
+/** What hardly ever happens is worth a look. */
+function rare(examined: readonly Examined[]): Examined[] {
+  const counts = count(examined);
+  return examined.filter(({ outcome }) => (counts[kindOf(outcome)] ?? 0) <= rareMax);
+}
+
+function kindOf(outcome: string): string {
+  return allowed.test(outcome) ? outcome : `WRONG: ${outcome.split(' ', 1)[0]}`;
+}
+
 function count(examined: readonly Examined[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { outcome } of examined) {
-    const kind = allowed.test(outcome) ? outcome : `WRONG: ${outcome.split(' ', 1)[0]}`;
+    const kind = kindOf(outcome);
     counts[kind] = (counts[kind] ?? 0) + 1;
   }
   return counts;

@@ -4,6 +4,16 @@ import type { Mutant } from './mutant.js';
 
 export const logMutants: readonly Mutant[] = [
   {
+    name: 'older-commit-trusted',
+    breaks: 'with a damaged meta page, an older commit of the log passes for the newest',
+    package: 'core',
+    edits: [{ snippet: "if (options.previous === 'whole') checkPrevious(file, metas);", replacement: '' }],
+    killer: {
+      file: 'core/lmdb-walk',
+      test: 'damage of every kind is named, and refused when the log is opened',
+    },
+  },
+  {
     name: 'frame-checksum-ignored',
     breaks: 'a damaged frame is taken for content',
     package: 'core',
