@@ -5,6 +5,7 @@
  *                           durable, so that whatever is found under this name was once whole
  *     lock.mdb              LMDB's reader table; disposable, and never to be opened by other code (`lmdb-environment.ts`)
  *     queue/, queue-wanted  the writers' queue (`writer-queue.ts`)
+ *     flush-failed          why a meta page may look damaged (`flush-failure.ts`)
  *
  * Whoever prepares it has the place in the queue.
  */
