@@ -101,7 +101,8 @@ export class ContextManager<
 
   /**
    * Writes all four files in one transaction. What is written is the data as it is at the time of the call;
-   * later changes are for the next save. Missing directories are made.
+   * later changes are for the next save. Missing directories are made. A global context with a place of its own
+   * is written when it has changed; else the save only makes sure that it is as this manager knows it.
    *
    * When it resolves, the files are durable, atomic and visible (with `durability: 'relaxed'`, as the store
    * says), and `metadata` has got its `last_updated` and `message_count`. When it rejects, files and memory
@@ -177,7 +178,7 @@ export class ContextManager<
   }
 
   async #write(contents: PartsOf<Buffer>, force: boolean, options: TransactOptions): Promise<Commit> {
-    const { paths } = this.#files;
+    const { paths, isGlobalElsewhere } = this.#files;
     const outcome = await this.#store.transact(async (tx) => {
       const changed = force ? undefined : await this.#firstChanged(tx);
       if (changed !== undefined) {
@@ -185,7 +186,12 @@ export class ContextManager<
         await tx.abort();
         return stale(changed);
       }
-      for (const part of contextParts) await tx.writeFile(paths[part], contents[part], { force });
+      for (const part of contextParts) {
+        // Whoever shares a global context stands in nobody's way while it stays as it is.
+        const isShared = part === 'globalContext' && isGlobalElsewhere && !force;
+        if (isShared && checksumOf(contents[part]) === this.#known[part]) continue;
+        await tx.writeFile(paths[part], contents[part], { force });
+      }
       return await tx.commit();
     }, options);
     if (outcome instanceof StoreError) throw outcome;
