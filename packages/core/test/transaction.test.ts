@@ -334,6 +334,24 @@ const reads: readonly {
     conflict: false,
   },
   {
+    name: 'that there is nothing below a parent which its own write makes, and there is',
+    read: async (tx) => {
+      await tx.writeFile('parent/a', '1');
+      assert.is(await tx.exists('parent/b'), false);
+    },
+    change: (store) => store.writeFile('parent/b', '2'),
+    conflict: true,
+  },
+  {
+    name: 'a listing of a parent which its own write makes, and a file is added',
+    read: async (tx) => {
+      await tx.writeFile('parent/a', '1');
+      assert.equal(await tx.readdir('parent'), ['a']);
+    },
+    change: (store) => store.writeFile('parent/b', '2'),
+    conflict: true,
+  },
+  {
     name: 'an entry that changes',
     read: (tx) => tx.get('notes', 'a'),
     change: (store) => store.collection('notes').put('a', 2),

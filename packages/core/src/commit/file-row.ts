@@ -30,3 +30,8 @@ export function putFileRow(batch: LogBatch, row: FileRow, folding: Folding): voi
 export function moved(path: StorePath, directory: StorePath, to: StorePath): StorePath {
   return joinPath(to, pathNames(path).slice(pathNames(directory).length).join('/'));
 }
+
+/** 0 if there is none. */
+export function newestRevisionBelow(view: LogView, directory: StorePath, folding: Folding): number {
+  return rowsBelow(view, directory, folding).reduce((newest, { revision }) => Math.max(newest, revision), 0);
+}

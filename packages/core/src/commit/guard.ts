@@ -8,7 +8,7 @@ import { entryKey, type Folding, transactionKey, u32Key } from '../record/key.js
 import { sequences, type TransactionNumber } from '../record/record.js';
 import { entryRow, type FormatRow, formatRow, metaKeys } from '../record/rows.js';
 import { entriesDigest } from '../store/collection-range.js';
-import { rowOf, rowsBelow } from './file-row.js';
+import { newestRevisionBelow, rowOf, rowsBelow } from './file-row.js';
 import type { Proposal, Verdict } from './proposal.js';
 import { newestRevision } from './revision.js';
 
@@ -59,6 +59,9 @@ export function changedSince(view: LogView, proposal: Proposal, folding: Folding
   }
   for (const { key, value } of proposal.planReads) {
     if (!sameBytes(view.get('files', key), value)) return { kind: 'outdated' };
+  }
+  for (const { path, newestBelow } of proposal.vacant) {
+    if (newestRevisionBelow(view, path, folding) !== newestBelow) return { kind: 'outdated' };
   }
   return undefined;
 }

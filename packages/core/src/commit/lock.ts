@@ -44,7 +44,8 @@ export function lockedBy(
         const lock = look(at);
         if (lock !== undefined) return { kind: 'locked', lock };
       }
-      if (!isDirectoryChange(target)) continue;
+      // What is below a directory that is to be made brings it along.
+      if (!isDirectoryChange(target) && target.action !== 'make-directory') continue;
       for (const [key, value] of view.range('locks', subtreeRange(path, folding))) {
         const lock = decode(key, value);
         if (lock !== undefined) return { kind: 'locked', lock };

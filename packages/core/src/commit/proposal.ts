@@ -15,6 +15,8 @@ export interface Proposal {
   readonly reads: readonly TrackedRead[];
   /** The rows that the plan stood on, as they were: bytes, so that comparing them costs nothing. */
   readonly planReads: readonly PlanRead[];
+  /** Where there is nothing, and must be nothing: what is committed below such a path makes a directory of it. */
+  readonly vacant: readonly Vacancy[];
   readonly requiredRevisions: readonly { readonly path: StorePath; readonly revision: number }[];
   /** Directories that move or go, and where they move to: nothing below may be untrimmed. */
   readonly vacated: readonly StorePath[];
@@ -23,6 +25,12 @@ export interface Proposal {
 export interface PlanRead {
   readonly key: Uint8Array;
   readonly value: Uint8Array | undefined;
+}
+
+export interface Vacancy {
+  readonly path: StorePath;
+  /** The newest revision below it, as it was. */
+  readonly newestBelow: number;
 }
 
 export type Verdict =

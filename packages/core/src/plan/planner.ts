@@ -7,8 +7,10 @@
 
 import { assert } from '../assert.js';
 import { conflict } from '../commit/guard.js';
+import { newestRevisionBelow } from '../commit/file-row.js';
 import { lockedBy } from '../commit/lock.js';
-import type { EntryOperation, PlanRead, Proposal } from '../commit/proposal.js';
+import { PlanOutdated } from '../commit/plan-outdated.js';
+import type { EntryOperation, PlanRead, Proposal, Vacancy } from '../commit/proposal.js';
 import type { StagedTransaction } from '../commit/staged-target.js';
 import type { StoreError } from '../errors.js';
 import { checksumOfFile } from '../files/content.js';
@@ -99,6 +101,7 @@ export class Planner {
     const requiredRevisions: { path: StorePath; revision: number }[] = [];
     const forced = new Set<StorePath>();
     const spellings = new Spellings(context.folding);
+    const named = new Set<StorePath>();
     for (const operation of operations) {
       const resolved = resolveOperation(context, operation, { tree, looked });
       spellings.add(operation, resolved);
@@ -108,15 +111,18 @@ export class Planner {
         if (force === true) forced.add(resolved.path);
       }
       tree.apply(resolved);
+      for (const path of namedBy(resolved)) named.add(path);
     }
     const { targets, vacated } = netEffect(tree, { maxTargets: targetsMax });
     checkChanges(targets, entries);
     checkSizes(context, targets);
     checkPermissions(context, targets);
-    if (this.#overlaps(targets)) return { kind: 'overlaps' };
+    const relied = reliedOn(targets, named);
+    if (this.#overlaps(targets, relied)) return { kind: 'overlaps' };
 
-    const rows = context.log.view((view) => this.#readRows(view, targets, entries));
+    const rows = context.log.view((view) => this.#readRows(view, { targets, entries, relied }));
     if ('lock' in rows) return { kind: 'locked', lock: rows.lock };
+    for (const path of relied) if (looked.has(path)) this.#lookAgain(path, looked.get(path));
     const number = { owner: this.#owner, counter: request.counter };
     const volumes = new Map<StorePath, Volume>();
     const staged = context.stagingArea.stage(transactionId(number), targets, {
@@ -144,6 +150,7 @@ export class Planner {
         entries,
         reads: request.reads,
         planReads: [...rows.values.values()],
+        vacant: rows.vacant,
         requiredRevisions,
         vacated,
       },
@@ -156,11 +163,22 @@ export class Planner {
 
   #readRows(
     view: LogView,
-    targets: readonly PlannedTarget[],
-    entries: readonly EntryOperation[],
-  ): { found: Map<StorePath, FileRow>; values: Map<StorePath, PlanRead> } | { lock: LockRow } {
+    {
+      targets,
+      entries,
+      relied,
+    }: {
+      readonly targets: readonly PlannedTarget[];
+      readonly entries: readonly EntryOperation[];
+      readonly relied: readonly StorePath[];
+    },
+  ):
+    | { found: Map<StorePath, FileRow>; values: Map<StorePath, PlanRead>; vacant: Vacancy[] }
+    | { lock: LockRow } {
     const { folding } = this.#context;
-    const lock = lockedBy(view, { targets, entries }, folding, this.#isEnding);
+    // As long as something is locked, what is there is not what is committed.
+    const stoodOn = [...targets, ...relied.map((path) => ({ action: 'write', path }) as const)];
+    const lock = lockedBy(view, { targets: stoodOn, entries }, folding, this.#isEnding);
     if (lock !== undefined) return { lock: lock.lock };
     const found = new Map<StorePath, FileRow>();
     const values = new Map<StorePath, PlanRead>();
@@ -171,13 +189,25 @@ export class Planner {
       values.set(path, { key, value });
       if (value !== undefined) found.set(path, fileRow.decode(key, value));
     };
-    for (const target of targets) {
-      for (const path of pathsOf(target)) {
-        read(path);
-        for (const ancestor of ancestors(path)) read(ancestor);
-      }
-    }
-    return { found, values };
+    const readWithParents = (path: StorePath): void => {
+      read(path);
+      for (const ancestor of ancestors(path)) read(ancestor);
+    };
+    for (const target of targets) for (const path of pathsOf(target)) readWithParents(path);
+    for (const path of relied) readWithParents(path);
+    const vacant = targets
+      .filter(({ action, stat, path, basePath }) =>
+        action === 'move-directory' ? basePath !== path : action !== 'make-parent' && stat === undefined,
+      )
+      .map(({ path }) => ({ path, newestBelow: newestRevisionBelow(view, path, folding) }));
+    return { found, values, vacant };
+  }
+
+  /** What is no target is not looked at when it is staged: the rows must be those of what the plan has seen. */
+  #lookAgain(path: StorePath, seen: FileStat | undefined): void {
+    const { fileSystem, roots } = this.#context;
+    const now = fileSystem.lstat(absolutePath(path, roots));
+    if (now?.type !== seen?.type) throw new PlanOutdated(path);
   }
 
   /** Edits by programs that know nothing of us, since the transaction read. */
@@ -217,8 +247,12 @@ export class Planner {
     return checksumOfFile(fileSystem, absolute) === checksum;
   }
 
-  #overlaps(targets: readonly PlannedTarget[]): boolean {
+  #overlaps(targets: readonly PlannedTarget[], relied: readonly StorePath[]): boolean {
     if (this.#taken.size === 0) return false;
+    for (const path of relied) {
+      for (const taken of this.#taken)
+        if (taken === path || isBelow(taken, path) || isBelow(path, taken)) return true;
+    }
     for (const target of targets) {
       for (const path of pathsOf(target)) {
         if (this.#taken.has(path)) return true;
@@ -284,6 +318,35 @@ function isFileOperation(operation: Operation): operation is FileOperation {
 
 function isEntryOperation(operation: Operation): operation is EntryOperation {
   return operation.type === 'put' || operation.type === 'delete';
+}
+
+/** The paths of an operation, as they were resolved. */
+function namedBy(operation: FileOperation): StorePath[] {
+  switch (operation.type) {
+    case 'write': {
+      const { backup } = operation.options;
+      return backup === undefined ? [operation.path] : [operation.path, backup];
+    }
+    case 'copy':
+    case 'rename':
+      return [operation.from, operation.path];
+    default:
+      return [operation.path];
+  }
+}
+
+/**
+ * Paths that decide on the net effect without being targets of their own: what is copied, and where nothing was to be
+ * done, as nothing was there, or all of it already. The plan stands on them as it does on its targets.
+ */
+function reliedOn(targets: readonly PlannedTarget[], named: ReadonlySet<StorePath>): StorePath[] {
+  const relied = new Set(named);
+  for (const { file } of targets) if (file?.copyOf !== undefined) relied.add(file.copyOf);
+  for (const target of targets) {
+    relied.delete(target.path);
+    if (target.from !== undefined) relied.delete(target.from);
+  }
+  return [...relied];
 }
 
 function isDirectoryTarget(target: PlannedTarget): boolean {

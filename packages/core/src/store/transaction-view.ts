@@ -8,7 +8,7 @@ import { StoreError } from '../errors.js';
 import { eachPiece } from '../files/content.js';
 import type { FileStat } from '../files/file-system.js';
 import { listDirectory, type ReaddirOptions } from '../files/listing.js';
-import { isBelow, type StorePath } from '../path/path.js';
+import { ancestors, isBelow, type StorePath } from '../path/path.js';
 import { baseTree, directoryDigest } from '../plan/base-tree.js';
 import type { Operation, TrackedRead } from '../plan/operation.js';
 import { resolveOperation } from '../plan/resolution.js';
@@ -195,8 +195,13 @@ export class TransactionView {
   /** Tracks what the directory on the disk holds, of which this transaction sees its own version. */
   #trackListing(tree: WorkingTree, path: StorePath): void {
     const node = tree.changed.get(path);
-    const base =
-      node === undefined ? tree.basePath(path) : node.type === 'directory' ? node.origin : undefined;
+    const base = isNewParent(tree, path)
+      ? path
+      : node === undefined
+        ? tree.basePath(path)
+        : node.type === 'directory'
+          ? node.origin
+          : undefined;
     if (base === undefined) return;
     const since = this.#access.log.view(newestRevision);
     this.#reads.push({
@@ -246,10 +251,17 @@ export class TransactionView {
   }
 }
 
+/** What is below a missing parent is as others leave it: they may have made the same one meanwhile. */
 function isChanged(tree: WorkingTree, path: StorePath): boolean {
-  return (
-    tree.changed.has(path) ||
-    tree.basePath(path) !== path ||
-    [...tree.changed.keys()].some((changed) => isBelow(changed, path))
-  );
+  if (tree.changed.has(path) || [...tree.changed.keys()].some((changed) => isBelow(changed, path)))
+    return true;
+  if (tree.basePath(path) === path) return false;
+  const nearest = ancestors(path).find((ancestor) => tree.changed.has(ancestor));
+  return nearest === undefined || !isNewParent(tree, nearest);
+}
+
+/** A directory that is made only because something below it is, where there was nothing. */
+function isNewParent(tree: WorkingTree, path: StorePath): boolean {
+  const node = tree.changed.get(path);
+  return node?.type === 'directory' && node.implicit === true && tree.base.stat(path) === undefined;
 }
