@@ -57,7 +57,7 @@ export interface Observation {
  * - `sweep`: what the transaction holds goes; no target of it is touched.
  * - `skip`: nothing but the flush of its directory. The transaction stays in the log as long as the newer one is blocked.
  * - `leave`: nothing is touched; flushed if it still is our inode.
- * - `keep`: what is there stays.
+ * - `keep`: what is there stays; flushed if it still is our inode, whoever has written into it.
  * - `redo`: the after-image is put there.
  * - `block`: none of the transaction's paths is touched, and all stay locked.
  */

@@ -20,6 +20,7 @@ import {
   systemCode,
   type Target,
 } from '@forewrit/core';
+import type { Decision } from './decision.js';
 import { saveOurs, saveTheirs, type SavedConflict } from './conflicts.js';
 import type { ObservedTarget } from './target-observation.js';
 import type { RecoveryContext } from './recovery-context.js';
@@ -119,9 +120,11 @@ export class TransactionRedo {
         ? [target.path, target.from]
         : [target.path];
     for (const each of paths) for (const above of ancestors(each)) this.#hooks.touched(this.#absolute(above));
-    if (decision.verdict === 'leave') {
+    // What somebody has written into our file since does not make what is ours in it durable.
+    if (decision.verdict === 'leave' || isTheirs(decision)) {
       const now = this.#lstat(target.path);
-      if (target.content !== undefined && now?.ino === inodeOf(target.after)) this.#makeDurable(path);
+      const isOurs = now?.type === 'file' && now.ino === inodeOf(target.after);
+      if (target.content !== undefined && isOurs) this.#makeDurable(path);
       return;
     }
     if (decision.verdict !== 'redo' && decision.row !== 6) return;
@@ -172,6 +175,7 @@ export class TransactionRedo {
     const failure = this.#flush(target);
     if (failure === undefined) return;
     // What somebody has written into our file since cannot be written anew from our copy.
+    if (isTheirs(decision)) return;
     if (decision.verdict === 'leave' && !(observed!.showsAfter && this.#hooks.lockAgain(path))) return;
     try {
       if (observed!.source !== 'sound') throw failure;
@@ -227,6 +231,11 @@ const surprisingStoreCodes = new Set([
   'ERR_NOT_DIRECTORY',
   'ERR_PATH_RESERVED',
 ]);
+
+/** Kept as somebody has made it. */
+function isTheirs({ verdict, row }: Decision): boolean {
+  return verdict === 'keep' && row !== 6;
+}
 
 function isSame(one: FileStat | undefined, other: FileStat | undefined): boolean {
   if (one === undefined || other === undefined) return one === other;

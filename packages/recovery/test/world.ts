@@ -29,7 +29,7 @@ import { subjectOf } from '#src/completion.js';
 import { recoveryContext } from '#src/recovery-context.js';
 import { createRecoverer } from '#src/recovery.js';
 import { FaultyLog, type LogFault, type LogMethod } from './faulty-log.js';
-import { Monitor } from './monitor.js';
+import { Monitor, type TellViolation } from './monitor.js';
 import { planTransaction } from '#src/transaction-plan.js';
 import {
   type CrashChoice,
@@ -68,6 +68,7 @@ export class World {
   disk: SimulatedDisk;
   log: MemoryLogState;
   readonly #monitor: Monitor;
+  readonly #tell: TellViolation | undefined;
   readonly #alive: Set<number>;
   #nextPid: number;
 
@@ -75,10 +76,13 @@ export class World {
     disk = new SimulatedDisk(),
     log = new MemoryLogState(),
     pids = { alive: new Set<number>(), next: 100 },
+    /** Who hears of broken invariants; otherwise they end the process. */
+    tell?: TellViolation,
   ) {
     this.disk = disk;
     this.log = log;
-    this.#monitor = new Monitor(root, disk, log);
+    this.#tell = tell;
+    this.#monitor = new Monitor(root, disk, log, tell);
     this.#alive = pids.alive;
     this.#nextPid = pids.next;
     const fileSystem = disk.mount();
@@ -98,13 +102,14 @@ export class World {
 
   /** The same moment once more; its processes are dead. */
   fork(unflushed?: Unflushed): World {
-    return new World(this.disk.fork(), this.log.clone(unflushed), { alive: new Set(), next: this.#nextPid });
+    const pids = { alive: new Set<number>(), next: this.#nextPid };
+    return new World(this.disk.fork(), this.log.clone(unflushed), pids, this.#tell);
   }
 
   /** The world after a power cut now. */
   powerCut(choice: CrashChoice = () => true, model: PersistenceModel = 'weakest'): World {
     const disk = this.disk.crash(choice, { model });
-    return new World(disk, this.log.clone(), { alive: new Set(), next: this.#nextPid });
+    return new World(disk, this.log.clone(), { alive: new Set(), next: this.#nextPid }, this.#tell);
   }
 
   async open(options: ProcessOptions = {}): Promise<SimulatedProcess> {

@@ -79,6 +79,14 @@ export class SimulatedFileSystem implements FileSystem {
     return this.#register({ id, path, writable: true }, call);
   }
 
+  /** Opens a file that is there, to change it in place, as an editor may. Not part of the seam. */
+  openWrite(path: string): Descriptor {
+    const call = this.#call('open', path);
+    const id = this.#existing(path, call);
+    if (this.#inode(id).kind !== 'file') throw systemError('EISDIR', call);
+    return this.#register({ id, path, writable: true }, call);
+  }
+
   read(descriptor: Descriptor, into: Uint8Array, position: number): number {
     const { id } = this.#file(descriptor, 'read');
     // Node does not even ask.

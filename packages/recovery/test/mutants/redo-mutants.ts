@@ -77,8 +77,7 @@ export const redoMutants: readonly Mutant[] = [
     package: 'recovery',
     edits: [
       {
-        snippet:
-          'if (target.content !== undefined && now?.ino === inodeOf(target.after)) this.#makeDurable(path);',
+        snippet: 'if (target.content !== undefined && isOurs) this.#makeDurable(path);',
         replacement: '',
       },
     ],

@@ -1,0 +1,110 @@
+/** Schedules that the model test has found to go wrong, each kept as a few lines. See `model/`. */
+
+import { isStoreError, type Operation } from '@forewrit/core';
+import { assert, suite } from '@forewrit/testkit';
+import { contentOf, mkdir, remove, root, type SimulatedProcess, tree, World, write } from './world.js';
+
+const test = suite('schedules of the model');
+
+function copy(from: string, path: string): Operation {
+  return { type: 'copy', from, path, options: {} };
+}
+
+/** Two processes; once the first gets to that moment, the second does something in between. */
+async function between(
+  moment: (what: string) => boolean,
+  meanwhile: (other: SimulatedProcess) => void,
+): Promise<{ readonly world: World; readonly first: SimulatedProcess; readonly other: SimulatedProcess }> {
+  const world = new World();
+  const other = await world.open();
+  let due = true;
+  const first = await world.open({
+    onStep: (what) => {
+      if (!due || !moment(what)) return;
+      due = false;
+      meanwhile(other);
+    },
+  });
+  return { world, first, other };
+}
+
+test('a copy of a file that is committed and not in its place yet waits for it', async () => {
+  let outcome: unknown;
+  const { world, first, other } = await between(
+    (what) => what.startsWith('before rename') && what.endsWith('.apply') && outcome === 'armed',
+    (second) => {
+      outcome = second.attempt(copy('a', 'b'));
+    },
+  );
+  first.commit(write('a', 'old'));
+  first.flushMarks();
+  outcome = 'armed';
+  first.commit(write('a', 'new'));
+  assert.match(String(outcome), /locked/);
+  first.flushMarks();
+  other.commit(copy('a', 'b'));
+  assert.equal(tree(world.outside), { a: 'new', b: 'new' });
+});
+
+test('what a transaction has found nothing to do for is still so when it commits', async () => {
+  let armed = false;
+  const { world, first } = await between(
+    (what) => armed && what === 'before a commit of the log',
+    (other) => {
+      other.commit(write('d/b', 'theirs'));
+      other.flushMarks();
+    },
+  );
+  first.commit(mkdir('d'));
+  first.flushMarks();
+  armed = true;
+  // Nothing comes of the two together, unless there is a file by then.
+  first.commit(write('a', 'ours'), write('d/b', 'for a moment'), remove('d/b'));
+  assert.equal(tree(world.outside), { 'd/': '', a: 'ours' });
+});
+
+test('a directory that another transaction has made as a parent cannot be made, and nothing is rolled back', async () => {
+  let armed = false;
+  const { world, first } = await between(
+    (what) => armed && what === 'before a commit of the log',
+    (other) => {
+      other.commit(write('d/b', 'theirs'));
+      other.flushMarks();
+    },
+  );
+  first.commit(write('a', 'first'));
+  armed = true;
+  const outcome = first.attempt(write('a', 'second'), mkdir('d'));
+  assert.ok(isStoreError(outcome, 'ERR_EXISTS'), String(outcome));
+  assert.equal(tree(world.outside), { a: 'first', 'd/': '', 'd/b': 'theirs' });
+});
+
+test('a directory is not made while a file below it is on its way to its place', async () => {
+  let outcome: unknown;
+  const { first } = await between(
+    (what) => what.startsWith('before rename') && what.includes('.apply'),
+    (other) => {
+      outcome = other.attempt(mkdir('d'));
+    },
+  );
+  first.commit(write('d/b', 'ours'));
+  assert.match(String(outcome), /locked/);
+});
+
+test('what somebody has added to a file that was applied and not recorded does not cost what is ours in it', async () => {
+  const world = new World();
+  const process = await world.open({ inlineLimitBytes: 1024 });
+  process.commit(write('a', 'saved'));
+  const { outside } = world;
+  world.disk.clock.advance(1000);
+  const descriptor = outside.openWrite(`${root}/a`);
+  outside.write(descriptor, Buffer.from(', and more'), 'saved'.length);
+  outside.close(descriptor);
+  process.kill();
+  (await world.open()).kill();
+  const cut = world.powerCut(() => false);
+  (await cut.open()).kill();
+  assert.is(contentOf(cut.outside, 'a'), 'saved, and more');
+});
+
+test.run();
