@@ -1,0 +1,52 @@
+/** Programs that know nothing of the store. */
+
+import type { FileSystemCall } from '@forewrit/testkit';
+import { edit as replace, root, type World } from '../world.js';
+import type { Edit } from './program.js';
+import { parentOf } from './state.js';
+
+/**
+ * Between the look at a file and what is done to it then lies a moment in which nobody can see an edit; that limit is
+ * documented, and not tried here.
+ */
+const blind: ReadonlySet<string> = new Set(['rename', 'unlink', 'removeDirectory']);
+
+export function canEditBefore({ method }: FileSystemCall): boolean {
+  return !blind.has(method);
+}
+
+/** What the file holds afterwards; no content if it is deleted. */
+export interface Edited {
+  readonly content: string | undefined;
+}
+
+/** `undefined` where that is not possible. */
+export function editFromOutside(
+  { outside, disk }: World,
+  { path, how, flushed }: Edit,
+  text: string,
+): Edited | undefined {
+  const absolute = `${root}/${path}`;
+  const directory = `${root}/${parentOf(path)}`.replace(/\/$/, '');
+  const type = outside.lstat(absolute)?.type;
+  if (outside.lstat(directory)?.type !== 'directory') return undefined;
+  if (type === 'directory' || (type === undefined && how === 'delete')) return undefined;
+  disk.clock.advance(5);
+  if (how === 'delete') outside.unlink(absolute);
+  else if (how === 'in place' && type === 'file') {
+    const descriptor = outside.openWrite(absolute);
+    outside.truncate(descriptor, 0);
+    outside.write(descriptor, Buffer.from(text), 0);
+    outside.close(descriptor);
+  } else replace(outside, path, text);
+  disk.clock.advance(5);
+  const edited = { content: how === 'delete' ? undefined : text };
+  if (!flushed) return edited;
+  if (how !== 'delete') {
+    const descriptor = outside.openRead(absolute);
+    outside.sync(descriptor);
+    outside.close(descriptor);
+  }
+  outside.syncDirectory(directory);
+  return edited;
+}
