@@ -10,6 +10,8 @@ function copy(from: string, path: string): Operation {
   return { type: 'copy', from, path, options: {} };
 }
 
+const beforeCommit = 'before a commit of the log';
+
 /** Two processes; once the first gets to that moment, the second does something in between. */
 async function between(
   moment: (what: string) => boolean,
@@ -18,13 +20,12 @@ async function between(
   const world = new World();
   const other = await world.open();
   let due = true;
-  const first = await world.open({
-    onStep: (what) => {
-      if (!due || !moment(what)) return;
-      due = false;
-      meanwhile(other);
-    },
-  });
+  const onStep = (what: string): void => {
+    if (!due || !moment(what)) return;
+    due = false;
+    meanwhile(other);
+  };
+  const first = await world.open({ onStep, beforeCommit: () => onStep(beforeCommit) });
   return { world, first, other };
 }
 
@@ -49,7 +50,7 @@ test('a copy of a file that is committed and not in its place yet waits for it',
 test('what a transaction has found nothing to do for is still so when it commits', async () => {
   let armed = false;
   const { world, first } = await between(
-    (what) => armed && what === 'before a commit of the log',
+    (what) => armed && what === beforeCommit,
     (other) => {
       other.commit(write('d/b', 'theirs'));
       other.flushMarks();
@@ -66,7 +67,7 @@ test('what a transaction has found nothing to do for is still so when it commits
 test('a directory that another transaction has made as a parent cannot be made, and nothing is rolled back', async () => {
   let armed = false;
   const { world, first } = await between(
-    (what) => armed && what === 'before a commit of the log',
+    (what) => armed && what === beforeCommit,
     (other) => {
       other.commit(write('d/b', 'theirs'));
       other.flushMarks();

@@ -49,6 +49,10 @@ export interface ProcessOptions
   readonly failpoint?: Failpoint;
   readonly faults?: readonly Fault[];
   readonly beforeCall?: (call: FileSystemCall) => void;
+  /** Before a batch of the log is built. */
+  readonly beforeCommit?: () => void;
+  /** When it is durable, before its commit returns. */
+  readonly afterCommit?: () => void;
   /** Before each call to the file system, and while a batch of the log is flushed. */
   readonly onStep?: (what: string) => void;
   /** Before each commit and view of the log: how it fails, if it does. */
@@ -176,9 +180,15 @@ export class World {
       if (!life.alive) throw new CrashSignal('the simulated process is dead');
     };
     const log = new FaultyLog(this.log, {
-      onReserve: check,
+      onReserve: () => {
+        check();
+        options.beforeCommit?.();
+      },
       onFlush: () => options.onStep?.(flushing),
-      onFlushed: () => this.#monitor.flushed(),
+      onFlushed: () => {
+        this.#monitor.flushed();
+        options.afterCommit?.();
+      },
       onFault: (method) => options.onLog?.(method),
       notify: () => undefined,
     });

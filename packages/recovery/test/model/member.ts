@@ -104,16 +104,15 @@ export class Member implements Committer {
   ): Promise<Member> {
     const faults = new Faults();
     const made: { member?: Member } = {};
+    const reached = (place: Place, call?: FileSystemCall): void => {
+      if (made.member !== undefined) conductor.reached(made.member, place, call);
+    };
     const process = await world.start({
       inlineLimitBytes,
       faults: faults.all,
-      beforeCall: (call) => {
-        if (made.member !== undefined) conductor.reached(made.member, 'call', call);
-      },
-      onStep: (what) => {
-        if (made.member === undefined || !what.endsWith('a commit of the log')) return;
-        conductor.reached(made.member, what as Place, undefined);
-      },
+      beforeCall: (call) => reached('call', call),
+      beforeCommit: () => reached('before a commit of the log'),
+      afterCommit: () => reached('after a commit of the log'),
     });
     made.member = new Member(number, process, faults, conductor);
     return made.member;
