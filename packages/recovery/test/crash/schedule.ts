@@ -68,14 +68,20 @@ export function commandOf({ scenario, without, model, crashes }: Schedule): stri
 }
 
 function crashText({ point, choice }: Crash): string {
-  return `${point}:${choice === 'killed' ? choice : choice.join('')}`;
+  return `${point}:${choice === 'killed' ? choice : choice.join('.')}`;
 }
 
-/** Each outcome is one digit: a write has seven at the most. */
+/** As `commandOf` writes it. */
 export function crashFrom(text: string): Crash {
-  const [, point, choice] = /^(\d+):(killed|\d*)$/.exec(text) ?? [];
+  const [, point, choice] = /^(\d+):(killed|[\d.]*)$/.exec(text) ?? [];
   if (point === undefined || choice === undefined) {
-    throw new Error(`--crash ${text}: the number of a crash point and what survives is wanted, as 12:0100`);
+    throw new Error(
+      `--crash ${text}: the number of a crash point and what survives is wanted, as 12:0.1.0.0`,
+    );
   }
-  return { point: Number(point), choice: choice === 'killed' ? choice : Array.from(choice, Number) };
+  return { point: Number(point), choice: choice === 'killed' ? choice : numbersIn(choice) };
+}
+
+function numbersIn(text: string): number[] {
+  return text === '' ? [] : text.split('.').map(Number);
 }

@@ -105,7 +105,8 @@ async function withFewerSurvivors(schedule: Schedule, options: ScheduleOptions):
     if (choice === 'killed') continue;
     const fewer = await shrinkNumbers(
       choice,
-      (_, outcome) => (outcome > 1 ? [0, 1] : outcome === 1 ? [0] : []),
+      // 0 is lost and 1 whole; of operations in order, fewer are simpler.
+      (_, outcome) => Array.from({ length: outcome }, (__, simpler) => simpler),
       async (candidate) => {
         const crashes = best.crashes.with(level, { point, choice: candidate });
         return await stillFails({ ...best, crashes }, options);

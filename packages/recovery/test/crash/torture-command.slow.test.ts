@@ -53,8 +53,7 @@ test('a violation is made small, and told with a command that repeats it', () =>
   assert.ok(output.includes(violation!.command));
   // One write is enough: into the directory of the store, not flushed.
   assert.ok(violation!.command.includes('--without before.0.0'), violation!.command);
-  const [crash] = /--crash \d+:\d+/.exec(violation!.command)!;
-  assert.ok((crash.match(/[1-9]/g) ?? []).length > 0);
+  assert.ok(/--crash \d+:[01.]+$/.test(violation!.command), violation!.command);
   const survivors = violation!.message.split('\n').filter((line) => line.endsWith(': whole'));
   assert.is(survivors.length, 1, violation!.message);
   const again = torture(wordsOf(violation!.command), true);

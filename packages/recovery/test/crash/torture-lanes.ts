@@ -52,6 +52,9 @@ export function serveIfLane(): boolean {
   if (lane === undefined || lanes === undefined) return false;
   const worker = new Lane({ lane, lanes });
   watchInvariants();
+  // The one that leads decides when it is over; and if it is gone, it is over.
+  process.on('SIGINT', () => undefined);
+  process.on('disconnect', () => process.exit());
   process.on('message', (unit: Unit) => {
     const tell = (message: Message): void => void process.send!(message);
     worker.run(unit).then(

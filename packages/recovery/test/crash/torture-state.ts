@@ -10,7 +10,7 @@ import type { Answer, Unit } from './torture-lane.js';
 /** Choices of each crash point, at the first visit; at each further one it is so many times as much, up to a limit. */
 const choicesAtFirst = 1_000;
 const growth = 4;
-const choicesMax = 1_000_000;
+const choicesMax = 250_000;
 /** So many programs more are begun in each pass. */
 const programsPerPass = 20;
 

@@ -1,8 +1,19 @@
 /** That `npm run torture` counts what it says, and that what it leaves out was judged. */
 
-import { assert, announceSeed, persistenceModels, Random, sampleChoice, suite } from '@forewrit/testkit';
+import { tables } from '@forewrit/core';
+import {
+  assert,
+  announceSeed,
+  everyChoice,
+  persistenceModels,
+  Random,
+  sampleChoice,
+  suite,
+} from '@forewrit/testkit';
 import { FingerprintSet } from './fingerprint-set.js';
-import { recordMoments } from './moment.js';
+import { worldAfter } from './judgement.js';
+import { inlineLimitBytes, type Moment, recordMoments } from './moment.js';
+import { type Crash, commandOf, crashFrom, placesOf, withoutPlaces } from './schedule.js';
 import { programName, programOf } from './programs.js';
 import { scenarios } from './scenarios.js';
 import { flushing } from '../world.js';
@@ -42,6 +53,36 @@ test('the same survivors at moments with another log, or other trees allowed, ar
   assert.not.equal(before!.fingerprint(lost), after!.fingerprint(lost));
 });
 
+test('states with one fingerprint recover alike, whatever that comes to', async () => {
+  let [states, different] = [0, 0];
+  for (const name of ['create', 'move', 'checkpoint']) {
+    const scenario = scenarios.find((each) => each.name === name)!;
+    const seen = new Map<string, string>();
+    for (const moment of await recordMoments(scenario, { model: 'weakest', directoryTimes: false })) {
+      for (const choice of everyChoice(moment.crash.effects)) {
+        const { high, low } = moment.fingerprint(choice);
+        const key = `${high},${low}`;
+        const outcome = await outcomeOf(moment, choice);
+        states += 1;
+        if (seen.has(key)) assert.is(outcome, seen.get(key));
+        else seen.set(key, outcome);
+      }
+    }
+    different += seen.size;
+  }
+  assert.ok(different > 500 && states > 3 * different, `${different} of ${states} are different`);
+});
+
+/** The report of the recovery, and all that is on the disk and in the log after it. */
+async function outcomeOf(moment: Moment, choice: readonly number[]): Promise<string> {
+  const world = worldAfter(moment, choice);
+  const process = await world.open({ inlineLimitBytes });
+  const { durationMs: _, ...report } = process.recovery!;
+  process.kill();
+  const rows = tables.map((table) => world.log.rows(table).range({ start: new Uint8Array(0) }).length);
+  return JSON.stringify([report, world.disk.listing(), rows, moment.allowed]);
+}
+
 test('two lanes and several visits count each state once, and recover each disk once', async () => {
   const alone = await exhaust('swap', 1);
   const shared = await exhaust('swap', 2);
@@ -68,6 +109,32 @@ async function exhaust(name: string, lanes: number) {
   const found = state.searches.find(({ scenario }) => scenario === name)!;
   return { ...sumOf(state), available: Number(found.available) };
 }
+
+test('a crash is read as it is written, with many operations in order too', () => {
+  const crashes: Crash[] = [
+    { point: 12, choice: [0, 1, 6, 0] },
+    { point: 0, choice: [17, 2] },
+    { point: 3, choice: [12] },
+    { point: 7, choice: [] },
+    { point: 1, choice: 'killed' },
+  ];
+  const schedule = { scenario: 'swap', without: ['steps.0.1'], model: 'strict', crashes } as const;
+  const words = commandOf(schedule).split(' ');
+  const read = words.filter((_, index) => words[index - 1] === '--crash').map(crashFrom);
+  assert.equal(read, crashes);
+  for (const wrong of ['', '1', 'x:0', '1:dead', ':0']) assert.throws(() => crashFrom(wrong));
+});
+
+test('what is left out of a scenario is not there, and the rest is', () => {
+  const scenario = scenarios.find(({ name }) => name === 'two writers')!;
+  const places = placesOf(scenario);
+  assert.is(places.length, 3 + 3 + 3);
+  assert.equal(withoutPlaces(scenario, []), scenario);
+  const left = withoutPlaces(scenario, ['before.0.1', 'steps.0.0', 'steps.1', 'others.0.0', 'others.0.1']);
+  assert.equal([left.before[0]!.length, left.steps.length, left.others], [2, 1, ['marks']]);
+  const none = withoutPlaces(scenario, places);
+  assert.equal([none.before, none.steps, none.others], [[], [], []]);
+});
 
 test('a program is the same each time, and no two are', () => {
   const shown = (number: number): string => JSON.stringify(programOf(programName(number)));

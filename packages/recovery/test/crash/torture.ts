@@ -32,6 +32,7 @@ import {
 import { summaryAsJson, summaryAsMarkdown } from './torture-summary.js';
 
 const saveEveryMs = 2_000;
+const tickMs = 1_000;
 const directoryTimesOfTorture = { directoryTimes: false };
 
 function options() {
@@ -93,9 +94,12 @@ async function torture(values: Options): Promise<void> {
     progress.tell(`${name}: see ${path.join(directory, `${name}.log`)}`);
     const share = campaign === 'all' ? campaigns[name].share : 1;
     const startedMs = performance.now();
+    const seconds = (): number => Math.round((performance.now() - startedMs) / 1000);
+    const ticking = setInterval(() => progress.show(`${name}: since ${seconds()} s`), tickMs);
     const { figures, seed, failure } = await runCampaign(name, { minutes: minutes * share, directory });
+    clearInterval(ticking);
     run.figures.push(...figures);
-    run.campaigns[name] = { seconds: Math.round((performance.now() - startedMs) / 1000), seed };
+    run.campaigns[name] = { seconds: seconds(), seed };
     if (failure !== undefined) run.failures.push(failure);
     save();
   }
@@ -136,7 +140,12 @@ async function enumerateFor(minutes: number, { state, run, save, progress, value
   const startedMs = performance.now();
   let savedMs = startedMs;
   const before = sumOf(state);
-  const isOver = (): boolean => performance.now() > startedMs + minutes * 60_000;
+  let isStopped = false;
+  process.once('SIGINT', () => {
+    isStopped = true;
+    progress.tell('stops after what is under way');
+  });
+  const isOver = (): boolean => isStopped || performance.now() > startedMs + minutes * 60_000;
   try {
     while (!isOver()) {
       const searches = searchesOfNextPass(state, values);
