@@ -49,6 +49,7 @@ export class Failpoints {
     switch (failpoint.action) {
       case 'kill':
         process.kill(process.pid, 'SIGKILL');
+        /* c8 ignore next 1 -- the process is killed before a second pass */
         for (;;) pause(signalTakenMs);
       case 'stop':
         // Once it goes on it is not stopped again.

@@ -337,4 +337,37 @@ test('a beginning alone is a transaction that never committed; intents without t
   assert.throwsWithCode(() => decodeTransaction(number, [intents]), 'ERR_LOG_CORRUPT');
 });
 
+test('rows of another kind or shape are refused as damage', () => {
+  const key = Buffer.from('/a');
+  const bad: readonly (readonly [number, Packable])[] = [
+    [17, ['a', 1, [3, 17], [0]]],
+    [16, ['a', 'no number', [3, 17], [0]]],
+    [16, ['a', 1, 'no array', [0]]],
+  ];
+  for (const [kind, payload] of bad) {
+    const value = encodeValue('files', key, kind, payload);
+    assert.throwsWithCode(() => fileRow.decode(key, value), 'ERR_LOG_CORRUPT');
+  }
+});
+
+test('a transaction that was taken back comes back as such', () => {
+  const decoded = decodeTransaction(number, [
+    rows()[0]!,
+    encodeMark(number, { kind: 'abort', revision: 42 }),
+  ]);
+  assert.equal(decoded.abort, { kind: 'abort', revision: 42 });
+});
+
+test('targets that lack their intent or their images are refused, also before their commit', () => {
+  const key = transactionKey(number.owner, number.counter, 1);
+  const seed = frameSeed('log', key);
+  for (const [kind, payload] of [
+    [2, [0, '', null, 'x.apply', null]],
+    [4, [0, 0, 'a', null, null, '', null, false, false, null]],
+  ] as const) {
+    const row: Row = [key, encodeFrame(kind, payload, seed)];
+    assert.throwsWithCode(() => decodeTransaction(number, [row]), 'ERR_LOG_CORRUPT');
+  }
+});
+
 test.run();

@@ -5,7 +5,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { StoreError } from '#src/errors.js';
 import { MemoryLog, MemoryLogState } from '#src/log/memory-log.js';
 import { NodeFileSystem } from '#src/files/node-file-system.js';
+import { encodeMark } from '#src/record/codec.js';
 import { u32Key } from '#src/record/key.js';
+import { metaKeys } from '#src/record/rows.js';
 import { openStoreWith } from '#src/store/open-store.js';
 import { systemProcessTable } from '#src/owner/process-identity.js';
 import type { Store } from '#src/store/store.js';
@@ -372,6 +374,70 @@ test('errors of the file system come back with a code and their cause', async ()
       assert.ok(caught instanceof StoreError && caught.code === code, String(caught));
     }
   }
+});
+
+test('an entry that is new in a transaction that is taken back is gone again', async () => {
+  let armed = false;
+  await using world = await engineWorld({
+    faults: [
+      {
+        error: 'EIO',
+        at: ({ method, dest }) => armed && method === 'rename' && dest?.endsWith('/b') === true,
+      },
+    ],
+  });
+  const { store } = world;
+  await store.collection('c').put('old', 1);
+  armed = true;
+  const saved = store.transact((tx) => {
+    void tx.writeFile('b', 'x');
+    tx.put('c', 'new', 2);
+    tx.put('c', 'old', 2);
+  });
+  await assert.rejectsWithCode(saved, 'ERR_APPLY_ROLLED_BACK');
+  assert.equal(await store.collection('c').range(), [['old', 1]]);
+});
+
+test('of a group whose first transaction ends in an error that nobody has thought of the others are not applied', async () => {
+  await using world = await engineWorld({ failpoint: { name: 'apply.after', action: 'throw' } });
+  const { store } = world;
+  const results = await Promise.allSettled(['a', 'b', 'c'].map((path) => store.writeFile(path, '1')));
+  for (const result of results) {
+    assert.is(result.status === 'rejected' && (result.reason as StoreError).code, 'ERR_STORE_POISONED');
+  }
+  assert.equal(world.tree(), { a: '1' });
+  assert.is(world.rows('log'), 3, 'recovery has what it needs');
+});
+
+test('a log that has lost its format is not written any more', async () => {
+  await using world = await engineWorld();
+  const { store } = world;
+  await store.writeFile('a', '1');
+  new MemoryLog(world.state).commit((batch) => batch.delete('meta', metaKeys.format));
+  await assert.rejectsWithCode(store.writeFile('a', '2'), 'ERR_UNSUPPORTED_FORMAT');
+  assert.equal(world.tree(), { a: '1' });
+});
+
+test('what another process has carried out meanwhile is not taken back', async () => {
+  let armed = false;
+  await using world = await engineWorld({
+    faults: [
+      {
+        error: 'EIO',
+        at: ({ method, dest }) => {
+          if (!armed || method !== 'rename' || dest?.endsWith('/b') !== true) return false;
+          const [key, value] = encodeMark({ owner: 1, counter: 2 }, { kind: 'applied', bootId: 'b' });
+          new MemoryLog(world.state).commit((batch) => batch.put('log', key, value));
+          return true;
+        },
+      },
+    ],
+  });
+  const { store } = world;
+  await store.writeFiles({ a: 'old' });
+  armed = true;
+  await assert.rejectsWithCode(store.writeFiles({ a: 'new', b: 'new' }), 'ERR_STORE_POISONED');
+  assert.equal(world.tree(), { a: 'new' });
 });
 
 test.run();

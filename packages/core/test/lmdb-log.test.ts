@@ -346,4 +346,18 @@ test('a log that is closed tells nobody of changes any more', async () => {
   log.close();
 });
 
+test('from time to time the slots of dead readers are freed', async () => {
+  let nowMs = 0;
+  const log = openLog(directory, { clock: () => nowMs });
+  const reader = new Child({ directory, action: 'read' });
+  await reader.report('ready').catch(() => undefined);
+  await reader.kill('SIGKILL');
+  for (let round = 0; round < 3; round += 1) {
+    nowMs += 3_600_000;
+    log.commit((batch) => batch.put('files', bytes('a'), bytes(String(round))));
+  }
+  assert.is(read(log, 'files', 'a'), '2');
+  log.close();
+});
+
 test.run();

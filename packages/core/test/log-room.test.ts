@@ -376,4 +376,17 @@ test.skipIf(reason, 'a disk of 4 MiB holds a log', () => {
   writeFileSync(`${disk.path}/x`, 'x');
 });
 
+test('a disk that takes nothing more, and says nothing, is full', () => {
+  class Silent extends SmallDisk {
+    override write(): number {
+      return 0;
+    }
+  }
+  const disk = new Silent();
+  const floor = new SpaceFloor({ fileSystem: disk, path: '/', reserveBytes: 0, clock: () => 0 });
+  const room = new LogRoom({ fileSystem: disk, path: '/data.mdb', floor });
+  assert.throwsWithCode(() => room.grow(disk.fileBytes + mebibyte, true), 'ERR_NO_SPACE');
+  room.close();
+});
+
 test.run();

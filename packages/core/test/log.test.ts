@@ -147,4 +147,18 @@ test('a full log takes essential commits only', () => {
   log.commit((batch) => batch.put('files', bytes('a'), bytes('1')), { sizeBytes: 10 });
 });
 
+test('a handle that is closed hears nothing any more', () => {
+  const state = new MemoryLogState();
+  const notify = (call: () => void): void => call();
+  const log = new MemoryLog(state, { notify });
+  let heard = 0;
+  log.watch(() => (heard += 1));
+  const other = new MemoryLog(state, { notify });
+  other.commit((batch) => batch.put('meta', bytes('a'), bytes('1')));
+  assert.is(heard, 1);
+  log.close();
+  other.commit((batch) => batch.put('meta', bytes('a'), bytes('2')));
+  assert.is(heard, 1);
+});
+
 test.run();

@@ -1,6 +1,7 @@
 /** Opening where something is in the way: of the directories, of the log, of the owners that were there before. */
 
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
 import type { StoreError } from '#src/errors.js';
 import { NodeFileSystem } from '#src/files/node-file-system.js';
 import { MemoryLog, MemoryLogState } from '#src/log/memory-log.js';
@@ -11,6 +12,7 @@ import { loadChecksum } from '#src/record/checksum.js';
 import { encodeCommitBatch } from '#src/record/codec.js';
 import { u32Key } from '#src/record/key.js';
 import { formatRow, metaKeys, numberRow, ownerRow } from '#src/record/rows.js';
+import { readOwners } from '#src/store/store-context.js';
 import { openStoreWith } from '#src/store/open-store.js';
 import type { StoreOptions } from '#src/store/options.js';
 import { assert, type Fault, FaultyFileSystem, suite, temporaryDirectory } from '@forewrit/testkit';
@@ -284,6 +286,28 @@ test('whose turn it is in the queue of writers is taken over from processes that
     }
     assert.ok(statSync(`${queue}/free`).isFile(), holder);
   }
+});
+
+test('a root may be given as a URL, and its mount need not be known', async () => {
+  class Unknown extends NodeFileSystem {
+    override mountId(): undefined {
+      return undefined;
+    }
+  }
+  using directory = temporaryDirectory('opening');
+  const state = new MemoryLogState();
+  const services = {
+    recoverer: undefined,
+    committerEntry: undefined,
+    verify: () => ({ checked: 0, findings: [] }),
+  };
+  const options = { committer: 'inline', fileSystem: new Unknown(), log: new MemoryLog(state) } as const;
+  const store = await openStoreWith(pathToFileURL(directory.path), options, services);
+  await store.writeFile('a', '1');
+  const [owner] = new MemoryLog(state).view(readOwners);
+  assert.is(owner?.mount, undefined);
+  await store.close();
+  assert.is(readFileSync(`${directory.path}/a`, 'utf8'), '1');
 });
 
 test.run();

@@ -6,8 +6,9 @@
  * the next group.
  */
 
+import { assert } from '../assert.js';
 import { Counters } from '../committer/committer.js';
-import { isStoreError, StoreError, withStoreCode } from '../errors.js';
+import { isStoreError, withStoreCode } from '../errors.js';
 import { FlushError } from '../log/log.js';
 import type { Owner } from '../owner/owner.js';
 import type { StorePath } from '../path/path.js';
@@ -264,11 +265,9 @@ export class Engine {
   #finish(each: Live, result: GroupResult): void {
     const { job, prepared, verdict } = each;
     const { stagingArea } = this.context;
-    if (verdict === undefined || verdict.kind !== 'committed') stagingArea.discard(prepared.staged);
-    switch (verdict?.kind) {
-      case undefined:
-        job.reject(new StoreError('ERR_IO', 'The commit was not decided', { op: 'commit' }));
-        break;
+    if (verdict?.kind !== 'committed') stagingArea.discard(prepared.staged);
+    assert(verdict !== undefined, 'a batch that was committed has decided each of its transactions');
+    switch (verdict.kind) {
       case 'conflict':
         this.#reject(job, verdict.error);
         break;

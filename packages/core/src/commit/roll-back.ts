@@ -1,5 +1,6 @@
 /** Taking back a committed transaction whose apply has failed; where that fails as well, its paths stay locked. */
 
+import { assert } from '../assert.js';
 import type { Counters } from '../committer/committer.js';
 import { isStoreError } from '../errors.js';
 import type { Owner } from '../owner/owner.js';
@@ -45,8 +46,8 @@ export class RollBack {
     const { log, logger, failpoints, folding, resolver, stagingArea } = this.#context;
     const { staged, proposal } = prepared;
     const mark: AppliedMark = { number: proposal.number, lockKeys: verdict.lockKeys };
-    const cause = failure instanceof ApplyFailed ? failure.cause : failure;
-    const tried = failure instanceof ApplyFailed ? failure.tried : [];
+    assert(failure instanceof ApplyFailed, 'what is rolled back has failed to apply');
+    const { cause, tried } = failure;
     let report: RollBackReport;
     try {
       log.view((view) => {

@@ -24,6 +24,7 @@ const renameBusyCodes = new Set(['EPERM', 'EACCES', 'EBUSY']);
 const directorySyncCodesOfWindows = new Set(['EPERM', 'EISDIR', 'EACCES']);
 
 // Windows has neither flag.
+/* c8 ignore next 2 -- Windows has neither flag, and Node then no constant */
 const noFollow = fs.constants.O_NOFOLLOW ?? 0;
 const noBlock = fs.constants.O_NONBLOCK ?? 0;
 const openReadFlags = fs.constants.O_RDONLY | noFollow | noBlock;
