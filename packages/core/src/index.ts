@@ -34,10 +34,12 @@ export { emptyRecoveryReport, type Recoverer, type RecoveryReport } from './comm
 export {
   type ErrorCode,
   fromSystemError,
+  hasCode,
   InvalidArgumentError,
   isStoreError,
   StoreError,
   systemCode,
+  toError,
 } from './errors.js';
 
 // Opening, for whoever brings a recoverer.

@@ -12,6 +12,7 @@
  */
 
 import {
+  assert,
   encodeCommitBatch,
   entryLockKey,
   type Folding,
@@ -203,7 +204,8 @@ export function unmarkedLocks(
     .filter((target) => !superseded.has(target.index))
     .flatMap((target) => lockKeysOf(target, folding))
     .map(({ key, path }) => ({ key, what: path }));
-  const entries = (transaction.commit?.entries ?? []).map(({ collection, key }) => ({
+  assert(transaction.commit !== undefined, 'only what was committed is blocked');
+  const entries = transaction.commit.entries.map(({ collection, key }) => ({
     key: entryLockKey(collection, key),
     what: `${collection}/${key}`,
   }));
@@ -234,7 +236,7 @@ function neededByBlocked(view: LogView, { transaction, superseded }: Completion,
 /** The same record with fewer targets: what was completed must not be decided again a week later. */
 function keepOnly(batch: LogBatch, transaction: LoggedTransaction, targets: readonly Target[]): void {
   const { number, begin, commit } = transaction;
-  if (begin === undefined || commit === undefined) return;
+  assert(begin !== undefined && commit !== undefined, 'only a committed record is kept in part');
   const [key, value] = encodeCommitBatch({ number, begin, targets, revision: commit.revision, entries: [] });
   batch.put('log', key, value);
   batch.delete('log', transactionKey(number.owner, number.counter, sequences.abort));

@@ -7,6 +7,7 @@ import {
   eachPiece,
   type FileStat,
   type FileSystem,
+  hasCode,
   removeTree,
   systemCode,
   writeFully,
@@ -31,7 +32,7 @@ export function linkFresh(fileSystem: FileSystem, file: FreshFile, from: string)
   try {
     fileSystem.link(from, file.path);
   } catch (error) {
-    if (!linkRefusals.has(systemCode(error) ?? '')) throw error;
+    if (!hasCode(error, linkRefusals)) throw error;
     copyFresh(fileSystem, file, from);
   }
 }

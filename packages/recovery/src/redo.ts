@@ -10,6 +10,7 @@
  */
 
 import {
+  assert,
   absolutePath,
   ancestors,
   beforePath,
@@ -109,13 +110,15 @@ export class Redo {
   #stageApplyName(): string {
     const { fileSystem } = this.#context;
     const { target, volume } = this.#subject;
-    const apply = stagedPath(volume, target.applyName ?? `${this.#name}.apply`);
-    const staged = target.staged === undefined ? undefined : stagedPath(volume, target.staged);
+    assert(target.applyName !== undefined, 'what is put in place has an apply name');
+    const apply = stagedPath(volume, target.applyName);
+    const there = this.#ino(apply);
     // It is a link of the durable copy already.
-    if (staged !== undefined && this.#ino(staged) !== undefined && this.#ino(staged) === this.#ino(apply))
-      return apply;
+    if (target.staged !== undefined && there !== undefined) {
+      if (this.#ino(stagedPath(volume, target.staged)) === there) return apply;
+    }
     const fresh = this.#stageFresh();
-    if (this.#ino(fresh) === this.#ino(apply)) fileSystem.unlink(fresh);
+    if (this.#ino(fresh) === there) fileSystem.unlink(fresh);
     else fileSystem.rename(fresh, apply);
     return apply;
   }
@@ -184,7 +187,8 @@ export class Redo {
     const stat = fileSystem.lstat(absolute);
     if (stat === undefined) return;
     this.#effects.touched(directoryOf(absolute));
-    const to = beforePath(volume, target.beforeName ?? this.#name);
+    assert(target.beforeName !== undefined, 'what is removed has a name in before/');
+    const to = beforePath(volume, target.beforeName);
     if (fileSystem.lstat(to) === undefined) fileSystem.rename(absolute, to);
     else if (stat.type === 'directory') this.#setAside(absolute);
     // What was removed stands in `before/` already, and this is another link of it, or an older state that came back.
@@ -235,10 +239,6 @@ export class Redo {
 
   #ino(path: string): bigint | undefined {
     return this.#context.fileSystem.lstat(path)?.ino;
-  }
-
-  get #name(): string {
-    return targetName(this.#subject.transaction, this.#subject.target);
   }
 
   get #freshPath(): string {

@@ -4,6 +4,7 @@
  */
 
 import {
+  assert,
   absolutePath,
   beforePath,
   checksumOfFile,
@@ -71,7 +72,8 @@ export function goBack(
     if (target.before.type !== 'file') fileSystem.unlink(absolute);
   } else if (now !== undefined) effects.saved(setAside(fileSystem, subject, absolute));
   if (target.before.type === 'absent') return 'removed';
-  fileSystem.rename(beforePath(volume, target.beforeName ?? ''), absolute);
+  assert(target.beforeName !== undefined, 'what goes back has a before-image');
+  fileSystem.rename(beforePath(volume, target.beforeName), absolute);
   return 'restored';
 }
 
@@ -80,7 +82,8 @@ function moveBack(
   { target, absolute }: RepairSubject,
   { touched }: RepairEffects,
 ): 'restored' | 'kept' {
-  const from = absolutePath(target.from ?? target.path, roots);
+  assert(target.from !== undefined, 'a directory that has moved came from somewhere');
+  const from = absolutePath(target.from, roots);
   const isThere = fileSystem.lstat(absolute)?.ino === inodeOf(target.after);
   if (!isThere || fileSystem.lstat(from) !== undefined) return 'kept';
   fileSystem.rename(absolute, from);

@@ -12,6 +12,7 @@
 
 import { randomBytes } from 'node:crypto';
 import {
+  assert,
   absolutePath,
   ancestors,
   CommitterLoop,
@@ -301,7 +302,8 @@ class Repair {
   ): void {
     const { folding } = this.#store;
     const { number, commit, targets } = this.#transaction;
-    const entries = commit?.entries ?? [];
+    assert(commit !== undefined, 'only what was committed is repaired');
+    const { entries } = commit;
     if (direction === 'back') {
       // A roll-back, only later: with it the rows of what had moved with a directory move back.
       const back = this.#subjects.map(({ target }) => target);

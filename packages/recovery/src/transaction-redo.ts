@@ -11,6 +11,7 @@ import {
   absolutePath,
   ancestors,
   type FileStat,
+  hasCode,
   type Image,
   imageOf,
   inodeOf,
@@ -19,6 +20,7 @@ import {
   syncFile,
   systemCode,
   type Target,
+  toError,
 } from '@forewrit/core';
 import type { Decision } from './decision.js';
 import { saveOurs, saveTheirs, type SavedConflict } from './conflicts.js';
@@ -195,9 +197,8 @@ export class TransactionRedo {
       syncFile(this.#context.fileSystem, this.#absolute(path));
       return undefined;
     } catch (error) {
-      if (systemCode(error) === 'ENOENT') return undefined;
-      if (systemCode(error) === undefined || !(error instanceof Error)) throw error;
-      return error;
+      if (systemCode(error) === undefined) throw error;
+      return systemCode(error) === 'ENOENT' ? undefined : toError(error);
     }
   }
 
@@ -205,8 +206,7 @@ export class TransactionRedo {
     try {
       action();
     } catch (error) {
-      if (surprisingCodes.has(systemCode(error) ?? ''))
-        throw new Surprise('the tree changed', { cause: error });
+      if (hasCode(error, surprisingCodes)) throw new Surprise('the tree changed', { cause: error });
       if (isStoreError(error) && surprisingStoreCodes.has(error.code)) {
         throw new Surprise('the tree changed', { cause: error });
       }

@@ -1,0 +1,157 @@
+/** Files compared with what the log says of them, and what an inspection shows of a log that is damaged. */
+
+import {
+  chmodSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { inspect, openStore } from '@forewrit/recovery';
+import { NodeFileSystem, type FileSystem, openLmdbLog, type Log } from '@forewrit/core';
+import { assert, suite, temporaryDirectory } from '@forewrit/testkit';
+
+const test = suite('verification');
+
+test('each file is missing, changed, damaged, unreadable or as it was written', async () => {
+  using directory = temporaryDirectory('verify');
+  const root = directory.path;
+  const names = ['fine', 'gone', 'a directory', 'a link', 'edited', 'rotten'];
+  writeFileSync(`${root}/large`, 'by hand');
+  await using store = await openStore(root, { committer: 'inline' });
+  await store.writeFiles(Object.fromEntries(names.map((name) => [name, `content of ${name}`])));
+  await store.rename('large', 'moved');
+  assert.equal((await store.verify()).findings, []);
+  for (const name of ['gone', 'a directory', 'a link']) unlinkSync(`${root}/${name}`);
+  mkdirSync(`${root}/a directory`);
+  symlinkSync('fine', `${root}/a link`);
+  writeFileSync(`${root}/edited`, 'by another program');
+  const { atime, mtime, size } = statSync(`${root}/rotten`);
+  writeFileSync(`${root}/rotten`, 'X'.repeat(size));
+  utimesSync(`${root}/rotten`, atime, mtime);
+  const { checked, findings } = await store.verify();
+  assert.is(checked, names.length + 1);
+  const problems = Object.fromEntries(findings.map(({ path, problem }) => [path, problem]));
+  // Times of Node are in microseconds: the edit may show.
+  assert.ok(['damaged', 'changed'].includes(problems['rotten']!));
+  delete problems['rotten'];
+  assert.equal(problems, {
+    'a directory': 'changed',
+    'a link': 'changed',
+    edited: 'changed',
+    gone: 'missing',
+  });
+  const some = await store.verify({ paths: ['edited', 'fine', 'unknown'] });
+  assert.is(some.checked, 2);
+  assert.equal(
+    some.findings.map(({ path }) => path),
+    ['edited'],
+  );
+  writeFileSync(`${root}/moved`, 'by another program');
+  const [moved] = (await store.verify({ paths: ['moved'] })).findings;
+  assert.is(moved?.problem, 'changed');
+  await store.rm('fine');
+  assert.is((await store.verify({ paths: ['fine'] })).findings.length, 0);
+});
+
+test('content that rots in its place is damaged, and a file that cannot be read says why', async () => {
+  using directory = temporaryDirectory('verify');
+  const trouble: { code?: string; rotten?: boolean } = {};
+  class Failing extends NodeFileSystem {
+    override openRead(path: string): number {
+      if (path.endsWith('/a') && trouble.code !== undefined)
+        throw Object.assign(new Error('no'), { code: trouble.code });
+      return super.openRead(path);
+    }
+    override read(descriptor: number, into: Uint8Array, position: number): number {
+      const count = super.read(descriptor, into, position);
+      if (trouble.rotten === true && count > 0) into[0]! ^= 1;
+      return count;
+    }
+  }
+  const fileSystem: FileSystem = new Failing();
+  await using store = await openStore(directory.path, { committer: 'inline', fileSystem });
+  await store.writeFile('a', 'content');
+  trouble.rotten = true;
+  assert.is((await store.verify()).findings[0]?.problem, 'damaged');
+  trouble.rotten = false;
+  trouble.code = 'EACCES';
+  const [finding] = (await store.verify()).findings;
+  assert.equal([finding?.problem, finding?.detail], ['unreadable', 'EACCES']);
+});
+
+/** The log of a store that nobody uses, to be damaged by hand. */
+function openLog(root: string): Log {
+  return openLmdbLog({
+    directory: `${root}/.forewrit/log`,
+    fileSystem: new NodeFileSystem(),
+    queueToken: '1.2.3.4.by-hand',
+    isTokenAlive: () => false,
+  });
+}
+
+test('an inspection shows what is damaged, row by row, and what is whole beside it', async () => {
+  const everything = { start: new Uint8Array(0) };
+  for (const table of ['log', 'locks', 'owners', 'meta'] as const) {
+    using directory = temporaryDirectory('inspect');
+    const root = directory.path;
+    const store = await openStore(root, {
+      committer: 'inline',
+      checkpointIntervalMs: 1e9,
+      failpoint: { name: 'log.after', action: 'throw' },
+    });
+    await store.writeFiles({ a: '1', b: '1' }).catch(() => undefined);
+    await store.close();
+    const whole = await inspect(root);
+    assert.equal(whole.problems, []);
+    assert.is(whole.clean, false);
+    assert.is(whole.transactions[0]?.state, 'committed');
+    const log = openLog(root);
+    log.commit((batch) => {
+      const rows = batch.range(table, everything);
+      for (const [key, value] of rows) {
+        const damaged = Uint8Array.from(value);
+        damaged[damaged.length - 1]! ^= 1;
+        batch.put(table, key, damaged);
+      }
+      if (rows.length === 0) batch.put(table, Uint8Array.of(0, 0, 0, 9), Uint8Array.of(1, 2, 3));
+    });
+    log.close();
+    const damaged = await inspect(root);
+    assert.ok(damaged.problems.length > 0, table);
+    assert.ok(
+      damaged.problems.every(({ code }) => code === 'ERR_LOG_CORRUPT'),
+      table,
+    );
+    assert.is(damaged.clean, false);
+    assert.equal(damaged.leftovers, [], 'what a damaged record names is not known to belong to nobody');
+  }
+});
+
+test('an inspection of a store without areas, or below another format, shows what there is', async () => {
+  using directory = temporaryDirectory('inspect');
+  const root = directory.path;
+  await (await openStore(root, { committer: 'inline' })).close();
+  rmSync(`${root}/.forewrit/conflicts`, { recursive: true });
+  rmSync(`${root}/.forewrit/staged`, { recursive: true });
+  const found = await inspect(root, { probeWitness: () => Promise.resolve('refused'), ownersDead: ['1'] });
+  assert.equal([found.conflicts, found.leftovers, found.clean], [[], [], true]);
+  await assert.rejectsWithCode(inspect(`${root}/none`), 'ERR_NOT_FOUND');
+  const file = `${root}/.forewrit/log/data.mdb`;
+  const bytes = readFileSync(file);
+  bytes.fill(0, 0, 8192);
+  chmodSync(file, 0o600);
+  writeFileSync(file, bytes);
+  const damaged = await inspect(root);
+  assert.equal(
+    damaged.problems.map(({ code }) => code),
+    ['ERR_LOG_CORRUPT'],
+  );
+  assert.equal([damaged.transactions, damaged.owners, damaged.clean], [[], [], false]);
+});
+
+test.run();
