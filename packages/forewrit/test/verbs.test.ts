@@ -255,6 +255,34 @@ for (const { direction, files, aside } of repairs) {
   });
 }
 
+test('what is left, kept aside and settled is told in words as well', async () => {
+  await using world = await blockedWorld();
+  const dryRun = await runCommand(['recover', '--dry-run', ...at(world)]);
+  assert.match(dryRun.stdout, /^c\.txt +write +block/m);
+  const recovered = await runCommand(['recover', ...at(world)]);
+  assert.is(recovered.exitCode, 1);
+  const repaired = await runCommand(['repair', '2-1', '--quarantine', ...at(world)]);
+  assert.is(repaired.exitCode, 0);
+  assert.match(repaired.stdout, /^kept: a\.txt$/m);
+  assert.match(repaired.stdout, /^kept aside: c\.txt is now /m);
+  assert.match(repaired.stdout, /\ntransaction 2-1 is settled\n$/);
+  assert.match((await runCommand(['status', ...at(world)])).stdout, /^kept aside for you to look at:\n {2}/m);
+  await world.die({ saves: [{ 'n.txt': 'x' }], failpoint: { name: 'stage.after', action: 'kill' } });
+  assert.match((await runCommand(['status', ...at(world)])).stdout, /^1 staged name of nobody$/m);
+  assert.match((await runCommand(['recover', '--dry-run', ...at(world)])).stdout, /would be swept$/m);
+});
+
+test('a store in use is shown in words with its owner and what waits for its checkpoint', async () => {
+  await using world = new StoreWorld();
+  const child = await world.keepOpen({ 'a.txt': 'one' });
+  const { stdout } = await runCommand(['status', ...at(world)]);
+  assert.match(stdout, String(child.pid));
+  assert.match(stdout, 'alive');
+  assert.match(stdout, /, the oldest for /);
+  await child.kill();
+  assert.match((await runCommand(['status', ...at(world)])).stdout, 'dead');
+});
+
 test('an owner that a person declares dead is recovered', async () => {
   await using world = new StoreWorld();
   const child = await world.keepOpen({ 'a.txt': 'one' });
