@@ -129,7 +129,7 @@ export {
   tombstoneRevision,
   unflushedIndex,
 } from './record/rows.js';
-export { formatVersion } from './record/frame.js';
+export { encodeFrame, formatVersion, frameSeed } from './record/frame.js';
 export {
   absent,
   type Fingerprint,

@@ -30,6 +30,7 @@ import {
   sameTransaction,
   type Target,
   transactionKey,
+  transactionRange,
   sequences,
   textRow,
   trimRecords,
@@ -183,8 +184,15 @@ export function writeCompletion(batch: LogBatch, completion: Completion, folding
     batch.delete('meta', metaKeys.unflushed(transaction.number, index));
   }
   const needed = neededByBlocked(batch, completion, folding);
-  if (needed.length === 0) trimRecords(batch, transaction.number);
+  if (transaction.commit === undefined) forgetBegun(batch, transaction);
+  else if (needed.length === 0) trimRecords(batch, transaction.number);
   else keepOnly(batch, transaction, needed);
+}
+
+/** What has only begun may have written any number of records. */
+function forgetBegun(batch: LogBatch, { number }: LoggedTransaction): void {
+  const rows = batch.range('log', transactionRange(number.owner, number.counter));
+  for (const [key] of rows) batch.delete('log', key);
 }
 
 /** Marks what a person has to decide: readers and writers of these paths are told so. */

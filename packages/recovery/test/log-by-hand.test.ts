@@ -1,0 +1,147 @@
+/** Records and names that no process of today leaves behind, put there by hand: recovery ends each of them. */
+
+import {
+  encodeFrame,
+  encodeMark,
+  entryLockKey,
+  frameSeed,
+  lockRow,
+  metaKeys,
+  numberRow,
+  pathKey,
+  transactionKey,
+  u32Key,
+} from '@forewrit/core';
+import { placeOf, recoveryContext } from '#src/recovery-context.js';
+import { assert, suite } from '@forewrit/testkit';
+import { edit, root, stagingNames, tree, World, write } from './world.js';
+
+const test = suite('log by hand');
+const everything = { start: new Uint8Array(0) };
+
+/** A transaction that has begun, as a long one will before it commits. */
+async function begun(world: World): Promise<void> {
+  const process = await world.open();
+  const key = transactionKey(process.owner.number, 9, 1);
+  const begin = encodeFrame(1, ['boot', '', 0], frameSeed('log', key));
+  process.context.log.commit((batch) => batch.put('log', key, begin));
+  const name = `${process.owner.id}-9-0`;
+  edit(world.outside, `.forewrit/staged/${name}`, 'staged', 'new');
+  edit(world.outside, `.forewrit/staged/${name}.apply`, 'staged', 'new');
+  edit(world.outside, '.forewrit/staged/not ours', 'stays', 'new');
+  process.kill();
+}
+
+test('a transaction that has only begun is taken back, with what it had staged', async () => {
+  for (const cut of [false, true]) {
+    const first = new World();
+    await begun(first);
+    const world = cut ? first.powerCut(() => true) : first;
+    const process = await world.open();
+    assert.equal(process.recovery?.undone, ['1-9']);
+    assert.equal(process.recovery?.redone, []);
+    assert.equal(stagingNames(world.outside), ['staged/not ours']);
+    assert.is(
+      process.context.log.view((view) => view.range('log', everything).length),
+      0,
+    );
+  }
+});
+
+test('one of a living owner is left alone', async () => {
+  const world = new World();
+  const living = await world.open();
+  const key = transactionKey(living.owner.number, 9, 1);
+  const begin = encodeFrame(1, ['boot', '', 0], frameSeed('log', key));
+  living.context.log.commit((batch) => batch.put('log', key, begin));
+  edit(world.outside, `.forewrit/staged/${living.owner.id}-9-0`, 'staged', 'new');
+  const process = await world.open();
+  assert.equal(process.recovery?.undone, []);
+  assert.equal(stagingNames(world.outside), [`staged/${living.owner.id}-9-0`]);
+  assert.is(
+    process.context.log.view((view) => view.range('log', everything).length),
+    1,
+  );
+});
+
+test('a transaction that was taken back, and whose records are still there, is swept', async () => {
+  const world = new World();
+  const process = await world.open({ failpoint: { name: 'log.after', action: 'throw' } });
+  assert.instance(process.attempt(write('a', 'new')), Error);
+  const [key, value] = encodeMark(
+    { owner: process.owner.number, counter: 1 },
+    { kind: 'abort', revision: 2 },
+  );
+  process.context.log.commit((batch) => {
+    batch.put('log', key, value);
+    batch.delete('locks', pathKey('a', process.context.folding));
+  });
+  process.kill();
+  const next = await world.open();
+  assert.equal([next.recovery?.redone, next.recovery?.undone, next.recovery?.kept], [[], [], []]);
+  assert.equal(tree(world.outside), {});
+  assert.equal(stagingNames(world.outside), []);
+  const left = next.context.log.view((view) => [
+    view.range('log', everything).length,
+    view.range('locks', everything).length,
+  ]);
+  assert.equal(left, [0, 0]);
+});
+
+test('the lock that another transaction has on an entry is not let go of', async () => {
+  const world = new World();
+  const process = await world.open({ failpoint: { name: 'log.after', action: 'throw' } });
+  assert.instance(process.attempt(write('a', 'new')), Error);
+  const living = await world.start();
+  const key = entryLockKey('c', 'k');
+  const lock = { what: 'c/k', transaction: { owner: living.owner.number, counter: 1 }, blocked: false };
+  living.context.log.commit((batch) => batch.put('locks', key, lockRow.encode(key, lock)));
+  process.kill();
+  const next = await world.open();
+  assert.equal(next.recovery?.redone, ['1-1']);
+  assert.ok(next.context.log.view((view) => view.get('locks', key)) !== undefined);
+});
+
+test('a recovery whose owner dies while others wait for it is taken over', async () => {
+  const world = new World();
+  const holder = await world.open();
+  const dying = await world.open({ failpoint: { name: 'log.after', action: 'throw' } });
+  assert.instance(dying.attempt(write('a', 'new')), Error);
+  dying.kill();
+  holder.context.log.commit((batch) =>
+    batch.put('meta', metaKeys.recovery, numberRow.encode(metaKeys.recovery, holder.owner.number)),
+  );
+  const waiting = await world.start({ probeWitness: () => Promise.resolve('unknown') });
+  const recovering = waiting.recover();
+  const turning = setInterval(() => {
+    holder.kill();
+    world.disk.clock.advance(1000);
+  }, 20);
+  assert.equal((await recovering).redone, ['2-1']);
+  clearInterval(turning);
+  assert.is(
+    waiting.context.log.view((view) => view.get('meta', metaKeys.recovery)),
+    undefined,
+  );
+  // Whoever comes next finds that it is dead, and deregisters it.
+  assert.ok(
+    waiting.context.log.view((view) => view.get('owners', u32Key(holder.owner.number))) !== undefined,
+  );
+  const next = await world.open();
+  assert.is(
+    next.context.log.view((view) => view.get('owners', u32Key(holder.owner.number))),
+    undefined,
+  );
+});
+
+test('a path below a root that was not given has no place, and any other mistake is told', async () => {
+  const world = new World();
+  const { context } = await world.open();
+  assert.is(placeOf('a', context.roots), `${root}/a`);
+  assert.is(placeOf('cache:a', context.roots), undefined);
+  const { mountOf } = recoveryContext(context);
+  assert.is(mountOf('mnt'), '', 'an area that is not there');
+  assert.is(mountOf('mnt'), '');
+});
+
+test.run();
