@@ -12,7 +12,16 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { inspect, openStore } from '@forewrit/recovery';
-import { NodeFileSystem, type FileSystem, openLmdbLog, type Log } from '@forewrit/core';
+import {
+  encodeFrame,
+  encodeMark,
+  frameSeed,
+  transactionKey,
+  NodeFileSystem,
+  type FileSystem,
+  openLmdbLog,
+  type Log,
+} from '@forewrit/core';
 import { assert, suite, temporaryDirectory } from '@forewrit/testkit';
 
 const test = suite('verification');
@@ -152,6 +161,45 @@ test('an inspection of a store without areas, or below another format, shows wha
     ['ERR_LOG_CORRUPT'],
   );
   assert.equal([damaged.transactions, damaged.owners, damaged.clean], [[], [], false]);
+});
+
+test('an inspection shows transactions in every state', async () => {
+  using directory = temporaryDirectory('inspect');
+  const root = directory.path;
+  const dying = await openStore(root, {
+    committer: 'inline',
+    checkpointIntervalMs: 1e9,
+    failpoint: { name: 'log.after', action: 'throw' },
+  });
+  await dying.writeFile('a', '1').catch(() => undefined);
+  await dying.close();
+  const log = openLog(root);
+  const begun = transactionKey(1, 9, 1);
+  const [aborted, mark] = encodeMark({ owner: 1, counter: 1 }, { kind: 'abort', revision: 9 });
+  log.commit((batch) => {
+    batch.put('log', begun, encodeFrame(1, ['boot', '', 5], frameSeed('log', begun)));
+    batch.put('log', aborted, mark);
+  });
+  log.close();
+  const { transactions, problems, clean } = await inspect(root);
+  assert.equal(problems, []);
+  assert.is(clean, false);
+  assert.equal(
+    transactions.map(({ id, state, revision, startedAtMs }) => [
+      id,
+      state,
+      revision,
+      startedAtMs !== undefined,
+    ]),
+    [
+      ['1-9', 'uncommitted', undefined, true],
+      ['1-1', 'aborted', 1, true],
+    ],
+  );
+  const store = await openStore(root, { committer: 'inline' });
+  assert.equal([store.recovery.undone, store.recovery.redone], [['1-9'], []]);
+  await store.close();
+  assert.is((await inspect(root)).clean, true);
 });
 
 test.run();
