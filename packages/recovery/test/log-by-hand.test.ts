@@ -144,4 +144,39 @@ test('a path below a root that was not given has no place, and any other mistake
   assert.is(mountOf('mnt'), '');
 });
 
+test('before-images that a history may know are not swept', async () => {
+  const world = new World();
+  const process = await world.open();
+  process.context.log.commit((batch) =>
+    batch.put('history', Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 1), Uint8Array.of(1)),
+  );
+  for (const place of ['before', 'staged']) edit(world.outside, `.forewrit/${place}/1-1-0`, 'kept', 'new');
+  process.kill();
+  await world.open();
+  assert.equal(stagingNames(world.outside), ['before/1-1-0']);
+});
+
+test('the mode of a directory is restored on another boot, where that is allowed', async () => {
+  const madeAndCut = async (): Promise<World> => {
+    const first = new World();
+    const process = await first.open();
+    process.commit({ type: 'make-directory', path: 'm', options: { mode: 0o700 } });
+    process.kill();
+    const world = first.powerCut(() => true);
+    world.outside.chmodPath(`${root}/m`, 0o755);
+    return world;
+  };
+  const world = await madeAndCut();
+  await world.open();
+  assert.is(world.outside.lstat(`${root}/m`)?.mode, 0o700);
+  const refused = await madeAndCut();
+  const chmod = ({ method, path }: { method: string; path: string }): boolean =>
+    method === 'chmodPath' && path === `${root}/m`;
+  const process = await refused.open({ faults: [{ error: 'EPERM', at: chmod }] });
+  assert.equal(process.recovery?.blocked, []);
+  assert.is(refused.outside.lstat(`${root}/m`)?.mode, 0o755, 'somebody else decides on it');
+  const failing = await madeAndCut();
+  await assert.rejectsWithCode(failing.open({ faults: [{ error: 'EIO', at: chmod }] }), 'EIO');
+});
+
 test.run();

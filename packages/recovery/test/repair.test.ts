@@ -182,4 +182,63 @@ test('a transaction that is not blocked, or not there, is refused', async () => 
   await assert.rejectsWithCode(refused('2-1', []), 'ERR_STORE_LOCKED');
 });
 
+test('back leaves parents that were made, and a directory that is not where it was moved', async () => {
+  const at = await blocked(write('p/q', 'new'), move('d', 'e'));
+  const { outside } = at.world;
+  outside.rename(`${root}/e`, `${root}/elsewhere`);
+  const report = await repairTransaction(at.process.context, at.process.owner, {
+    id: '2-1',
+    direction: 'back',
+    blocked: ['2-1'],
+  });
+  const did = Object.fromEntries(report.paths.map((path) => [path.path, path.did]));
+  assert.equal([did['p'], did['p/q'], did['e']], ['kept', 'removed', 'kept']);
+  assert.is(outside.lstat(`${root}/p`)?.type, 'directory');
+  assert.is(outside.lstat(`${root}/elsewhere`)?.type, 'directory');
+  assert.is(outside.lstat(`${root}/d`), undefined);
+});
+
+test('a repair forward looks again where somebody edits meanwhile, but not for ever', async () => {
+  for (const always of [false, true]) {
+    const { world, process: first } = await blocked(...changes, remove('gone'));
+    first.kill();
+    let armed = false;
+    let edits = 0;
+    const process = await world.open({
+      ...large,
+      beforeCall: ({ method, path }) => {
+        if (!armed || method !== 'lstat' || path !== `${root}/gone`) return;
+        if (!always && edits > 0) return;
+        edits += 1;
+        edit(world.outside, 'gone', `edited ${edits}`);
+      },
+    });
+    assert.equal(process.recovery?.blocked, ['2-1']);
+    armed = true;
+    const repaired = repairTransaction(process.context, process.owner, {
+      id: '2-1',
+      direction: 'forward',
+      blocked: ['2-1'],
+    });
+    const error: unknown = await repaired.then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
+    armed = false;
+    if (error !== undefined) assert.ok(isStoreError(error, 'ERR_CONFLICT'), String(error));
+    assert.ok(edits > 0);
+    assert.match(tree(world.outside)['gone']!, 'edited');
+  }
+});
+
+test('entries that a blocked transaction had locked are let go of with it', async () => {
+  for (const direction of ['forward', 'quarantine', 'back'] as const) {
+    const put = { type: 'put', collection: 'notes', key: 'k', value: Uint8Array.of(1) } as const;
+    const at = await blocked(...changes, put);
+    await settle(at, direction);
+    const left = at.process.context.log.view((view) => view.range('entries', everything).length);
+    assert.is(left, direction === 'back' ? 0 : 1, direction);
+  }
+});
+
 test.run();

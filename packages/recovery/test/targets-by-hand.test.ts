@@ -298,4 +298,25 @@ test('a transaction below a root that is not given cannot be repaired', async ()
   await assert.rejectsWithCode(repair, 'ERR_NOT_FOUND');
 });
 
+test('a file that has moved, and whose content nobody knows, is not kept aside from where it is', async () => {
+  const { world, process } = await committed((each) => {
+    const after = imageAt(each, 'a');
+    each.outside.rename(`${root}/a`, `${root}/m`);
+    stage(each, '1-1-1.apply', 'x');
+    return [
+      { action: 'move', path: 'm', from: 'a', after, applyName: '1-1-0.apply' },
+      { path: 'n', after: fileImage('n'), staged: '1-1-1', applyName: '1-1-1.apply' },
+    ];
+  });
+  await process.recover();
+  assert.equal(process.recovery?.blocked, ['1-1']);
+  const report = await repairTransaction(process.context, process.owner, {
+    id: '1-1',
+    direction: 'quarantine',
+    blocked: ['1-1'],
+  });
+  assert.is(contentOf(world.outside, 'm'), 'old');
+  assert.equal(report.conflicts, []);
+});
+
 test.run();

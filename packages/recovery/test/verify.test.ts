@@ -105,7 +105,7 @@ function openLog(root: string): Log {
 
 test('an inspection shows what is damaged, row by row, and what is whole beside it', async () => {
   const everything = { start: new Uint8Array(0) };
-  for (const table of ['log', 'locks', 'owners', 'meta'] as const) {
+  for (const table of ['log', 'locks', 'owners', 'meta', 'files'] as const) {
     using directory = temporaryDirectory('inspect');
     const root = directory.path;
     const store = await openStore(root, {
