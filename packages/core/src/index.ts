@@ -40,6 +40,7 @@ export {
   StoreError,
   systemCode,
   toError,
+  withStoreCode,
 } from './errors.js';
 
 // Opening, for whoever brings a recoverer.
@@ -127,7 +128,6 @@ export {
   ownerRow,
   textRow,
   tombstoneRevision,
-  unflushedIndex,
 } from './record/rows.js';
 export { encodeFrame, formatVersion, frameSeed } from './record/frame.js';
 export {
@@ -143,7 +143,14 @@ export {
 export { formatChecksum, hash64, loadChecksum, RunningChecksum } from './record/checksum.js';
 
 // Pieces that recovery shares with the engine.
-export { type AppliedMark, trimRecords, writeAbort, writeApplied } from './commit/mark.js';
+export {
+  type AppliedMark,
+  forgetUnflushed,
+  trimRecords,
+  unflushedPaths,
+  writeAbort,
+  writeApplied,
+} from './commit/mark.js';
 export { isLocking } from './commit/lock.js';
 export { nextRevision } from './commit/revision.js';
 export { putFileRow, rowOf, rowsBelow } from './commit/file-row.js';

@@ -16,6 +16,7 @@ import {
   encodeCommitBatch,
   entryLockKey,
   type Folding,
+  forgetUnflushed,
   type Image,
   type LockRow,
   lockRow,
@@ -34,7 +35,7 @@ import {
   sequences,
   textRow,
   trimRecords,
-  unflushedIndex,
+  unflushedPaths,
 } from '@forewrit/core';
 import { type Analysis, appliedHere, lockKeysOf, revisionOf, supersededTargets } from './analysis.js';
 import type { Subject } from './target-observation.js';
@@ -83,10 +84,6 @@ export function noteUnflushed(log: Log, { number }: LoggedTransaction, { index, 
   log.commit((batch) => batch.put('meta', key, textRow.encode(key, path)), { essential: true });
 }
 
-function unflushedTargets(view: LogView, { number }: LoggedTransaction): Set<number> {
-  return new Set(view.range('meta', metaKeys.unflushedOf(number)).map(([key]) => unflushedIndex(key)));
-}
-
 interface Lock {
   readonly key: Uint8Array;
   readonly lock: LockRow;
@@ -128,7 +125,7 @@ export function subjectOf(
     transaction,
     superseded: new Set(superseded.keys()),
     heldByLiving: new Set(held),
-    unflushed: unflushedTargets(view, transaction),
+    unflushed: unflushedPaths(view),
   };
 }
 
@@ -180,9 +177,7 @@ export function writeCompletion(batch: LogBatch, completion: Completion, folding
   for (const { collection, key } of transaction.commit?.entries ?? []) {
     unlock(batch, entryLockKey(collection, key), transaction);
   }
-  for (const index of unflushedTargets(batch, transaction)) {
-    batch.delete('meta', metaKeys.unflushed(transaction.number, index));
-  }
+  forgetUnflushed(batch, [transaction.number]);
   const needed = neededByBlocked(batch, completion, folding);
   if (transaction.commit === undefined) forgetBegun(batch, transaction);
   else if (needed.length === 0) trimRecords(batch, transaction.number);

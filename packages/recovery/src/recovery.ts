@@ -18,6 +18,7 @@ import {
   type RecoveryReport,
   type StoreContext,
   unlinkIfThere,
+  withStoreCode,
   witnessPrefix,
 } from '@forewrit/core';
 import { livingOwners, readTransactionRows, registeredOwners } from './analysis.js';
@@ -27,7 +28,15 @@ import { ReportWriter } from './report.js';
 import { leftoversAmong, listStagingNames } from './undo.js';
 
 export function createRecoverer(): Recoverer {
-  return { recover };
+  return {
+    async recover(context, dead, self) {
+      try {
+        return await recover(context, dead, self);
+      } catch (error) {
+        throw withStoreCode(error, { op: 'recover', path: context.roots.root });
+      }
+    },
+  };
 }
 
 async function recover(context: StoreContext, dead: readonly Owner[], self: Owner): Promise<RecoveryReport> {

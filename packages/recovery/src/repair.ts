@@ -20,6 +20,7 @@ import {
   decodeTransaction,
   entryLockKey,
   type Folding,
+  forgetUnflushed,
   type Image,
   imageOf,
   isBelow,
@@ -50,9 +51,10 @@ import {
   transactionRange,
   trimRecords,
   writeAbort,
+  withStoreCode,
 } from '@forewrit/core';
 import { lockKeysOf, readTransactionRows } from './analysis.js';
-import { subjectOf, unlock } from './completion.js';
+import { noteUnflushed, subjectOf, unlock } from './completion.js';
 import type { SavedConflict } from './conflicts.js';
 import { PathHistory } from './path-history.js';
 import { isReachable, type RecoveryContext, recoveryContext } from './recovery-context.js';
@@ -134,6 +136,8 @@ export async function repairTransaction(
   await acquireRecoveryLock(context, self, new Set());
   try {
     return new Repair(context, findBlocked(context, id, blocked)).run(direction);
+  } catch (error) {
+    throw withStoreCode(error, { op: 'repair', transaction: id });
   } finally {
     releaseRecoveryLock(context, self);
   }
@@ -239,7 +243,7 @@ class Repair {
           ...effects,
           beforeTarget: () => undefined,
           lockAgain: () => true,
-          unflushed: () => undefined,
+          unflushed: (target) => noteUnflushed(this.#store.log, this.#transaction, target),
         }).run();
       } catch (error) {
         if (error instanceof Surprise) continue;
@@ -318,6 +322,7 @@ class Repair {
     for (const { collection, key } of entries)
       unlock(batch, entryLockKey(collection, key), this.#transaction);
     trimRecords(batch, number);
+    forgetUnflushed(batch, [number]);
   }
 
   /** What is at each path now, with its checksum where the transaction knows it. */

@@ -36,7 +36,7 @@ export interface Subject {
   /** Those of them where the newer one belongs to an owner that lives. */
   readonly heldByLiving: ReadonlySet<number>;
   /** Those whose flush has failed before: the next one says that all is well, and does nothing. */
-  readonly unflushed: ReadonlySet<number>;
+  readonly unflushed: ReadonlySet<StorePath>;
 }
 
 /** A target whose file system and root are there. */
@@ -252,10 +252,11 @@ export class TargetObservation implements ObservedTarget {
     if (stat?.type !== 'file' || image.type !== 'file' || stat.size !== image.fingerprint.size) return false;
     if (image.checksum === undefined) return false;
     const checksum = this.#checksum;
-    // One that we may not read is known by its fingerprint alone.
-    return checksum === undefined
-      ? sameFingerprint(fingerprintOf(stat), image.fingerprint)
-      : checksum === image.checksum;
+    if (checksum !== undefined) return checksum === image.checksum;
+    // One that we may not read is known by its fingerprint alone; but after a power cut that says nothing of content that
+    // was not fsynced.
+    const isDurable = this.boot === 'same' || this.sharesStagedInode;
+    return isDurable && sameFingerprint(fingerprintOf(stat), image.fingerprint);
   }
 
   /** Of what is there; `undefined` if it is no regular file, or may not be read. */

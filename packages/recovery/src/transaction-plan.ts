@@ -1,6 +1,6 @@
 /** What is to be done with each path of one transaction: all are decided before one is touched. Looks, and changes nothing. */
 
-import type { LoggedTransaction, Target } from '@forewrit/core';
+import type { LoggedTransaction, StorePath, Target } from '@forewrit/core';
 import { blockedRow, decide, type Decision, toDecision } from './decision.js';
 import { TransactionObserver } from './observe.js';
 import type { PathHistory } from './path-history.js';
@@ -17,7 +17,7 @@ export interface PlannedPath {
 export interface TransactionPlan {
   readonly transaction: LoggedTransaction;
   readonly superseded: ReadonlySet<number>;
-  readonly unflushed: ReadonlySet<number>;
+  readonly unflushed: ReadonlySet<StorePath>;
   readonly paths: readonly PlannedPath[];
   readonly blocked: boolean;
 }

@@ -17,6 +17,7 @@ import {
   inodeOf,
   isStoreError,
   sameFingerprint,
+  StoreError,
   syncFile,
   systemCode,
   type Target,
@@ -44,7 +45,7 @@ export interface RedoHooks {
    * again.
    */
   readonly lockAgain: (path: PlannedPath) => boolean;
-  /** Notes that a flush has failed, and that the content could not be written anew. */
+  /** Notes that a flush has failed, before the content is written anew. */
   readonly unflushed: (target: Target) => void;
 }
 
@@ -176,23 +177,19 @@ export class TransactionRedo {
     const { target, observed, decision } = path;
     const failure = this.#flush(target);
     if (failure === undefined) return;
+    // Whoever recovers next, should this one die, shall not believe the flush that he tries.
+    if (!this.#plan.unflushed.has(target.path)) this.#hooks.unflushed(target);
     // What somebody has written into our file since cannot be written anew from our copy.
     if (isTheirs(decision)) return;
     if (decision.verdict === 'leave' && !(observed!.showsAfter && this.#hooks.lockAgain(path))) return;
-    try {
-      if (observed!.source !== 'sound') throw failure;
-      this.#redoOf(path).rewrite();
-    } catch (error) {
-      // Whoever recovers next shall not believe the flush that he tries.
-      this.#hooks.unflushed(target);
-      throw error;
-    }
+    if (observed!.source !== 'sound') throw failure;
+    this.#redoOf(path).rewrite();
     this.#note(target);
   }
 
   /** Returns why it is not durable. */
-  #flush({ index, path }: Target): Error | undefined {
-    if (this.#plan.unflushed.has(index)) return new Error(`an earlier flush of '${path}' failed`);
+  #flush({ path }: Target): Error | undefined {
+    if (this.#plan.unflushed.has(path)) return earlierFailure(path);
     try {
       syncFile(this.#context.fileSystem, this.#absolute(path));
       return undefined;
@@ -235,6 +232,14 @@ const surprisingStoreCodes = new Set([
 /** Kept as somebody has made it. */
 function isTheirs({ verdict, row }: Decision): boolean {
   return verdict === 'keep' && row !== 6;
+}
+
+function earlierFailure(path: string): StoreError {
+  return new StoreError('ERR_IO', `An earlier flush of '${path}' failed`, {
+    op: 'recover',
+    path,
+    hint: 'Check the disk. Opening the store again writes the content anew.',
+  });
 }
 
 function isSame(one: FileStat | undefined, other: FileStat | undefined): boolean {

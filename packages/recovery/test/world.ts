@@ -124,15 +124,16 @@ export class World {
 
   /** Opens without recovering. */
   async start(options: ProcessOptions = {}): Promise<SimulatedProcess> {
-    const { parts, pid, kill } = this.#begin(options);
+    const { parts, pid, openPaths, kill } = this.#begin(options);
     const context = await openContext(parts);
     const owner = registerOwner(context, { nonce: `${pid}`, witness: undefined });
-    return new SimulatedProcess({ context, owner, isDead: (each) => this.#isDead(each), kill });
+    const isDead = (each: Owner): boolean => this.#isDead(each);
+    return new SimulatedProcess({ context, owner, isDead, openPaths, kill });
   }
 
   /** Opens as a store does, by the loop around the engine: what fails there is what a user would meet. */
   async openStore(options: ProcessOptions = {}): Promise<SimulatedProcess> {
-    const { parts, pid, kill } = this.#begin(options);
+    const { parts, pid, openPaths, kill } = this.#begin(options);
     try {
       const { context, engine, state } = await CommitterLoop.start({
         parts,
@@ -143,25 +144,17 @@ export class World {
       });
       const { owner } = engine;
       const { recovery } = state;
-      return new SimulatedProcess({
-        context,
-        owner,
-        engine,
-        recovery,
-        isDead: (each) => this.#isDead(each),
-        kill,
-      });
+      const isDead = (each: Owner): boolean => this.#isDead(each);
+      return new SimulatedProcess({ context, owner, engine, recovery, isDead, openPaths, kill });
     } catch (error) {
       kill();
       throw error;
     }
   }
 
-  #begin(options: ProcessOptions): {
-    readonly parts: ContextParts;
-    readonly pid: number;
-    readonly kill: () => void;
-  } {
+  #begin(
+    options: ProcessOptions = {},
+  ): Pick<Parts, 'openPaths' | 'kill'> & { parts: ContextParts; pid: number } {
     const pid = this.#nextPid++;
     this.#alive.add(pid);
     this.#monitor.begin();
@@ -219,7 +212,7 @@ export class World {
       this.#alive.delete(pid);
       inner.kill();
     };
-    return { parts, pid, kill };
+    return { parts, pid, openPaths: () => inner.openPaths, kill };
   }
 
   #processTable(pid: number): ProcessTable {
@@ -244,6 +237,8 @@ interface Parts {
   readonly engine?: Engine;
   readonly recovery?: RecoveryReport;
   readonly isDead: (owner: Owner) => boolean;
+  /** What it has open. */
+  readonly openPaths: () => readonly string[];
   readonly kill: () => void;
 }
 
@@ -265,6 +260,11 @@ export class SimulatedProcess {
 
   get fileSystem(): FileSystem {
     return this.context.fileSystem;
+  }
+
+  /** What this process has open. */
+  get openPaths(): readonly string[] {
+    return this.#parts.openPaths();
   }
 
   /** SIGKILL: descriptors close, and nothing more comes of it. */

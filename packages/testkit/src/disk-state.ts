@@ -57,6 +57,8 @@ export class DiskState {
   readonly journal: PendingJournal;
   readonly #linkCounts: number[];
   readonly #openCounts = new Map<InodeId, number>();
+  /** Of files that are open. */
+  readonly #failedFlushes = new Map<InodeId, number>();
   #owner: object = {};
   #sequence = 0;
 
@@ -132,7 +134,17 @@ export class DiskState {
       return;
     }
     this.#openCounts.delete(id);
+    this.#failedFlushes.delete(id);
     this.#freeIfUnused(id);
+  }
+
+  failedFlushes(id: InodeId): number {
+    return this.#failedFlushes.get(id) ?? 0;
+  }
+
+  failFlush(id: InodeId): void {
+    this.journal.failSync(id);
+    this.#failedFlushes.set(id, this.failedFlushes(id) + 1);
   }
 
   get openCount(): number {

@@ -31,6 +31,8 @@ interface OpenFile {
   readonly id: InodeId;
   readonly path: string;
   readonly writable: boolean;
+  /** Failed flushes of the file that this descriptor has been told of, or that came before it. */
+  failuresKnown: number;
 }
 
 const firstDescriptor = 3;
@@ -68,7 +70,7 @@ export class SimulatedFileSystem implements FileSystem {
     const call = this.#call('open', path);
     const id = this.#existing(path, call);
     if (this.#inode(id).kind === 'symlink') throw systemError('ELOOP', call);
-    return this.#register({ id, path, writable: false }, call);
+    return this.#register({ id, path, writable: false, failuresKnown: this.#state.failedFlushes(id) }, call);
   }
 
   create(path: string, mode: number): Descriptor {
@@ -76,7 +78,7 @@ export class SimulatedFileSystem implements FileSystem {
     const place = this.#vacant(path, call);
     this.#checkDescriptors(call);
     const id = this.#make(place, { path, kind: 'file', mode: this.#masked(mode) });
-    return this.#register({ id, path, writable: true }, call);
+    return this.#register({ id, path, writable: true, failuresKnown: 0 }, call);
   }
 
   /** Opens a file that is there, to change it in place, as an editor may. Not part of the seam. */
@@ -84,7 +86,7 @@ export class SimulatedFileSystem implements FileSystem {
     const call = this.#call('open', path);
     const id = this.#existing(path, call);
     if (this.#inode(id).kind !== 'file') throw systemError('EISDIR', call);
-    return this.#register({ id, path, writable: true }, call);
+    return this.#register({ id, path, writable: true, failuresKnown: this.#state.failedFlushes(id) }, call);
   }
 
   read(descriptor: Descriptor, into: Uint8Array, position: number): number {
@@ -128,12 +130,23 @@ export class SimulatedFileSystem implements FileSystem {
   }
 
   sync(descriptor: Descriptor): void {
-    this.#state.sync(this.#file(descriptor, 'fsync').id);
+    const file = this.#file(descriptor, 'fsync');
+    const failures = this.#state.failedFlushes(file.id);
+    if (file.failuresKnown < failures) {
+      file.failuresKnown = failures;
+      throw systemError('EIO', { syscall: 'fsync' });
+    }
+    this.#state.sync(file.id);
   }
 
-  /** The flush of this file fails: what it was to write is marked clean, and no later flush will write it. */
+  /**
+   * The flush of this file fails: what it was to write is marked clean, and no later flush will write it. As on Linux,
+   * every other descriptor that is open on the file is told so once, too; one that is opened later is not.
+   */
   failSync(descriptor: Descriptor): void {
-    this.#state.journal.failSync(this.#file(descriptor, 'fsync').id);
+    const file = this.#file(descriptor, 'fsync');
+    this.#state.failFlush(file.id);
+    file.failuresKnown = this.#state.failedFlushes(file.id);
   }
 
   close(descriptor: Descriptor): void {

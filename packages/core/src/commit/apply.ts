@@ -156,12 +156,16 @@ export interface RollBackReport {
  * the before-image, so that recovery can go forward until the abort is flushed. Then makes every target durable.
  *
  * An operation that has failed may have happened all the same, so each target that was tried is looked at: as long as
- * its apply name is there (or its name in `before/` is not), it was not applied.
+ * its apply name is there (or its name in `before/` is not), it was not applied. Where a flush has failed before
+ * (`unflushed`), another one proves nothing, and there is no going back.
  */
 export function rollBack(
   context: ApplyContext,
   transaction: StagedTransaction,
-  tried: readonly StagedTarget[],
+  {
+    tried,
+    unflushed,
+  }: { readonly tried: readonly StagedTarget[]; readonly unflushed: ReadonlySet<StorePath> },
 ): RollBackReport {
   const left: StagedTarget[] = [];
   const vacated = transaction.targets.flatMap(({ target }) =>
@@ -178,7 +182,10 @@ export function rollBack(
     for (const path of [staged.absolute, fromOf(context, staged)]) {
       if (path === undefined) continue;
       const stat = context.fileSystem.lstat(path);
-      if (stat?.type === 'file') syncFile(context.fileSystem, path);
+      if (stat?.type === 'file') {
+        if (unflushed.has(staged.target.path)) throw flushFailed(staged.target.path);
+        syncFile(context.fileSystem, path);
+      }
       const parent = path.slice(0, Math.max(path.lastIndexOf('/'), 1));
       if (context.fileSystem.lstat(parent)?.type === 'directory') directories.add(parent);
     }
@@ -188,6 +195,14 @@ export function rollBack(
   }
   for (const directory of directories) context.fileSystem.syncDirectory(directory);
   return { left: left.map(({ target }) => target.path), saved, images };
+}
+
+function flushFailed(path: StorePath): StoreError {
+  return new StoreError('ERR_IO', `A flush of '${path}' has failed: what was there cannot be made durable`, {
+    op: 'apply',
+    path,
+    hint: 'Check the disk. Opening the store again writes the content anew.',
+  });
 }
 
 /** What cannot go back to its place, as somebody has put something else there, is not dropped with the staged files. */

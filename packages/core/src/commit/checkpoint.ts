@@ -13,7 +13,7 @@
 
 import { assert } from '../assert.js';
 import { rowOf } from './file-row.js';
-import { trimRecords } from './mark.js';
+import { forgetUnflushed, trimRecords } from './mark.js';
 import { checksumOfFile, syncFile } from '../files/content.js';
 import { systemCode } from '../errors.js';
 import type { FileStat, FileSystem } from '../files/file-system.js';
@@ -107,6 +107,10 @@ export function* checkpoint(
       context.writeMarks(batch);
       const trimmed = set.slice(start, start + trimMax);
       for (const { number } of trimmed) trimRecords(batch, number);
+      forgetUnflushed(
+        batch,
+        trimmed.map(({ number }) => number),
+      );
       buryTombstones(batch, context.folding, context.untrimmedOwn(trimmed));
     }, context.commitOptions());
     context.trimmed(set.slice(start, start + trimMax));

@@ -108,3 +108,20 @@ export function trimRecords(batch: LogBatch, number: TransactionNumber): void {
   batch.delete('log', transactionKey(number.owner, number.counter, sequences.abort));
   batch.delete('log', transactionKey(number.owner, number.counter, sequences.applied));
 }
+
+/**
+ * Paths with content whose flush has failed. That is said of the path and not of one transaction: what has failed to
+ * reach the disk stays in its place when a newer transaction over it is rolled back, or was never applied.
+ */
+export function unflushedPaths(view: LogView): Set<StorePath> {
+  return new Set(view.range('meta', metaKeys.unflusheds).map(([key, value]) => textRow.decode(key, value)));
+}
+
+/** Flushes that have failed say nothing more once the records of their transactions go. */
+export function forgetUnflushed(batch: LogBatch, numbers: readonly TransactionNumber[]): void {
+  // There are hardly ever any.
+  if (batch.range('meta', { ...metaKeys.unflusheds, limit: 1 }).length === 0) return;
+  for (const number of numbers) {
+    for (const [key] of batch.range('meta', metaKeys.unflushedOf(number))) batch.delete('meta', key);
+  }
+}

@@ -1,4 +1,8 @@
-/** An fsync failed, so nobody knows what is on the disk: the content is written anew, from memory, and committed. */
+/**
+ * An fsync failed, so nobody knows what is on the disk: that is noted, and the content is written anew, from memory, and
+ * committed. First of all it is noted: the next fsync of the same file would succeed and mean nothing, and if this process
+ * dies before it has written the content, whoever recovers on this boot has to know.
+ */
 
 import type { LogBatch } from '../log/log.js';
 import type { StorePath } from '../path/path.js';
@@ -39,14 +43,14 @@ export class Rewrite {
       target: { path, content, after },
       absolute,
     } = target;
-    // What somebody has put there or written there since is not ours to make durable.
-    if (!showsImage(this.#context.fileSystem.lstat(absolute), after)) return;
-    this.#context.logger.warn({ path, cause }, 'fsync failed; writing the content again');
+    this.#noteUnflushed(number, target);
     try {
+      // What somebody has put there or written there since is not ours to make durable.
+      if (!showsImage(this.#context.fileSystem.lstat(absolute), after)) return;
+      this.#context.logger.warn({ path, cause }, 'fsync failed; writing the content again');
       if (content === undefined) throw cause;
       this.#writeAgain(path, content, cause);
     } catch (error) {
-      this.#noteUnflushed(number, target);
       this.#poison.take(error);
       throw error;
     }

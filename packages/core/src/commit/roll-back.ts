@@ -4,10 +4,11 @@ import { assert } from '../assert.js';
 import type { Counters } from '../committer/committer.js';
 import { isStoreError } from '../errors.js';
 import type { Owner } from '../owner/owner.js';
+import type { StorePath } from '../path/path.js';
 import { lockRow } from '../record/rows.js';
 import type { StoreContext } from '../store/store-context.js';
 import { type ApplyContext, ApplyFailed, rollBack, type RollBackReport } from './apply.js';
-import { type AppliedMark, writeAbort } from './mark.js';
+import { type AppliedMark, unflushedPaths, writeAbort } from './mark.js';
 import { assertNotApplied, assertRegistered } from './guard.js';
 import type { Committed, GroupResult, Live } from './job.js';
 import type { OwnRecords } from './own-records.js';
@@ -49,10 +50,12 @@ export class RollBack {
     assert(failure instanceof ApplyFailed, 'what is rolled back has failed to apply');
     const { cause, tried } = failure;
     let report: RollBackReport;
+    let unflushed: ReadonlySet<StorePath>;
     try {
-      log.view((view) => {
+      unflushed = log.view((view) => {
         assertRegistered(view, this.#owner.number);
         assertNotApplied(view, proposal.number);
+        return unflushedPaths(view);
       });
     } catch (error) {
       this.#poison.take(error);
@@ -61,7 +64,7 @@ export class RollBack {
     }
     try {
       resolver.forget();
-      report = rollBack(this.#applyContext, staged, tried);
+      report = rollBack(this.#applyContext, staged, { tried, unflushed });
     } catch (error) {
       this.#block(staged, mark, new AggregateError([cause, error], 'applying and rolling back both failed'));
       job.reject(this.#poison.cause === undefined ? blocked(staged.id, error) : this.#poison.error());

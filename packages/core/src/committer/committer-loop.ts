@@ -186,9 +186,18 @@ export class CommitterLoop implements Committer {
     if (dead.length === 0 && !this.context.log.view((view) => belongsToOthers(view, readOwners(view))))
       return;
     this.flushQuietly();
-    const report = await recoverer.recover(this.context, dead, this.engine.owner);
-    this.context.resolver.forget();
-    onEvent({ type: 'recover', report });
+    try {
+      const report = await recoverer.recover(this.context, dead, this.engine.owner);
+      onEvent({ type: 'recover', report });
+    } catch (error) {
+      if (!(error instanceof FlushError)) throw error;
+      // This log takes no further batch.
+      this.engine.poisonWith(error);
+      this.#afterRun();
+      this.engine.assertUsable();
+    } finally {
+      this.context.resolver.forget();
+    }
   }
 
   #schedule(): void {

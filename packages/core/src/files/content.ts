@@ -17,7 +17,10 @@ export function writeFully(
     const rest = done === 0 ? bytes : bytes.subarray(done);
     const written = fileSystem.write(descriptor, rest, position + done);
     if (written <= 0) {
-      throw Object.assign(new Error('the file system took none of the bytes'), { code: 'EIO' });
+      throw Object.assign(new Error('the file system took none of the bytes'), {
+        code: 'EIO',
+        syscall: 'write',
+      });
     }
     done += written;
   }

@@ -186,7 +186,7 @@ export const metaKeys = {
   },
   tombstones: { start: Buffer.from('tombstone\0'), end: Buffer.from('tombstone\x01') },
   /**
-   * A flush of this target has failed, and its content could not be written anew: what the disk holds of it is not known,
+   * A flush of this target has failed, and its content is not written anew yet: what the disk holds of it is not known,
    * and whoever flushes it next is told that all is well.
    */
   unflushed({ owner, counter }: TransactionNumber, index: number): Uint8Array {
@@ -195,12 +195,8 @@ export const metaKeys = {
   unflushedOf({ owner, counter }: TransactionNumber): KeyRange {
     return prefixRange(Buffer.concat([Buffer.from('unflushed\0'), u32Key(owner, counter)]));
   },
+  unflusheds: prefixRange(Buffer.from('unflushed\0')),
 } as const;
-
-/** The position of the target in such a key. */
-export function unflushedIndex(key: Uint8Array): number {
-  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).readUInt32BE(key.byteLength - 4);
-}
 
 /** The revision in the key of a tombstone. */
 export function tombstoneRevision(key: Uint8Array): number {

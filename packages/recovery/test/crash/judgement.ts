@@ -3,7 +3,8 @@
 import { describeChoice, type PersistenceModel } from '@forewrit/testkit';
 import { showTree } from '../campaign-model.js';
 import { stagingNames, tree, World } from '../world.js';
-import { inlineLimitBytes, type Moment, momentsAt, recordMoments, type RecordOptions } from './moment.js';
+import { type Moment, momentsAt, recordMoments, type RecordOptions } from './moment.js';
+import { inlineLimitBytes } from './preparation.js';
 import type { Crash } from './schedule.js';
 import type { Scenario } from './scenarios.js';
 import { takeBroken } from '../broken-invariants.js';
@@ -48,13 +49,20 @@ export async function recoverAndJudge(
   const { moment, crash } = crashed.at(-1)!;
   const world = worldAfter(moment, crash.choice);
   const moments: Moment[] = [];
-  const { allowed } = moment;
-  const onStep = (what: string): void => void moments.push(...momentsAt(world, model!, { what, allowed }));
+  const { scenario, allowed } = moment;
+  const { afterRecovery, options = {} } = scenario;
+  const onStep = (what: string): void =>
+    void moments.push(...momentsAt(world, model!, { scenario, what, allowed }));
   takeBroken();
   try {
-    const process = await world.start({ inlineLimitBytes, ...(model === undefined ? {} : { onStep }) });
+    const process = await world.start({
+      ...options,
+      inlineLimitBytes,
+      ...(model === undefined ? {} : { onStep }),
+    });
     const { blocked, kept } = await process.recover();
-    const why = whatIsWrong(world, allowed, [...blocked, ...kept]);
+    await afterRecovery?.does(process);
+    const why = whatIsWrong(world, allowed, afterRecovery === undefined ? [...blocked, ...kept] : kept);
     if (why !== undefined) throw new Error(why);
     process.kill();
     const broken = takeBroken();

@@ -2,20 +2,21 @@
 
 import { createHash } from 'node:crypto';
 import { isStoreError, type MemoryLogState, type Operation, tables } from '@forewrit/core';
-import { type CrashPoint, type Fingerprint, type PersistenceModel, SimulatedDisk } from '@forewrit/testkit';
+import type { CrashPoint, Fingerprint, PersistenceModel, SimulatedDisk } from '@forewrit/testkit';
 import { applied, showTree, type Tree } from '../campaign-model.js';
-import { flushing, type SimulatedProcess, tree, World } from '../world.js';
+import { flushing, type SimulatedProcess, tree, type World } from '../world.js';
+import { inlineLimitBytes, prepared } from './preparation.js';
 import type { Scenario, Step } from './scenarios.js';
 
-export const inlineLimitBytes = 24;
-
 export interface MomentTraits {
+  readonly scenario: Scenario;
   readonly what: string;
   /** What the tree may be afterwards: as the last acknowledged transaction left it, or the one under way. */
   readonly allowed: readonly string[];
 }
 
 export class Moment {
+  readonly scenario: Scenario;
   readonly what: string;
   readonly allowed: readonly string[];
   readonly crash: CrashPoint<SimulatedDisk>;
@@ -23,7 +24,8 @@ export class Moment {
   readonly death: World;
   #besides: Fingerprint | undefined;
 
-  constructor(crash: CrashPoint<SimulatedDisk>, death: World, { what, allowed }: MomentTraits) {
+  constructor(crash: CrashPoint<SimulatedDisk>, death: World, { scenario, what, allowed }: MomentTraits) {
+    this.scenario = scenario;
     this.what = what;
     this.allowed = allowed;
     this.crash = crash;
@@ -32,7 +34,7 @@ export class Moment {
 
   /**
    * Of all that decides what recovery does after a power cut, and whether that is well: the image of the disk, the boot
-   * before, the log, and the trees that are allowed. Equal moments differ in nothing but the time of day, and the number
+   * before, the log, the trees that are allowed, and what the scenario has of its own. Equal moments differ in nothing but the time of day, and the number
    * that the next inode will bear.
    */
   fingerprint(choice: readonly number[]): Fingerprint {
@@ -43,18 +45,21 @@ export class Moment {
 }
 
 /** A batch of the log that is being flushed is there after the crash, or it is not: two moments. */
-export function momentsAt(world: World, model: PersistenceModel, { what, allowed }: MomentTraits): Moment[] {
+export function momentsAt(world: World, model: PersistenceModel, traits: MomentTraits): Moment[] {
   const crash = world.disk.crashPoint(model);
-  if (what !== flushing) return [new Moment(crash, world.fork(), { what, allowed })];
+  const { what } = traits;
+  if (!what.endsWith(flushing)) return [new Moment(crash, world.fork(), traits)];
   return (['lost', 'kept'] as const).map(
     (unflushed) =>
-      new Moment(crash, world.fork({ unflushed }), { what: `${what}, and ${unflushed}`, allowed }),
+      new Moment(crash, world.fork({ unflushed }), { ...traits, what: `${what}, and ${unflushed}` }),
   );
 }
 
-function fingerprintOf({ allowed, death }: Moment): Fingerprint {
+function fingerprintOf({ allowed, death, scenario }: Moment): Fingerprint {
   const hash = createHash('sha256');
-  hash.update(JSON.stringify([death.disk.bootId, allowed]));
+  const { afterRecovery, name, options } = scenario;
+  const special = afterRecovery === undefined && options === undefined ? '' : name;
+  hash.update(JSON.stringify([death.disk.bootId, allowed, special]));
   for (const text of logTexts(death.log)) hash.update(text);
   const digest = hash.digest();
   return { high: digest.readUInt32LE(0), low: digest.readUInt32LE(4) };
@@ -77,28 +82,27 @@ export interface RecordOptions {
 
 /** Runs the scenario to its end, and keeps every moment. */
 export async function recordMoments(
-  { before, steps, others = [], faults = [], mayRefuse = false }: Scenario,
+  scenario: Scenario,
   { model, directoryTimes = true }: RecordOptions,
 ): Promise<Moment[]> {
-  const world = new World(new SimulatedDisk({ directoryTimes }));
-  const preparing = await world.open({ inlineLimitBytes });
-  for (const operations of before) preparing.commit(...operations);
-  preparing.checkpoint();
-  preparing.kill();
-  world.disk.settle();
-
+  const world = await prepared(scenario, { directoryTimes });
+  const { steps, others = [], faults = [], options = {}, mayRefuse = false } = scenario;
   const moments: Moment[] = [];
-  const expected: Expected = { now: tree(world.outside), next: undefined, mayRefuse };
+  const expected: Expected = {
+    now: scenario.afterRecovery?.makes ?? tree(world.outside),
+    next: undefined,
+    mayRefuse,
+  };
   const onStep = (what: string): void => {
     const { now, next } = expected;
-    const allowed = next === undefined ? [now] : [now, next];
-    moments.push(...momentsAt(world, model, { what, allowed: allowed.map(showTree) }));
+    const allowed = (next === undefined ? [now] : [now, next]).map(showTree);
+    moments.push(...momentsAt(world, model, { scenario, what, allowed }));
   };
-  const first = await world.open({ inlineLimitBytes, faults, onStep });
-  const second = others.length === 0 ? first : await world.open({ inlineLimitBytes, onStep });
+  const first = await world.open({ ...options, inlineLimitBytes, faults, onStep });
+  const second = others.length === 0 ? first : await world.open({ ...options, inlineLimitBytes, onStep });
   for (let turn = 0; turn < Math.max(steps.length, others.length); turn += 1) {
-    carryOut(first, steps[turn], expected);
-    carryOut(second, others[turn], expected);
+    await carryOut({ process: first, world }, steps[turn], expected);
+    await carryOut({ process: second, world }, others[turn], expected);
   }
   onStep('the end');
   return moments;
@@ -111,9 +115,18 @@ interface Expected {
   readonly mayRefuse: boolean;
 }
 
-function carryOut(process: SimulatedProcess, step: Step | undefined, expected: Expected): void {
+async function carryOut(
+  { process, world }: { readonly process: SimulatedProcess; readonly world: World },
+  step: Step | undefined,
+  expected: Expected,
+): Promise<void> {
   if (step === undefined) return;
-  if (step === 'checkpoint') process.checkpoint();
+  if (typeof step === 'object' && 'does' in step) {
+    expected.next = step.makes;
+    await step.does(process, world);
+    expected.now = step.makes ?? expected.now;
+    expected.next = undefined;
+  } else if (step === 'checkpoint') process.checkpoint();
   else if (step === 'marks') process.flushMarks();
   else {
     expected.next = treeAfter(step, expected);

@@ -1,21 +1,47 @@
 /** What is enumerated: each protocol step and each kind of target, as short as can be, for every call of it is a crash. */
 
 import type { Operation } from '@forewrit/core';
-import type { Fault } from '@forewrit/testkit';
-import { mkdir, move, remove, write } from '../world.js';
+import type { Fault, SimulatedDisk } from '@forewrit/testkit';
+import type { Tree } from '../campaign-model.js';
+import {
+  mkdir,
+  move,
+  type ProcessOptions,
+  remove,
+  type SimulatedProcess,
+  type World,
+  write,
+} from '../world.js';
 
-export type Step = readonly Operation[] | 'checkpoint' | 'marks';
+export type Step = readonly Operation[] | 'checkpoint' | 'marks' | Act;
+
+/** Something else that a process does, or somebody beside it. It leaves the tree as it is, or as `makes` says. */
+export interface Act {
+  readonly does: (process: SimulatedProcess, world: World) => void | Promise<void>;
+  readonly makes?: Tree;
+}
 
 export interface Scenario {
   readonly name: string;
+  readonly disk?: (options: { readonly directoryTimes?: boolean }) => SimulatedDisk;
+  readonly options?: Pick<ProcessOptions, 'privileged' | 'roots'>;
   /** Durable and checkpointed before it begins. */
   readonly before: readonly (readonly Operation[])[];
+  /** What else has happened by then; all of it is durable. */
+  readonly prepare?: (world: World) => World | Promise<World>;
   readonly steps: readonly Step[];
   /** Steps of a second process, which take turns with those of the first. */
   readonly others?: readonly Step[];
   readonly faults?: readonly Fault[];
   /** Steps may be impossible, or refused: then they change nothing. Otherwise that is an error. */
   readonly mayRefuse?: boolean;
+  /** Contents that somebody else has put somewhere: wherever they are in the end, they are not lost. */
+  readonly edits?: readonly string[];
+  /** What a person does after each recovery, and what comes of it. Without it nothing may be blocked. */
+  readonly afterRecovery?: {
+    readonly does: (process: SimulatedProcess) => Promise<void>;
+    readonly makes: Tree;
+  };
 }
 
 /** Over the inline limit of the enumeration. */

@@ -3,6 +3,7 @@
  * model, and the crashes: the first in the scenario, each further one in the recovery from the one before.
  */
 
+import type { Operation } from '@forewrit/core';
 import type { PersistenceModel } from '@forewrit/testkit';
 import { programOf } from './programs.js';
 import { type Scenario, scenarios, type Step } from './scenarios.js';
@@ -16,7 +17,7 @@ export interface Crash {
 
 export interface Schedule {
   readonly scenario: string;
-  /** Operations that are left out, by their places: `steps.0.1`, `others.2` for one that is a word. */
+  /** Operations that are left out, by their places: `steps.0.1`, `others.2` for one that is no transaction. */
   readonly without: readonly string[];
   readonly model: PersistenceModel;
   readonly crashes: readonly Crash[];
@@ -32,11 +33,15 @@ export function scenarioNamed(name: string): Scenario {
 export function placesOf({ before, steps, others = [] }: Scenario): string[] {
   return Object.entries({ before, steps, others }).flatMap(([list, its]) =>
     its.flatMap((step, index) =>
-      typeof step === 'string'
-        ? [`${list}.${index}`]
-        : step.map((_, operation) => `${list}.${index}.${operation}`),
+      isTransaction(step)
+        ? step.map((_, operation) => `${list}.${index}.${operation}`)
+        : [`${list}.${index}`],
     ),
   );
+}
+
+function isTransaction(step: Step): step is readonly Operation[] {
+  return Array.isArray(step);
 }
 
 export function withoutPlaces(scenario: Scenario, without: readonly string[]): Scenario {
@@ -44,14 +49,17 @@ export function withoutPlaces(scenario: Scenario, without: readonly string[]): S
   const left = (list: string, steps: readonly Step[]): Step[] =>
     steps
       .map((step, index) =>
-        typeof step === 'string'
-          ? step
-          : step.filter((_, operation) => !without.includes(`${list}.${index}.${operation}`)),
+        isTransaction(step)
+          ? step.filter((_, operation) => !without.includes(`${list}.${index}.${operation}`))
+          : step,
       )
-      .filter((step, index) => !without.includes(`${list}.${index}`) && step.length > 0);
+      .filter(
+        (step, index) =>
+          !without.includes(`${list}.${index}`) && !(isTransaction(step) && step.length === 0),
+      );
   return {
     ...scenario,
-    before: left('before', scenario.before).filter((step) => typeof step !== 'string'),
+    before: left('before', scenario.before).filter(isTransaction),
     steps: left('steps', scenario.steps),
     others: left('others', scenario.others ?? []),
     // What is left may make no sense.

@@ -12,7 +12,8 @@ import {
 } from '@forewrit/testkit';
 import { FingerprintSet } from './fingerprint-set.js';
 import { worldAfter } from './judgement.js';
-import { inlineLimitBytes, type Moment, recordMoments } from './moment.js';
+import { type Moment, recordMoments } from './moment.js';
+import { inlineLimitBytes } from './preparation.js';
 import { type Crash, commandOf, crashFrom, placesOf, withoutPlaces } from './schedule.js';
 import { programName, programOf } from './programs.js';
 import { scenarios } from './scenarios.js';

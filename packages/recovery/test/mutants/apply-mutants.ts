@@ -152,8 +152,8 @@ export const applyMutants: readonly Mutant[] = [
     package: 'core',
     edits: [
       {
-        snippet: "if (stat?.type === 'file') syncFile(context.fileSystem, path);",
-        replacement: '',
+        snippet: 'syncFile(context.fileSystem, path); }',
+        replacement: '}',
       },
     ],
     killer: {

@@ -145,6 +145,53 @@ export const checkpointMutants: readonly Mutant[] = [
     },
   },
   {
+    name: 'failed-sync-noted-late',
+    breaks:
+      'that a flush has failed is noted only if the content cannot be written anew: a death in between leaves no word',
+    package: 'core',
+    edits: [
+      { snippet: 'this.#noteUnflushed(number, target); try {', replacement: 'try {' },
+      {
+        snippet: 'catch (error) { this.#poison.take(error); throw error; } } /** The pages',
+        replacement:
+          'catch (error) { this.#noteUnflushed(number, target); this.#poison.take(error); throw error; } } /** The pages',
+      },
+    ],
+    killer: {
+      file: 'recovery/failed-flush',
+      test: 'a process that dies while it writes the content anew has said before that its flush had failed',
+    },
+  },
+  {
+    name: 'failed-sync-not-poisoned',
+    breaks: 'a store goes on where content could be neither flushed nor written anew',
+    package: 'core',
+    edits: [
+      {
+        snippet: '(this.#poison.cause === undefined && isWorthAnotherTry(error))',
+        replacement: '(true)',
+      },
+      {
+        snippet: 'catch (error) { this.#poison.take(error); throw error; } } /** The pages',
+        replacement: 'catch (error) { throw error; } } /** The pages',
+      },
+    ],
+    killer: {
+      file: 'recovery/schedules',
+      test: 'a flush that has failed is not believed the second time, by whoever tries it',
+    },
+  },
+  {
+    name: 'roll-back-flush-retried',
+    breaks: 'a roll-back flushes once more what could not be flushed before, and believes it',
+    package: 'core',
+    edits: [{ snippet: 'if (unflushed.has(staged.target.path)) throw', replacement: 'if (false) throw' }],
+    killer: {
+      file: 'recovery/failed-flush',
+      test: 'where the content cannot be put in place anew, its roll-back does not believe another flush',
+    },
+  },
+  {
     name: 'edited-before-image-dropped',
     breaks: 'a checkpoint drops a before-image that somebody has written to',
     package: 'core',

@@ -361,4 +361,34 @@ export const decisionMutants: readonly Mutant[] = [
       test: 'the mode is restored on another boot, and left alone on the same one',
     },
   },
+  {
+    name: 'unreadable-taken-for-edited',
+    breaks: 'a file that is to be replaced, and may not be read, passes for edited',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: 'return checksum === undefined || checksum === before.checksum;',
+        replacement: 'return checksum === before.checksum;',
+      },
+    ],
+    killer: {
+      file: 'recovery/failed-flush',
+      test: 'a file that may not be read is known by its fingerprint before it is replaced, too',
+    },
+  },
+  {
+    name: 'unreadable-taken-for-whole',
+    breaks: 'content that a power cut may have torn, and that may not be read, passes for whole',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: "const isDurable = this.boot === 'same' || this.sharesStagedInode;",
+        replacement: 'const isDurable = true;',
+      },
+    ],
+    killer: {
+      file: 'recovery/failed-flush',
+      test: 'after a power cut the fingerprint of a file that may not be read says nothing of its content',
+    },
+  },
 ];

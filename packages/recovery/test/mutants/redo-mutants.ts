@@ -134,13 +134,60 @@ export const redoMutants: readonly Mutant[] = [
     package: 'recovery',
     edits: [
       {
-        snippet: 'if (this.#plan.unflushed.has(index)) return',
+        snippet: 'if (this.#plan.unflushed.has(path)) return',
         replacement: 'if (false) return',
       },
     ],
     killer: {
       file: 'recovery/schedules',
       test: 'a flush that fails in recovery is not believed by the next one',
+    },
+  },
+  {
+    name: 'failed-recovery-sync-not-noted',
+    breaks: 'a recovery that meets a failed flush, and dies, leaves no word of it',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: 'if (!this.#plan.unflushed.has(target.path)) this.#hooks.unflushed(target);',
+        replacement: '',
+      },
+    ],
+    killer: {
+      file: 'recovery/failed-flush',
+      test: 'a recovery that dies while it writes the content anew has said before that its flush had failed',
+    },
+  },
+  {
+    name: 'failed-sync-of-others-believed',
+    breaks:
+      'a failed flush counts for the transaction that met it alone, and not for a newer one over the same file',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: 'unflushed: unflushedPaths(view),',
+        replacement:
+          "unflushed: new Set(view.range('meta', metaKeys.unflushedOf(transaction.number)).map(([key, value]) => textRow.decode(key, value))),",
+      },
+    ],
+    killer: {
+      file: 'recovery/failed-flush',
+      test: 'a process that dies while it writes the content anew has said before that its flush had failed',
+    },
+  },
+  {
+    name: 'recovery-error-raw',
+    breaks: 'what the system answers in recovery reaches the user without a code of the store',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: "throw withStoreCode(error, { op: 'recover', path: context.roots.root });",
+        replacement: 'throw error;',
+      },
+    ],
+    killer: {
+      file: 'recovery/failed-flush',
+      test: 'an error of the file system in recovery has a code of the store',
     },
   },
   {
