@@ -253,8 +253,8 @@ export const applyMutants: readonly Mutant[] = [
     edits: [
       {
         snippet:
-          'log.view((view) => { assertRegistered(view, this.#owner.number); assertNotApplied(view, proposal.number); });',
-        replacement: '',
+          'assertRegistered(view, this.#owner.number); assertNotApplied(view, proposal.number); return unflushedPaths(view);',
+        replacement: 'return unflushedPaths(view);',
       },
     ],
     killer: {
