@@ -204,6 +204,44 @@ test('an applied mark without its commit batch is refused', () => {
   assert.throwsWithCode(() => decodeTransaction(number, rows().slice(1)), 'ERR_LOG_CORRUPT');
 });
 
+test('what was begun and staged, and never committed, is a transaction without targets; anything more is refused', () => {
+  const at = (sequence: number, kind: number, payload: Packable): Row => {
+    const key = transactionKey(number.owner, number.counter, sequence);
+    return [key, encodeFrame(kind, payload, frameSeed('log', key))];
+  };
+  const begun = at(1, 1, ['boot', 'mount', 1]);
+  const staged = at(2, 2, [0, '', '3-h-0', '3-h-0.apply', null]);
+  const checksum = at(3, 3, [0, [0], [0]]);
+  for (const rows of [
+    [begun],
+    [begun, staged],
+    [begun, staged, at(3, 2, [1, '', null, '3-h-1.apply', null])],
+  ]) {
+    const { targets: none, begin, commit } = decodeTransaction(number, rows);
+    assert.equal(none, []);
+    assert.is(begin?.bootId, 'boot');
+    assert.is(commit, undefined);
+  }
+  const [key, value] = encodeCommitBatch({
+    number,
+    begin: { kind: 'begin', bootId: 'boot', mount: '8:1', startedAtMs: 5 },
+    targets,
+    revision: 9,
+    entries: [],
+  });
+  assert.is(decodeTransaction(number, [[key, value], begun, staged]).targets.length, targets.length);
+  const applied = encodeMark(number, { kind: 'applied', bootId: 'boot' });
+  for (const rows of [
+    [begun, staged, checksum],
+    [begun, staged, applied],
+  ]) {
+    assert.throws(
+      () => decodeTransaction(number, rows),
+      (error: unknown) => isStoreError(error, 'ERR_LOG_CORRUPT'),
+    );
+  }
+});
+
 test('a version that is not ours is unsupported, not corrupt', () => {
   const [key, value] = rows()[0]!;
   const newer = Uint8Array.from(value);

@@ -13,11 +13,14 @@ import {
   inodeOf,
   sameFingerprint,
   showsImage,
+  stagedPath,
   StoreError,
 } from '@forewrit/core';
 import { saveTheirs, setAside } from './conflicts.js';
+import { linkFresh } from './fresh-file.js';
 import type { RepairEffects, RepairSubject } from './quarantine.js';
 import { directoryOf, type RecoveryContext } from './recovery-context.js';
+import { freshName } from './redo.js';
 
 export function refuseWithoutBeforeImages(
   context: RecoveryContext,
@@ -59,7 +62,7 @@ export function goBack(
   effects: RepairEffects,
 ): 'restored' | 'removed' | 'kept' {
   const { fileSystem } = context;
-  const { target, volume, absolute } = subject;
+  const { target, absolute } = subject;
   const now = fileSystem.lstat(absolute);
   // Others may have come to rely on a parent.
   if (target.action === 'make-parent' || isUntouched(fileSystem.lstat(directoryOf(absolute)))) return 'kept';
@@ -72,9 +75,30 @@ export function goBack(
     if (target.before.type !== 'file') fileSystem.unlink(absolute);
   } else if (now !== undefined) effects.saved(setAside(fileSystem, subject, absolute));
   if (target.before.type === 'absent') return 'removed';
-  assert(target.beforeName !== undefined, 'what goes back has a before-image');
-  fileSystem.rename(beforePath(volume, target.beforeName), absolute);
+  putBack(context, subject);
   return 'restored';
+}
+
+/**
+ * A file gets a second link for its place, and its name in `before/` stays until the repair is flushed: of a rename a power
+ * cut may keep just the half that takes the old name away, and there is no other copy.
+ */
+function putBack(
+  { fileSystem }: RecoveryContext,
+  { transaction, target, volume, absolute }: RepairSubject,
+): void {
+  assert(target.beforeName !== undefined, 'what goes back has a before-image');
+  const from = beforePath(volume, target.beforeName);
+  const stat = fileSystem.lstat(from);
+  if (stat === undefined || stat.type === 'directory') {
+    fileSystem.rename(from, absolute);
+    return;
+  }
+  const fresh = stagedPath(volume, freshName(transaction, target));
+  linkFresh(fileSystem, { path: fresh, mode: stat.mode, like: stat }, from);
+  // A rename between two links of one inode does nothing.
+  if (fileSystem.lstat(absolute)?.ino === fileSystem.lstat(fresh)?.ino) fileSystem.unlink(fresh);
+  else fileSystem.rename(fresh, absolute);
 }
 
 function moveBack(

@@ -213,6 +213,7 @@ class Repair {
       case 'back':
         refuseWithoutBeforeImages(this.#context, this.#subjects);
         for (const subject of this.#subjects.toReversed()) {
+          if (subject.target.action === 'move-directory') this.#flushBelow(subject.target.path);
           this.#did.set(subject.target.path, goBack(this.#context, subject, effects));
         }
         break;
@@ -279,6 +280,20 @@ class Repair {
         : path,
     );
     return { ...plan, paths, blocked: false };
+  }
+
+  /** Before a directory goes back with what it holds: a repair that is repeated after a power cut looks there no more. */
+  #flushBelow(directory: StorePath): void {
+    const { fileSystem, roots } = this.#context;
+    const below = this.#subjects.filter(({ target }) => isBelow(target.path, directory));
+    for (const { absolute } of below) {
+      if (fileSystem.lstat(absolute)?.type === 'file') syncFile(fileSystem, absolute);
+    }
+    const above = new Set(below.flatMap(({ target }) => ancestors(target.path)));
+    for (const path of above) {
+      if (path === directory || isBelow(path, directory))
+        syncDirectoryIfThere(fileSystem, absolutePath(path, roots));
+    }
   }
 
   #makeDurable(): void {

@@ -1,6 +1,6 @@
 /** What random programs do, and what the tree is to be after them: a plain map from paths to contents. */
 
-import type { Operation } from '@forewrit/core';
+import type { Content, Operation } from '@forewrit/core';
 import type { Random } from '@forewrit/testkit';
 import { mkdir, move, remove, write } from './world.js';
 
@@ -101,8 +101,7 @@ export function applied(before: Tree, operations: readonly Operation[]): Tree {
       case 'write':
         if (`${operation.path}/` in now) throw new Error('is a directory');
         addParents(now, operation.path);
-        now[operation.path] =
-          operation.content.kind === 'bytes' ? Buffer.from(operation.content.bytes).toString() : '';
+        now[operation.path] = textOf(operation.content);
         break;
       case 'make-directory':
         if (operation.path in now || `${operation.path}/` in now) throw new Error('exists');
@@ -115,11 +114,24 @@ export function applied(before: Tree, operations: readonly Operation[]): Tree {
       case 'rename':
         renamed(now, operation.from, operation.path);
         break;
+      case 'copy':
+        addParents(now, operation.path);
+        now[operation.path] = now[operation.from] ?? '';
+        break;
+      case 'append':
+        addParents(now, operation.path);
+        now[operation.path] = (now[operation.path] ?? '') + textOf(operation.content);
+        break;
       default:
         throw new Error('not in this model');
     }
   }
   return now;
+}
+
+function textOf(content: Content): string {
+  if (content.kind === 'bytes') return Buffer.from(content.bytes).toString();
+  throw new Error('not in this model');
 }
 
 function renamed(now: Tree, from: string, to: string): void {

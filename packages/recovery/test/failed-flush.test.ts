@@ -7,7 +7,7 @@ import { isStoreError } from '@forewrit/core';
 import { assert, CrashSignal, type Fault, type FileSystemCall, suite } from '@forewrit/testkit';
 import { edit, root, type SimulatedProcess, tree, World, write } from './world.js';
 
-const test = suite('failed flushes');
+const test = suite('failed flushes', { timeoutMs: 120_000 });
 
 const small = { inlineLimitBytes: 1000 };
 

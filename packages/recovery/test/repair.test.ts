@@ -2,7 +2,9 @@
 
 import { isStoreError, type Operation } from '@forewrit/core';
 import { repairTransaction, type RepairDirection, type RepairReport } from '#src/repair.js';
-import { assert, suite } from '@forewrit/testkit';
+import { announceSeed, assert, Random, suite } from '@forewrit/testkit';
+import { differentChoices, enumerate } from './crash/enumeration.js';
+import { undoScenarios } from './crash/undo-scenarios.js';
 import {
   conflictContents,
   edit,
@@ -18,7 +20,7 @@ import {
   write,
 } from './world.js';
 
-const test = suite('repair');
+const test = suite('repair', { timeoutMs: 120_000 });
 
 const large: ProcessOptions = { inlineLimitBytes: 0 };
 const everything = { start: new Uint8Array(0) };
@@ -240,5 +242,25 @@ test('entries that a blocked transaction had locked are let go of with it', asyn
     assert.is(left, direction === 'back' ? 0 : 1, direction);
   }
 });
+
+for (const scenario of undoScenarios) {
+  if (scenario.afterRecovery === undefined) continue;
+  test(`a repair that a power cut has interrupted is repeated: ${scenario.name}`, async () => {
+    const random = new Random(announceSeed('repair'));
+    const tally = { states: 0, nested: 0, recovered: 0, points: 0 };
+    await enumerate(
+      scenario,
+      {
+        model: 'weakest',
+        random,
+        choices: (effects) => differentChoices(effects, { exhaustiveMax: 64, samples: 10, random }),
+        nestedShare: 0,
+        depth: 0,
+      },
+      tally,
+    );
+    assert.ok(tally.recovered > 50, `${tally.recovered} disks`);
+  });
+}
 
 test.run();

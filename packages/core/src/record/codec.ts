@@ -100,7 +100,7 @@ export function encodeMark(
   return [key, encodeFrame(kinds[mark.kind], payload, frameSeed('log', key))];
 }
 
-/** Joins all values of one transaction. Throws `ERR_LOG_CORRUPT` or `ERR_UNSUPPORTED_FORMAT`. */
+/** Joins all values of one transaction. One that never committed has no targets. Throws `ERR_LOG_CORRUPT` or `ERR_UNSUPPORTED_FORMAT`. */
 export function decodeTransaction(number: TransactionNumber, rows: readonly Row[]): LoggedTransaction {
   const id = transactionId(number);
   const what = `the record of transaction ${id}`;
@@ -175,17 +175,21 @@ export function decodeTransaction(number: TransactionNumber, rows: readonly Row[
       throw corrupt(what, 'its commit batch is not whole');
     }
   }
-  const whole = [...targets.values()].sort((a, b) => a.index - b.index).map((target) => finish(target, what));
-  if (
-    parts.commit === undefined &&
-    (parts.abort ?? parts.applied ?? whole.some((t) => t.action !== undefined))
-  ) {
-    throw corrupt(what, 'its commit batch is missing');
+  const drafts = [...targets.values()].sort((a, b) => a.index - b.index);
+  if (parts.commit === undefined) {
+    const isBegun = parts.abort === undefined && parts.applied === undefined && drafts.every(isOnlyStaged);
+    if (!isBegun) throw corrupt(what, 'its commit batch is missing');
+    // What was staged has no target yet: its names are known by their owner.
+    return { number, id, targets: [], ...parts };
   }
-  return { number, id, targets: whole, ...parts };
+  return { number, id, targets: drafts.map((target) => finish(target, what)), ...parts };
 }
 
 type Draft = { -readonly [K in keyof Target]?: Target[K] } & { index: number };
+
+function isOnlyStaged({ action, path, before, after }: Draft): boolean {
+  return [action, path, before, after].every((each) => each === undefined);
+}
 
 function finish(draft: Draft, what: string): Target {
   const { action, path, before, after, volume } = draft;

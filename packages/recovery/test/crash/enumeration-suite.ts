@@ -1,9 +1,9 @@
-/** The suite of the crash enumeration, in two files for two processes: the weakest model has most of the states. */
+/** The suite of the crash enumeration, in several files for two processes: the weakest model has most of the states. */
 
 import { announceSeed, type PendingEffect, type PersistenceModel, Random, suite } from '@forewrit/testkit';
 import { differentChoices, enumerate, type Tally } from './enumeration.js';
 import { commandOf, type Schedule } from './schedule.js';
-import { scenarios } from './scenarios.js';
+import { ordinaryScenarios, type Scenario } from './scenarios.js';
 import { Violation } from './violation.js';
 
 /** A violation is told with what repeats it. */
@@ -27,8 +27,15 @@ export interface EnumerationBudget {
   readonly samples: number;
 }
 
-export function enumerationSuite(models: readonly PersistenceModel[], budget: EnumerationBudget): void {
-  const name = `crash enumeration, ${models.join(' and ')}`;
+export function enumerationSuite(
+  models: readonly PersistenceModel[],
+  budget: EnumerationBudget,
+  {
+    what = '',
+    scenarios = ordinaryScenarios,
+  }: { readonly what?: string; readonly scenarios?: readonly Scenario[] } = {},
+): void {
+  const name = `crash enumeration, ${models.join(' and ')}${what}`;
   const test = suite(name, { timeoutMs: 600_000 });
   const seed = announceSeed(name);
   const total: Tally = { states: 0, nested: 0, recovered: 0, points: 0 };

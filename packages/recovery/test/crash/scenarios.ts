@@ -1,8 +1,9 @@
 /** What is enumerated: each protocol step and each kind of target, as short as can be, for every call of it is a crash. */
 
 import type { Operation } from '@forewrit/core';
-import type { Fault, SimulatedDisk } from '@forewrit/testkit';
+import type { Fault, FileSystemCall, SimulatedDisk } from '@forewrit/testkit';
 import type { Tree } from '../campaign-model.js';
+import { undoScenarios } from './undo-scenarios.js';
 import {
   mkdir,
   move,
@@ -35,6 +36,10 @@ export interface Scenario {
   readonly faults?: readonly Fault[];
   /** Steps may be impossible, or refused: then they change nothing. Otherwise that is an error. */
   readonly mayRefuse?: boolean;
+  /** Somebody else, before a call of the first process. */
+  readonly meddles?: (call: FileSystemCall, world: World) => void;
+  /** Somebody else, between a crash and the recovery from it. */
+  readonly meanwhile?: (world: World) => void;
   /** Contents that somebody else has put somewhere: wherever they are in the end, they are not lost. */
   readonly edits?: readonly string[];
   /** What a person does after each recovery, and what comes of it. Without it nothing may be blocked. */
@@ -50,7 +55,7 @@ const small = (text: string): string => `${text}.`;
 
 export const files = [[write('a', small('a0')), write('b', small('b0')), write('d/c', small('c0'))]];
 
-export const scenarios: readonly Scenario[] = [
+export const ordinaryScenarios: readonly Scenario[] = [
   { name: 'create', before: [], steps: [[write('a', small('1')), write('b', small('1'))]] },
   { name: 'create below new parents', before: [], steps: [[write('x/y/a', small('1')), write('b', large)]] },
   { name: 'replace', before: files, steps: [[write('a', small('1')), write('b', small('1'))]] },
@@ -127,3 +132,5 @@ export const scenarios: readonly Scenario[] = [
     faults: [{ error: 'EIO', at: ({ method, dest }) => method === 'rename' && dest === '/store/b' }],
   },
 ];
+
+export const scenarios: readonly Scenario[] = [...ordinaryScenarios, ...undoScenarios];

@@ -155,4 +155,45 @@ export const completionMutants: readonly Mutant[] = [
     ],
     killer: { file: 'recovery/redo', test: 'small content goes into conflicts/ where somebody was faster' },
   },
+  {
+    name: 'repair-back-by-rename',
+    breaks:
+      'a repair moves a before-image back, of which a power cut may keep just that it is gone from where it was',
+    package: 'recovery',
+    edits: [{ snippet: "stat === undefined || stat.type === 'directory'", replacement: 'true' }],
+    killer: {
+      file: 'recovery/repair',
+      test: 'a repair that a power cut has interrupted is repeated: blocked, and repaired back',
+    },
+  },
+  {
+    name: 'repair-moves-unflushed',
+    breaks: 'a repair moves a directory back before what it holds is durable',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: "if (subject.target.action === 'move-directory') this.#flushBelow(subject.target.path);",
+        replacement: '',
+      },
+    ],
+    killer: {
+      file: 'recovery/repair',
+      test: 'a repair that a power cut has interrupted is repeated: blocked with a directory that has moved, and repaired back',
+    },
+  },
+  {
+    name: 'begun-refused',
+    breaks: 'what an operation has logged before a commit that never came passes for damage',
+    package: 'core',
+    edits: [
+      {
+        snippet: '[action, path, before, after].every((each) => each === undefined)',
+        replacement: 'false',
+      },
+    ],
+    killer: {
+      file: 'core/codec',
+      test: 'what was begun and staged, and never committed, is a transaction without targets; anything more is refused',
+    },
+  },
 ];
