@@ -19,6 +19,7 @@ import {
   currentUmask,
   decodeTransaction,
   entryLockKey,
+  FlushError,
   type Folding,
   forgetUnflushed,
   type Image,
@@ -133,11 +134,13 @@ export async function repairTransaction(
   self: Owner,
   { id, direction, blocked }: RepairRequest,
 ): Promise<RepairReport> {
-  await acquireRecoveryLock(context, self, new Set());
   try {
+    await acquireRecoveryLock(context, self, new Set());
     return new Repair(context, findBlocked(context, id, blocked)).run(direction);
   } catch (error) {
-    throw withStoreCode(error, { op: 'repair', transaction: id });
+    throw error instanceof FlushError
+      ? inDoubt(id, error)
+      : withStoreCode(error, { op: 'repair', transaction: id });
   } finally {
     releaseRecoveryLock(context, self);
   }
@@ -381,6 +384,19 @@ function writeRows(
     tombstones += 1;
     batch.put('meta', key, textRow.encode(key, path));
   }
+}
+
+function inDoubt(transaction: TransactionId, cause: FlushError): StoreError {
+  return new StoreError(
+    'ERR_STORE_POISONED',
+    `Nobody knows whether the repair of ${transaction} is in the log`,
+    {
+      op: 'repair',
+      transaction,
+      hint: 'Open the store again: it tells whether the transaction is blocked still.',
+      cause,
+    },
+  );
 }
 
 function outOfReach(transaction: TransactionId, path: StorePath): StoreError {

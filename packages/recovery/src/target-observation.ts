@@ -223,6 +223,7 @@ export class TargetObservation implements ObservedTarget {
       return this.stat === undefined && (this.directory !== undefined || this.#mayNeverHaveBeen);
     }
     if (action === 'remove-directory' && this.#isStranded) return true;
+    if (this.#isRestoredCopy) return true;
     if (this.boot === 'other') return this.#showsImageOfAnotherBoot(before);
     if (this.#isMovedElsewhere(before)) return this.stat !== undefined && this.stat.ino === inodeOf(before);
     if (!showsImage(this.stat, before)) return false;
@@ -230,6 +231,15 @@ export class TargetObservation implements ObservedTarget {
     if (before.type !== 'file' || before.checksum === undefined) return true;
     // One that we may not read is known by its fingerprint alone.
     return this.#checksum === undefined || this.#checksum === before.checksum;
+  }
+
+  /** A roll-back that did not come to its end has put back a copy, of another inode than the before-image had. */
+  get #isRestoredCopy(): boolean {
+    const { beforeCopied, beforeName, before } = this.target;
+    if (beforeCopied !== true || beforeName === undefined || this.stat === undefined) return false;
+    if (before.type !== 'file' || before.checksum === undefined) return false;
+    const copy = this.#parts.context.fileSystem.lstat(beforePath(this.volume, beforeName));
+    return (copy === undefined || copy.ino === this.stat.ino) && this.#checksum === before.checksum;
   }
 
   /** Size says nothing of a file whose last write was lost; its inode and the time of that write do. */

@@ -398,7 +398,7 @@ export function edit(
 export function tree(fileSystem: FileSystem, path = root): Record<string, string> {
   const found: Record<string, string> = {};
   for (const name of fileSystem.list(path)) {
-    if (path === root && name === '.forewrit') continue;
+    if ((path === root && name === '.forewrit') || name === '.forewrit-staged') continue;
     const absolute = `${path}/${name}`;
     const relative = absolute.slice(root.length + 1);
     if (fileSystem.lstat(absolute)?.type === 'directory') {

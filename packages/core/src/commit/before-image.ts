@@ -47,13 +47,14 @@ function copyBefore(job: StagingJob, path: StorePath, checksum: bigint | undefin
   const from = job.absolute(path);
   const stat = job.fileSystem.lstat(from);
   if (stat === undefined || stat.type !== job.planned.stat?.type) throw new PlanOutdated(path);
+  const copied = new RunningChecksum();
   if (stat.type === 'symlink') {
     job.fileSystem.symlink(job.fileSystem.readlink(from), beforePath(job.volume, job.name));
     job.made.push(() => job.fileSystem.unlink(beforePath(job.volume, job.name)));
   } else {
     const target = job.create(beforePath(job.volume, job.name), 0o600);
     try {
-      job.copyFrom(path, target, new RunningChecksum(), 0);
+      job.copyFrom(path, target, copied, 0);
       // A roll-back puts this copy in the place of the file.
       if (job.options.privileged) job.fileSystem.chown(target, stat);
       job.fileSystem.chmod(target, stat.mode);
@@ -64,5 +65,6 @@ function copyBefore(job: StagingJob, path: StorePath, checksum: bigint | undefin
   job.draft.beforeCopied = true;
   const again = job.fileSystem.lstat(from);
   if (again?.ino !== stat.ino || again.mtimeNs !== stat.mtimeNs) throw new PlanOutdated(path);
-  return imageOf(stat, checksum);
+  // Put back, a copy is known by its content alone.
+  return imageOf(stat, stat.type === 'file' ? copied.digest() : checksum);
 }

@@ -25,7 +25,7 @@ export interface Act {
 export interface Scenario {
   readonly name: string;
   readonly disk?: (options: { readonly directoryTimes?: boolean }) => SimulatedDisk;
-  readonly options?: Pick<ProcessOptions, 'privileged' | 'roots'>;
+  readonly options?: Pick<ProcessOptions, 'privileged' | 'probeWitness' | 'roots'>;
   /** Durable and checkpointed before it begins. */
   readonly before: readonly (readonly Operation[])[];
   /** What else has happened by then; all of it is durable. */
@@ -38,8 +38,6 @@ export interface Scenario {
   readonly mayRefuse?: boolean;
   /** Somebody else, before a call of the first process. */
   readonly meddles?: (call: FileSystemCall, world: World) => void;
-  /** Somebody else, between a crash and the recovery from it. */
-  readonly meanwhile?: (world: World) => void;
   /** Contents that somebody else has put somewhere: wherever they are in the end, they are not lost. */
   readonly edits?: readonly string[];
   /** What a person does after each recovery, and what comes of it. Without it nothing may be blocked. */
@@ -130,6 +128,15 @@ export const ordinaryScenarios: readonly Scenario[] = [
     before: files,
     steps: [[write('a', small('1')), write('b', small('1')), remove('d/c')], [write('n', small('2'))]],
     faults: [{ error: 'EIO', at: ({ method, dest }) => method === 'rename' && dest === '/store/b' }],
+  },
+  {
+    name: 'roll-back of an apply that fails, without hard links',
+    before: files,
+    steps: [[write('a', small('1')), write('b', large)]],
+    faults: [
+      { error: 'EPERM', at: ({ method }) => method === 'link', sticky: true },
+      { error: 'EIO', at: ({ method, dest }) => method === 'rename' && dest === '/store/b' },
+    ],
   },
 ];
 

@@ -70,13 +70,15 @@ interface Blocked {
   /** The power was cut, too: what had been applied proves nothing. */
   readonly boot: 'same' | 'other';
   readonly makes: Tree;
+  readonly meanwhile?: (world: World) => void;
+  readonly edits?: readonly string[];
 }
 
 /** A death in the middle of an apply, and a staged content that has gone since. */
-function blockedScenario(
+export function blockedScenario(
   name: string,
   operations: readonly Operation[],
-  { direction, boot, makes }: Blocked,
+  { direction, boot, makes, meanwhile, edits }: Blocked,
 ): Scenario {
   const does = async (process: SimulatedProcess): Promise<void> => {
     const { blocked } = process.recovery!;
@@ -103,8 +105,10 @@ function blockedScenario(
         const isRotten = outside.lstat(`${staging}/${each}`)?.size === 1;
         if (isRotten && !each.endsWith('.apply')) outside.unlink(`${staging}/${each}`);
       }
+      meanwhile?.(after);
       return after;
     },
+    ...(edits === undefined ? {} : { edits }),
     steps: [{ does, makes }],
     afterRecovery: { does, makes },
   };

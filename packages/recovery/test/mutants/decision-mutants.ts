@@ -391,4 +391,15 @@ export const decisionMutants: readonly Mutant[] = [
       test: 'after a power cut the fingerprint of a file that may not be read says nothing of its content',
     },
   },
+  {
+    name: 'restored-copy-unknown',
+    breaks:
+      'a copy that an unfinished roll-back has put back passes for an edit, and the set is of two versions',
+    package: 'recovery',
+    edits: [{ snippet: 'if (this.#isRestoredCopy) return true;', replacement: '' }],
+    killer: {
+      file: 'recovery/crash/enumeration-ordered.slow',
+      test: 'every crash of: roll-back of an apply that fails, without hard links',
+    },
+  },
 ];
