@@ -1,0 +1,77 @@
+/** After the crash: a recovery without faults finds all or nothing, leaves nothing behind, and all of it is durable. */
+
+import { metaKeys } from '@forewrit/core';
+import type { Tree } from '../campaign-model.js';
+import { inlineLimitBytes } from '../crash/preparation.js';
+import type { Scenario } from '../crash/scenarios.js';
+import { root, type SimulatedProcess, stagingNames, tree, type World } from '../world.js';
+import type { Expectation } from './expectation.js';
+
+export interface Judged {
+  readonly scenario: Scenario;
+  readonly expectation: Expectation;
+  readonly allowed: readonly Tree[];
+  /** It cannot be known whether all that was recovered is durable. */
+  readonly inDoubt?: boolean;
+}
+
+export async function judge(world: World, judged: Judged): Promise<void> {
+  const { scenario } = judged;
+  const process = await open(world, scenario);
+  checkReport(process, judged);
+  await scenario.afterRecovery?.does(process);
+  checkTree(world, judged);
+  checkNothingLeft(world, scenario);
+  process.kill();
+  if (judged.inDoubt === true) return;
+  const found = tree(world.outside);
+  const cut = world.powerCut(() => false);
+  const next = await open(cut, scenario);
+  // Names that were removed may come back, and are swept once more.
+  const { redone, kept, blocked } = next.recovery!;
+  const work = [...redone, ...kept, ...blocked];
+  if (work.length > 0) throw new Error(`a second recovery found work: ${JSON.stringify(next.recovery)}`);
+  const lasting = tree(cut.outside);
+  const lost = Object.keys(found).filter((path) => lasting[path] !== found[path]);
+  const back = Object.keys(lasting).filter((path) => !(path in found));
+  if (lost.length + back.length > 0)
+    throw new Error(`not durable after recovery: ${[...lost, ...back].join(', ')}`);
+}
+
+/** But for the owner that has just opened the store; and for that of a blocked transaction, until the next one does. */
+export function checkNothingLeft({ outside, log }: World, { afterRecovery }: Scenario): void {
+  const further = `${root}/mnt/.forewrit-staged`;
+  const bases = [`${root}/.forewrit`, ...(outside.lstat(further) === undefined ? [] : [further])];
+  const names = bases.flatMap((base) => stagingNames(outside, base));
+  if (names.length > 0) throw new Error(`left in the staging areas: ${names.join(', ')}`);
+  const everything = { start: new Uint8Array(0) };
+  const rows = (['log', 'locks'] as const).map((table) => log.rows(table).range(everything).length);
+  const owners = log.rows('owners').range(everything).length - (afterRecovery === undefined ? 1 : 2);
+  rows.push(owners, log.rows('meta').range(metaKeys.unflusheds).length);
+  if (rows.some((count) => count > 0))
+    throw new Error(`left in log, locks, owners, notes: ${rows.join(', ')}`);
+}
+
+async function open(world: World, { options }: Scenario): Promise<SimulatedProcess> {
+  return await world.openStore({ ...options, inlineLimitBytes });
+}
+
+function checkReport({ recovery }: SimulatedProcess, { scenario }: Judged): void {
+  const { blocked, kept } = recovery!;
+  if (blocked.length > 0 && scenario.afterRecovery === undefined)
+    throw new Error(`blocked: ${blocked.join(', ')}`);
+  if (kept.length > 0 && scenario.edits === undefined) throw new Error(`kept: ${JSON.stringify(recovery)}`);
+}
+
+/** Where somebody has edited files, nothing of that is lost, and nothing is torn. */
+export function checkTree(world: World, { scenario: { edits }, expectation, allowed }: Judged): void {
+  const found = tree(world.outside);
+  if (edits === undefined) {
+    const problem = expectation.problem(found, allowed);
+    if (problem !== undefined) throw new Error(problem);
+    return;
+  }
+  const aside = tree(world.outside, `${root}/.forewrit/conflicts`);
+  const kept = new Set([...Object.values(found), ...Object.values(aside)]);
+  for (const edit of edits) if (!kept.has(edit)) throw new Error(`lost what somebody has written: ${edit}`);
+}
