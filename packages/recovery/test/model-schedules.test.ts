@@ -64,6 +64,23 @@ test('what a transaction has found nothing to do for is still so when it commits
   assert.equal(tree(world.outside), { 'd/': '', a: 'ours' });
 });
 
+test('a directory that was not there to be removed is not there when that commits', async () => {
+  let armed = false;
+  const { world, first } = await between(
+    (what) => armed && what === 'before a commit of the log',
+    (other) => {
+      other.commit(write('d/b', 'theirs'));
+      // What is below a directory that goes must not need recovery any more.
+      other.checkpoint();
+    },
+  );
+  first.commit(write('a', 'first'));
+  armed = true;
+  const outcome = first.attempt(write('a', 'second'), write('d/c', 'for a moment'), remove('d'));
+  assert.not.instance(outcome, Error);
+  assert.equal(tree(world.outside), { a: 'second' });
+});
+
 test('a directory that another transaction has made as a parent cannot be made, and nothing is rolled back', async () => {
   let armed = false;
   const { world, first } = await between(

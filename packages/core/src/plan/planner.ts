@@ -150,7 +150,7 @@ export class Planner {
         entries,
         reads: request.reads,
         planReads: [...rows.values.values()],
-        vacant: rows.vacant,
+        vacant: rows.vacancies,
         requiredRevisions,
         vacated,
       },
@@ -173,11 +173,11 @@ export class Planner {
       readonly relied: readonly StorePath[];
     },
   ):
-    | { found: Map<StorePath, FileRow>; values: Map<StorePath, PlanRead>; vacant: Vacancy[] }
+    | { found: Map<StorePath, FileRow>; values: Map<StorePath, PlanRead>; vacancies: Vacancy[] }
     | { lock: LockRow } {
     const { folding } = this.#context;
     // As long as something is locked, what is there is not what is committed.
-    const stoodOn = [...targets, ...relied.map((path) => ({ action: 'write', path }) as const)];
+    const stoodOn = [...targets, ...relied.map((path) => ({ action: 'make-directory', path }) as const)];
     const lock = lockedBy(view, { targets: stoodOn, entries }, folding, this.#isEnding);
     if (lock !== undefined) return { lock: lock.lock };
     const found = new Map<StorePath, FileRow>();
@@ -199,8 +199,10 @@ export class Planner {
       .filter(({ action, stat, path, basePath }) =>
         action === 'move-directory' ? basePath !== path : action !== 'make-parent' && stat === undefined,
       )
-      .map(({ path }) => ({ path, newestBelow: newestRevisionBelow(view, path, folding) }));
-    return { found, values, vacant };
+      .map(({ path }) => path);
+    const newestBelow = (path: StorePath): number => newestRevisionBelow(view, path, folding);
+    const vacancies = [...vacant, ...relied].map((path) => ({ path, newestBelow: newestBelow(path) }));
+    return { found, values, vacancies };
   }
 
   /** What is no target is not looked at when it is staged: the rows must be those of what the plan has seen. */

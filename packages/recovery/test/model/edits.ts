@@ -32,6 +32,8 @@ export function editFromOutside(
   if (outside.lstat(directory)?.type !== 'directory') return undefined;
   if (type === 'directory' || (type === undefined && how === 'delete')) return undefined;
   disk.clock.advance(5);
+  // A power cut has left it.
+  if (outside.lstat(`${absolute}~`) !== undefined) outside.unlink(`${absolute}~`);
   if (how === 'delete') outside.unlink(absolute);
   else if (how === 'in place' && type === 'file') {
     const descriptor = outside.openWrite(absolute);

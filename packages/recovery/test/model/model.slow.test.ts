@@ -11,6 +11,8 @@ const runs = Number(process.env['FOREWRIT_MODEL_RUNS'] ?? 300);
 /** One of them again, as its failure has told: with FOREWRIT_TEST_SEED and FOREWRIT_TEST_ONLY. */
 const path = process.env['FOREWRIT_MODEL_PATH'];
 const seed = announceSeed('model');
+/** A program that shows a mutant need not be short. */
+const isMutated = process.env['FOREWRIT_MUTANT'] !== undefined;
 
 const test = suite('model', { timeoutMs: 24 * 3600_000 });
 
@@ -31,6 +33,7 @@ async function check(name: string, danger: Dangers): Promise<void> {
   const outcome = await fc.check(property, {
     seed,
     numRuns: runs,
+    endOnFailure: isMutated,
     ...(path === undefined ? {} : { path }),
   });
   if (process.env['FOREWRIT_TEST_VERBOSE']) console.log(name, Object.fromEntries(tally));

@@ -81,17 +81,20 @@ export class Scene implements Conductor {
 
   reached(member: Member, place: Place, call: FileSystemCall | undefined): void {
     this.#moment += 1;
-    if (call !== undefined && looking.has(call.method)) this.#noteLook(member, call);
     if (place === 'before a commit of the log') member.accepted = [];
     if (place === 'after a commit of the log') this.#flushed(member);
     if (call === undefined || changing.has(call.method)) this.timeline?.add(this.world, this.oracle.newest);
     const work = this.works.at(-1);
-    if (work === undefined || work.member !== member) return;
+    if (work?.member === member) this.#happenIn(work, place, call);
+    if (call !== undefined && looking.has(call.method)) this.#noteLook(member, call);
+  }
+
+  #happenIn(work: Work, place: Place, call: FileSystemCall | undefined): void {
     work.calls += 1;
     for (const event of work.due.slice()) {
       if (event.at > work.calls || !this.#isPossible(event, place, call)) continue;
       work.due.splice(work.due.indexOf(event), 1);
-      this.#happen(member, event, place);
+      this.#happen(work.member, event, place);
     }
   }
 
@@ -154,7 +157,7 @@ export class Scene implements Conductor {
     if (method === 'link' && dest !== undefined) this.#links.set(dest, path);
     // What is seen under another name is the same file.
     for (const each of [path, this.#links.get(path)])
-      if (each !== undefined) looks.set(each.slice(root.length + 1), this.#moment);
+      if (each !== undefined) looks.set(each.slice(root.length + 1), (this.#moment += 1));
   }
 
   /** A batch of this owner is durable. */

@@ -37,7 +37,13 @@ export async function checkKiller(killer: Killer): Promise<void> {
 
 export function runKiller({ file, test }: Killer, mutant?: Mutant): Promise<Run> {
   const startedMs = performance.now();
-  const { FOREWRIT_TEST_SEED: _seed, FOREWRIT_CAMPAIGNS: _campaigns, ...inherited } = process.env;
+  const {
+    FOREWRIT_TEST_SEED: _seed,
+    FOREWRIT_CAMPAIGNS: _campaigns,
+    FOREWRIT_MODEL_RUNS: _runs,
+    FOREWRIT_MODEL_PATH: _path,
+    ...inherited
+  } = process.env;
   const child = spawn(process.execPath, [testFile(file)], {
     detached: process.platform !== 'win32',
     env: {
