@@ -12,7 +12,8 @@ import {
   transactionKey,
   u32Key,
 } from '@forewrit/core';
-import { placeOf, recoveryContext } from '#src/recovery-context.js';
+import { PathHistory } from '#src/path-history.js';
+import { mountLook, placeOf, recoveryContext } from '#src/recovery-context.js';
 import { assert, suite } from '@forewrit/testkit';
 import { edit, root, stagingNames, tree, World, write } from './world.js';
 
@@ -177,6 +178,43 @@ test('the mode of a directory is restored on another boot, where that is allowed
   assert.is(refused.outside.lstat(`${root}/m`)?.mode, 0o755, 'somebody else decides on it');
   const failing = await madeAndCut();
   await assert.rejectsWithCode(failing.open({ faults: [{ error: 'EIO', at: chmod }] }), 'EIO');
+});
+
+test('what no record names has no history, and a mount that nobody tells is none', async () => {
+  const history = new PathHistory({ caseInsensitive: false, normalizing: false }, []);
+  assert.equal(history.olderImages('a', 9), []);
+  assert.is(history.newestMtimeNs('a'), undefined);
+  const { context } = await new World().open();
+  const { fileSystem, roots } = context;
+  const silent = Object.create(fileSystem, { mountId: { value: () => undefined } }) as typeof fileSystem;
+  const mountOf = mountLook({ fileSystem: silent, roots, volume: () => undefined });
+  assert.is(mountOf(''), '');
+});
+
+test('without a directory of the log there are no witnesses to ask', async () => {
+  const world = new World();
+  world.outside.removeDirectory(`${root}/.forewrit/log`);
+  const process = await world.open();
+  assert.equal(process.recovery?.redone, []);
+});
+
+test('a file that goes while it is made durable needs no flush', async () => {
+  const world = new World();
+  const process = await world.open();
+  process.commit(write('a', 'new'));
+  process.flushMarks();
+  process.kill();
+  let gone = false;
+  const next = await world.open({
+    beforeCall: ({ method, path }) => {
+      if (gone || method !== 'openRead' || path !== `${root}/a`) return;
+      gone = true;
+      world.outside.unlink(path);
+    },
+  });
+  assert.ok(gone);
+  assert.equal(next.recovery?.blocked, []);
+  assert.equal(tree(world.outside), {});
 });
 
 test.run();

@@ -263,4 +263,27 @@ for (const scenario of undoScenarios) {
   });
 }
 
+test('an edit right before a repair writes is met', async () => {
+  let edits = 0;
+  for (let at = 0; at < 12; at += 1) {
+    const { world, process: first } = await blocked(...changes, remove('gone'));
+    first.kill();
+    let left = Number.POSITIVE_INFINITY;
+    const process = await world.open({
+      ...large,
+      beforeCall: ({ method, path }) => {
+        if (method !== 'lstat' || path !== `${root}/gone` || left-- !== 0) return;
+        edit(world.outside, 'gone', 'edited');
+        edits += 1;
+      },
+    });
+    left = at;
+    const direction = 'forward';
+    await repairTransaction(process.context, process.owner, { id: '2-1', direction, blocked: ['2-1'] });
+    left = Number.POSITIVE_INFINITY;
+    assert.ok(['edited', undefined].includes(tree(world.outside)['gone']), `at look ${at}`);
+  }
+  assert.ok(edits > 1);
+});
+
 test.run();

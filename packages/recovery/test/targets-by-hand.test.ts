@@ -18,7 +18,15 @@ import {
 } from '@forewrit/core';
 import { repairTransaction, type RepairDirection } from '#src/repair.js';
 import { assert, suite } from '@forewrit/testkit';
-import { contentOf, edit, root, type SimulatedProcess, stagingNames, World } from './world.js';
+import {
+  contentOf,
+  edit,
+  type ProcessOptions,
+  root,
+  type SimulatedProcess,
+  stagingNames,
+  World,
+} from './world.js';
 
 const test = suite('targets by hand');
 const everything = { start: new Uint8Array(0) };
@@ -30,7 +38,11 @@ interface Prepared {
 }
 
 /** A process that has committed these targets, without having applied them, is dead; another one has not recovered yet. */
-async function committed(make: (world: World) => readonly Partial<Target>[], cut = false): Promise<Prepared> {
+async function committed(
+  make: (world: World) => readonly Partial<Target>[],
+  cut = false,
+  options: ProcessOptions = {},
+): Promise<Prepared> {
   const world = new World();
   const dead = await world.open();
   edit(world.outside, 'a', 'old', 'new');
@@ -64,7 +76,7 @@ async function committed(make: (world: World) => readonly Partial<Target>[], cut
   });
   dead.kill();
   const after = cut ? world.powerCut(() => true) : world;
-  return { world: after, process: await after.start() };
+  return { world: after, process: await after.start(options) };
 }
 
 function fileImage(text: string, more: Partial<Extract<Image, { type: 'file' }>> = {}): Image {
@@ -317,6 +329,77 @@ test('a file that has moved, and whose content nobody knows, is not kept aside f
   });
   assert.is(contentOf(world.outside, 'm'), 'old');
   assert.equal(report.conflicts, []);
+});
+
+test('what has moved moves again from where it came, be it a file or a link', async () => {
+  for (const cut of [false, true]) {
+    const { world, process } = await committed((each) => {
+      each.outside.symlink('somewhere', `${root}/link`);
+      each.disk.settle();
+      for (const name of ['1-1-0.apply', '1-1-1.apply']) stage(each, name, 'x');
+      const [file, link] = [imageAt(each, 'a'), imageAt(each, 'link')];
+      return [
+        { action: 'move', path: 'n', from: 'a', after: file, applyName: '1-1-0.apply' },
+        { action: 'move', path: 'l', from: 'link', after: link, applyName: '1-1-1.apply' },
+        { action: 'remove', path: 'a', before: file, beforeName: '1-1-2', movedAway: true },
+        { action: 'remove', path: 'link', before: link, beforeName: '1-1-3', movedAway: true },
+      ];
+    }, cut);
+    await process.recover();
+    assert.equal(process.recovery?.blocked, []);
+    assert.equal([contentOf(world.outside, 'n'), contentOf(world.outside, 'a')], ['old', undefined]);
+    assert.is(world.outside.readlink(`${root}/l`), 'somewhere');
+    assert.is(world.outside.lstat(`${root}/link`), undefined);
+  }
+});
+
+test('a removed directory that is back beside the one that was removed is kept aside', async () => {
+  const { world, process } = await committed((each) => {
+    const before = imageAt(each, 'd');
+    each.outside.makeDirectory(`${root}/.forewrit/before/1-1-0`, 0o700);
+    each.disk.settle();
+    const { fingerprint } = imageAt(each, 'd/x') as Extract<Image, { type: 'file' }>;
+    const listing = [{ name: 'x', type: 'file', fingerprint }] as const;
+    return [{ action: 'remove-directory', path: 'd', before, beforeName: '1-1-0', listing }];
+  }, true);
+  await process.recover();
+  assert.equal(process.recovery?.blocked, []);
+  assert.is(world.outside.lstat(`${root}/d`), undefined);
+  const kept = world.outside.list(`${root}/.forewrit/conflicts`);
+  assert.is(kept.length, 1);
+  assert.is(contentOf(world.outside, `.forewrit/conflicts/${kept[0]}/x`), 'x');
+});
+
+test('content without a checksum is known by nothing but its inode', async () => {
+  const { world, process } = await committed(() => {
+    const { checksum: _, ...after } = fileImage('old') as Extract<Image, { type: 'file' }>;
+    return [{ path: 'a', after, content: Buffer.from('old'), applyName: '1-1-0.apply' }];
+  });
+  await process.recover();
+  assert.is(contentOf(world.outside, 'a'), 'old');
+});
+
+test('staged content that may not be read is that of its fingerprint, or none', async () => {
+  for (const isOurs of [true, false]) {
+    const fault = {
+      error: 'EACCES',
+      sticky: true,
+      at: ({ method, path }: { method: string; path: string }) =>
+        method === 'openRead' && path.endsWith('/1-1-0'),
+    } as const;
+    const { process } = await committed(
+      (each) => {
+        stage(each, '1-1-0', 'new');
+        stage(each, '1-1-0.apply', 'new');
+        const image = isOurs ? imageAt(each, `${area}/1-1-0`) : fileImage('new');
+        const after = { ...image, checksum: hash64(Buffer.from('new')) } as Image;
+        return [{ after, staged: '1-1-0', applyName: '1-1-0.apply' }];
+      },
+      false,
+      { faults: [fault] },
+    );
+    assert.equal(process.rows(), { n: isOurs ? 8 : 14 });
+  }
 });
 
 test.run();

@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { inspect, openStore } from '@forewrit/recovery';
 import {
+  metaKeys,
   encodeFrame,
   encodeMark,
   frameSeed,
@@ -91,6 +92,8 @@ test('content that rots in its place is damaged, and a file that cannot be read 
   trouble.code = 'EACCES';
   const [finding] = (await store.verify()).findings;
   assert.equal([finding?.problem, finding?.detail], ['unreadable', 'EACCES']);
+  trouble.code = '';
+  assert.is((await store.verify()).findings[0]?.problem, 'unreadable');
 });
 
 /** The log of a store that nobody uses, to be damaged by hand. */
@@ -147,6 +150,9 @@ test('an inspection of a store without areas, or below another format, shows wha
   await (await openStore(root, { committer: 'inline' })).close();
   rmSync(`${root}/.forewrit/conflicts`, { recursive: true });
   rmSync(`${root}/.forewrit/staged`, { recursive: true });
+  const log = openLog(root);
+  log.commit((batch) => batch.put('meta', metaKeys.volume('not mounted'), Uint8Array.of(0)));
+  log.close();
   const found = await inspect(root, { probeWitness: () => Promise.resolve('refused'), ownersDead: ['1'] });
   assert.equal([found.conflicts, found.leftovers, found.clean], [[], [], true]);
   await assert.rejectsWithCode(inspect(`${root}/none`), 'ERR_NOT_FOUND');
