@@ -140,6 +140,10 @@ test('a path below a root that was not given has no place, and any other mistake
   const { context } = await world.open();
   assert.is(placeOf('a', context.roots), `${root}/a`);
   assert.is(placeOf('cache:a', context.roots), undefined);
+  assert.throws(
+    () => placeOf('a', undefined as never),
+    (error: unknown) => error instanceof TypeError,
+  );
   const { mountOf } = recoveryContext(context);
   assert.is(mountOf('mnt'), '', 'an area that is not there');
   assert.is(mountOf('mnt'), '');

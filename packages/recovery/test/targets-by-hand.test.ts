@@ -186,11 +186,12 @@ test('directories are made and removed also where the record leaves out what cou
     stage(each, 'keeps-1-1-1.apply', 'x');
     return [
       { action: 'make-directory', path: 'm', after: { type: 'directory' } },
+      { action: 'make-directory', path: 'unsaid', after: { type: 'absent' } },
       {
         action: 'remove-directory',
         path: 'd',
         before: { type: 'directory' },
-        beforeName: '1-1-1',
+        beforeName: '1-1-2',
         listing: [
           { name: 'x', type: 'file', fingerprint: fingerprintOf(each.outside.lstat(`${root}/d/x`)!) },
         ],
@@ -201,6 +202,7 @@ test('directories are made and removed also where the record leaves out what cou
   assert.equal(process.recovery?.blocked, []);
   assert.is(world.outside.lstat(`${root}/m`)?.type, 'directory');
   assert.is(world.outside.lstat(`${root}/m`)?.mode, 0o755);
+  assert.is(world.outside.lstat(`${root}/unsaid`)?.mode, 0o755);
   assert.is(world.outside.lstat(`${root}/d`), undefined);
 });
 

@@ -74,7 +74,9 @@ test('content that rots in its place is damaged, and a file that cannot be read 
   class Failing extends NodeFileSystem {
     override openRead(path: string): number {
       if (path.endsWith('/a') && trouble.code !== undefined)
-        throw Object.assign(new Error('no'), { code: trouble.code });
+        throw trouble.code === ''
+          ? new Error('no code')
+          : Object.assign(new Error('no'), { code: trouble.code });
       return super.openRead(path);
     }
     override read(descriptor: number, into: Uint8Array, position: number): number {
