@@ -54,8 +54,7 @@ export function withoutPlaces(scenario: Scenario, without: readonly string[]): S
           : step,
       )
       .filter(
-        (step, index) =>
-          !without.includes(`${list}.${index}`) && !(isTransaction(step) && step.length === 0),
+        (step, index) => !without.includes(`${list}.${index}`) && !(isTransaction(step) && step.length === 0),
       );
   return {
     ...scenario,
