@@ -211,6 +211,66 @@ export const commitMutants: readonly Mutant[] = [
     },
   },
   {
+    name: 'relied-on-locked',
+    breaks:
+      'what a plan stands on without changing it may be committed and not in its place yet: a copy takes the old content',
+    package: 'core',
+    edits: [
+      {
+        snippet:
+          "const stoodOn = [...targets, ...relied.map((path) => ({ action: 'make-directory', path }))];",
+        replacement: 'const stoodOn = targets;',
+      },
+    ],
+    killer: {
+      file: 'recovery/model-schedules',
+      test: 'a copy of a file that is committed and not in its place yet waits for it',
+    },
+  },
+  {
+    name: 'vacancy-not-guarded',
+    breaks:
+      'where a plan has found nothing another transaction may make a directory, as the parent of its file',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'if (newestRevisionBelow(view, path, folding) !== newestBelow)',
+        replacement: 'if (path === undefined)',
+      },
+    ],
+    killer: {
+      file: 'recovery/model-schedules',
+      test: 'a directory that another transaction has made as a parent cannot be made, and nothing is rolled back',
+    },
+  },
+  {
+    name: 'answered-before-flush',
+    breaks: 'a commit is acknowledged as soon as its guards hold, before it is flushed',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'each.job.accepted(each.verdict.revision);',
+        replacement:
+          'each.job.accepted(each.verdict.revision); each.job.resolve({ transaction: each.prepared.staged.id, revision: each.verdict.revision, paths: [], bytes: 0 });',
+      },
+    ],
+    killer: { file: 'recovery/model/model.slow', test: 'deaths and power cuts' },
+  },
+  {
+    name: 'entries-read-not-guarded',
+    breaks:
+      'an entry that a transaction has read may change before it commits: of two that count one is lost',
+    package: 'core',
+    edits: [
+      {
+        snippet:
+          'return (value === undefined ? undefined : entryRow.decode(key, value).revision) === read.revision;',
+        replacement: 'return value !== null;',
+      },
+    ],
+    killer: { file: 'recovery/model/model.slow', test: 'deaths and power cuts' },
+  },
+  {
     name: 'untrimmed-not-guarded',
     breaks: 'a directory leaves although something below it is not trimmed yet',
     package: 'core',

@@ -87,6 +87,21 @@ export const redoMutants: readonly Mutant[] = [
     },
   },
   {
+    name: 'edited-file-unsynced',
+    breaks: 'of a file that somebody has added to records go, and what is ours in it is not durable',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: "decision.verdict === 'leave' || isTheirs(decision)",
+        replacement: "decision.verdict === 'leave'",
+      },
+    ],
+    killer: {
+      file: 'recovery/model-schedules',
+      test: 'what somebody has added to a file that was applied and not recorded does not cost what is ours in it',
+    },
+  },
+  {
     name: 'ancestors-unsynced',
     breaks: 'directories above a recovered path are not flushed: a living owner may have made them',
     package: 'recovery',
