@@ -66,6 +66,8 @@ export class Scene implements Conductor {
   cutSinceRecovery = false;
   /** As the content under a staged name is the same inode, it cannot be put anywhere after a power cut. */
   #editedInPlace = false;
+  /** What failed may have been done all the same: what that left is swept at the next open. */
+  failedSinceRecovery = false;
   /** Something has happened in this step that may make a transaction fail. */
   disturbed = false;
 
@@ -131,6 +133,7 @@ export class Scene implements Conductor {
       case 'log fails':
         throw new Error('the flush of the log fails');
       case 'error':
+        this.failedSinceRecovery = true;
         member.arm(event);
         break;
       case 'short write':
@@ -300,6 +303,7 @@ export class Scene implements Conductor {
     if (report === undefined) return;
     for (const each of dead) this.dead.delete(each);
     this.count('recovered');
+    this.failedSinceRecovery = false;
     const { blocked, kept, conflicts } = report;
     this.trace.push(`   ${member.name} recovers: ${JSON.stringify(report)}`);
     if (blocked.length > 0) {
