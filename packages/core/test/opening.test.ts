@@ -33,7 +33,7 @@ async function openOver(root: string, faults: readonly Fault[], options: StoreOp
 test('an error while the directories are made is one of the store', async () => {
   const faults: readonly (readonly [Fault, string])[] = [
     [
-      { error: 'EACCES', at: ({ method, path }) => method === 'makeDirectory' && path.endsWith('/root') },
+      { error: 'EACCES', at: ({ method, path }) => method === 'makeDirectory' && path.endsWith('/store') },
       'ERR_PERMISSION',
     ],
     [{ error: 'EIO', at: ({ method }) => method === 'syncDirectory' }, 'ERR_IO'],
@@ -48,13 +48,18 @@ test('an error while the directories are made is one of the store', async () => 
   ];
   for (const [fault, code] of faults) {
     using directory = temporaryDirectory('opening');
-    await assert.rejectsWithCode(openOver(`${directory.path}/root`, [fault]), code);
-    await openOver(`${directory.path}/root`, []);
+    await assert.rejectsWithCode(openOver(`${directory.path}/store`, [fault]), code);
+    await openOver(`${directory.path}/store`, []);
   }
 });
 
 test('what another process makes at the same time is not in the way', async () => {
-  for (const place of ['/root', '/root/.forewrit', '/root/.forewrit/staged', '/root/.forewrit/.gitignore']) {
+  for (const place of [
+    '/store',
+    '/store/.forewrit',
+    '/store/.forewrit/staged',
+    '/store/.forewrit/.gitignore',
+  ]) {
     using directory = temporaryDirectory('opening');
     let made = 0;
     const fileSystem = new FaultyFileSystem(new NodeFileSystem(), {
@@ -66,11 +71,11 @@ test('what another process makes at the same time is not in the way', async () =
         made += 1;
       },
     });
-    const store = await openTestStore(`${directory.path}/root`, { fileSystem, log: new MemoryLog() });
+    const store = await openTestStore(`${directory.path}/store`, { fileSystem, log: new MemoryLog() });
     await store.writeFile('a', '1');
     await store.close();
     assert.is(made, 1, place);
-    assert.is(readFileSync(`${directory.path}/root/.forewrit/.gitignore`, 'utf8'), '*\n');
+    assert.is(readFileSync(`${directory.path}/store/.forewrit/.gitignore`, 'utf8'), '*\n');
   }
 });
 
@@ -102,7 +107,9 @@ test('a named root that is reached through a link may be written by either name'
   using directory = temporaryDirectory('opening');
   mkdirSync(`${directory.path}/cache`);
   symlinkSync('cache', `${directory.path}/link`);
-  const store = await openTestStore(`${directory.path}/root`, { roots: { cache: `${directory.path}/link` } });
+  const store = await openTestStore(`${directory.path}/store`, {
+    roots: { cache: `${directory.path}/link` },
+  });
   await store.writeFile(`${directory.path}/link/a`, '1');
   await store.writeFile('cache:b', '2');
   await store.close();

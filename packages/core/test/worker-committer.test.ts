@@ -118,8 +118,8 @@ function open(root: string, options: StoreOptions, committerEntry: URL): ReturnT
 
 test('where the log cannot be opened beside the thread, the thread is ended', async () => {
   using directory = temporaryDirectory('worker');
-  mkdirSync(`${directory.path}/root`);
-  writeFileSync(`${directory.path}/root/.forewrit`, 'a file');
+  mkdirSync(`${directory.path}/store`);
+  writeFileSync(`${directory.path}/store/.forewrit`, 'a file');
   const entry = thread(`
     import { writeFileSync } from 'node:fs';
     ready();
@@ -128,7 +128,7 @@ test('where the log cannot be opened beside the thread, the thread is ended', as
       say({ type: 'done', id });
       parentPort.close();
     });`);
-  await assert.rejectsWithCode(open(`${directory.path}/root`, {}, entry), 'ERR_NOT_DIRECTORY');
+  await assert.rejectsWithCode(open(`${directory.path}/store`, {}, entry), 'ERR_NOT_DIRECTORY');
   assert.is(readFileSync(`${directory.path}/said`, 'utf8'), 'close');
 });
 
