@@ -8,7 +8,7 @@
 //   npm run coverage -- --write            also writes figures and exclusions into docs/testing.md
 //
 // Collected (in .coverage) is every process and thread that comes to its end; one that is killed leaves nothing.
-import { chmodSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from './build.mjs';
 import { beginRun, coverageMap, sourceName } from './coverage-map.mjs';
@@ -131,6 +131,10 @@ function row(name, lines, branches) {
 
 build();
 const testsCode = again ? 0 : runTests();
+if (!existsSync(runs)) {
+  console.error('Nothing was collected yet: run it without --again.');
+  process.exit(2);
+}
 const { map, threads, torn } = await coverageMap(
   readdirSync(runs).map((name) => join(runs, name)),
   join(home, 'ours'),
