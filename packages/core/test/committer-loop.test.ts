@@ -55,6 +55,22 @@ test('who has waited too long for those before him is refused, and nothing of hi
   );
 });
 
+test('a checkpoint of ours that a transaction needs first is no waiting, however long it takes', async () => {
+  const clock = new SimulatedClock();
+  await using world = await engineWorld({ clock, lockTimeoutMs: 100 });
+  const { store } = world;
+  world.onCall = ({ method }) => {
+    if (method === 'sync' || method === 'syncDirectory') clock.advance(1000);
+  };
+  await store.writeFile('d/a', '1');
+  await store.rm('d', { recursive: true });
+  await store.writeFile('d/a', '2');
+  // One that is under way already.
+  const [checkpoint] = await Promise.all([store.checkpoint(), store.rename('d', 'e')]);
+  assert.ok(checkpoint.transactions > 0);
+  assert.equal(world.tree(), { 'e/a': '2' });
+});
+
 test('a store that cannot write its log any more closes all the same, and says that it is not clean', async () => {
   let full = false;
   await using world = await engineWorld({

@@ -138,8 +138,7 @@ export class Engine {
 
   #prepare(jobs: readonly Job[], result: GroupResult): Live[] {
     const live: Live[] = [];
-    const { clock } = this.context;
-    const startedMs = clock.monotonicMs();
+    const worked = this.#stopwatch();
     this.#planner.beginGroup();
     for (const job of jobs) {
       if (isCancelled(job)) {
@@ -157,10 +156,16 @@ export class Engine {
       }
       if (result.deferred.length + result.waiting.length > before) this.#planner.putBack(job.request);
     }
-    // Our own work is no waiting.
-    const workedMs = clock.monotonicMs() - startedMs;
+    const workedMs = worked();
     for (const job of jobs) job.deadlineMs += workedMs;
     return live;
+  }
+
+  /** Our own work is no waiting. */
+  #stopwatch(): () => number {
+    const { clock } = this.context;
+    const startedMs = clock.monotonicMs();
+    return () => clock.monotonicMs() - startedMs;
   }
 
   #refusePlan(job: Job, error: unknown, result: GroupResult): void {
@@ -280,7 +285,11 @@ export class Engine {
       case 'untrimmed':
         if (verdict.transaction.owner === this.owner.number) {
           if (this.#ownCheckpoint.underWay) result.checkpointWanted = true;
-          else this.checkpointNow();
+          else {
+            const worked = this.#stopwatch();
+            this.checkpointNow();
+            job.deadlineMs += worked();
+          }
           if (job.attempts++ < planAttemptsMax) result.deferred.push(job);
           else job.reject(unsteady(verdict.path));
         } else {

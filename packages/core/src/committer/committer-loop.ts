@@ -295,6 +295,9 @@ export class CommitterLoop implements Committer {
       // One that is under way has its set already.
       const { underWay } = this.#checkpoints;
       if (this.#checkpoints.finish() && underWay) this.#checkpoints.finish();
+      // Our own work is no waiting.
+      const workedMs = this.context.clock.monotonicMs() - nowMs;
+      for (const job of again) job.deadlineMs += workedMs;
     }
   }
 
