@@ -8,7 +8,7 @@ import type { Moment } from './moment.js';
 import { type Crash, scenarioNamed } from './schedule.js';
 import { Violation } from './violation.js';
 
-const nestedShareDefault = 0.0005;
+const nestedShareDefault = 0.0002;
 const depth = 2;
 
 /** The choices with these numbers, of each crash point of a scenario. */
