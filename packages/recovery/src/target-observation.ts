@@ -229,8 +229,9 @@ export class TargetObservation implements ObservedTarget {
     if (!showsImage(this.stat, before)) return false;
     // Within one grain of the clock a file can change and show no sign of it but its content.
     if (before.type !== 'file' || before.checksum === undefined) return true;
+    const checksum = this.#checksum;
     // One that we may not read is known by its fingerprint alone.
-    return this.#checksum === undefined || this.#checksum === before.checksum;
+    return checksum === undefined || checksum === before.checksum;
   }
 
   /** A roll-back that did not come to its end has put back a copy, of another inode than the before-image had. */

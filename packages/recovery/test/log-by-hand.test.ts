@@ -181,7 +181,7 @@ test('the mode of a directory is restored on another boot, where that is allowed
   assert.equal(process.recovery?.blocked, []);
   assert.is(refused.outside.lstat(`${root}/m`)?.mode, 0o755, 'somebody else decides on it');
   const failing = await madeAndCut();
-  await assert.rejectsWithCode(failing.open({ faults: [{ error: 'EIO', at: chmod }] }), 'EIO');
+  await assert.rejectsWithCode(failing.open({ faults: [{ error: 'EIO', at: chmod }] }), 'ERR_IO');
 });
 
 test('what no record names has no history, and a mount that nobody tells is none', async () => {

@@ -6,7 +6,7 @@
  * removed directory goes in one piece: nothing below it is a target of its own.
  */
 
-import { assert } from '../assert.js';
+import { PlanOutdated } from '../commit/plan-outdated.js';
 import { StoreError } from '../errors.js';
 import type { FileStat } from '../files/file-system.js';
 import { fingerprintOf } from '../record/image.js';
@@ -157,7 +157,7 @@ function replaced({ movedInodes }: Context, before: Before): Partial<PlannedTarg
 function addMove(context: Context, path: StorePath, inodePath: StorePath, before: Before): void {
   if (before?.basePath === inodePath) return;
   const moved = context.tree.base.stat(inodePath);
-  assert(moved !== undefined, 'a file that moves was there when it was named');
+  if (moved === undefined) throw new PlanOutdated(inodePath);
   context.draft.files.push({
     action: 'move',
     path,
@@ -174,7 +174,7 @@ function addDirectory(context: Context, path: StorePath, node: DirectoryNode, be
     if (!leaves(tree, node.origin, path)) return;
     if (before !== undefined && before.basePath !== node.origin) throw typeChange(path, 'ERR_EXISTS');
     const stat = tree.base.stat(node.origin);
-    assert(stat !== undefined, 'a directory that moves was there when it was named');
+    if (stat === undefined) throw new PlanOutdated(node.origin);
     refuseMounted(tree, node.origin, stat);
     if (deviceAt(tree, path) !== stat.dev) throw otherFileSystem(path);
     // Its place is empty once the move is the turn; what `before` shows is the directory itself, come from its origin.
