@@ -5,7 +5,7 @@ import { announceSeed, assert, Random, suite, temporaryDirectory, TestProcess } 
 import type { EditedSaveMessage } from './edited-save-child.js';
 import { labelOf } from './labelled-content.js';
 
-const test = suite('a process that is killed while it rolls back');
+const test = suite('a process that is killed while it rolls back', { timeoutMs: 120_000 });
 
 const script = new URL('./edited-save-child.js', import.meta.url);
 const killsAtRandom = 5;
