@@ -34,7 +34,8 @@ interface Decoded {
 }
 
 const everything = { start: new Uint8Array(0) };
-const changing: ReadonlySet<string> = new Set([
+/** Of the seam to the file system, those that change something. */
+export const changingMethods: ReadonlySet<string> = new Set([
   'create',
   'write',
   'truncate',
@@ -92,7 +93,7 @@ export class Monitor {
   }
 
   #checkCall({ method, path, dest }: FileSystemCall): void {
-    if (!changing.has(method)) return;
+    if (!changingMethods.has(method)) return;
     // Linking takes nothing from its source, and a descriptor knows the name it was opened with only.
     const changed = method === 'link' ? [dest!] : dest === undefined ? [path] : [path, dest];
     for (const each of changed) {

@@ -12,20 +12,11 @@ import { type Conductor, Member, type Place } from './member.js';
 import { Oracle, Violation, violation } from './oracle.js';
 import type { Edit, Event, Program } from './program.js';
 import type { Timeline } from './timeline.js';
+import { changingMethods } from '../monitor.js';
 import { editInWords } from './words.js';
 
 const membersMax = 3;
 
-const changing: ReadonlySet<string> = new Set([
-  'create',
-  'write',
-  'truncate',
-  'link',
-  'rename',
-  'unlink',
-  'makeDirectory',
-  'removeDirectory',
-]);
 const looking: ReadonlySet<string> = new Set(['lstat', 'link', 'openRead', 'list']);
 
 export type Due = Event | { readonly what: 'rival'; readonly at: number; readonly member: Member };
@@ -85,7 +76,7 @@ export class Scene implements Conductor {
     this.#moment += 1;
     if (place === 'before a commit of the log') member.accepted = [];
     if (place === 'after a commit of the log') this.#flushed(member);
-    if (call === undefined || changing.has(call.method)) this.timeline?.add(this.world, this.oracle.newest);
+    if (call === undefined || changingMethods.has(call.method)) this.timeline?.add(this.world, this.oracle.newest);
     const work = this.works.at(-1);
     if (work?.member === member) this.#happenIn(work, place, call);
     if (call !== undefined && looking.has(call.method)) this.#noteLook(member, call);
