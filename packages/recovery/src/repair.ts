@@ -136,13 +136,15 @@ export async function repairTransaction(
 ): Promise<RepairReport> {
   try {
     await acquireRecoveryLock(context, self, new Set());
-    return new Repair(context, findBlocked(context, id, blocked)).run(direction);
+    try {
+      return new Repair(context, findBlocked(context, id, blocked)).run(direction);
+    } finally {
+      releaseRecoveryLock(context, self);
+    }
   } catch (error) {
     throw error instanceof FlushError
       ? inDoubt(id, error)
       : withStoreCode(error, { op: 'repair', transaction: id });
-  } finally {
-    releaseRecoveryLock(context, self);
   }
 }
 

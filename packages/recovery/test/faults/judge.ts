@@ -11,12 +11,23 @@ export interface Judged {
   readonly scenario: Scenario;
   readonly expectation: Expectation;
   readonly allowed: readonly Tree[];
+  /** Of what somebody has written, what must not be lost; `undefined` where nobody writes. */
+  readonly edits: readonly string[] | undefined;
   /** It cannot be known whether all that was recovered is durable. */
   readonly inDoubt?: boolean;
 }
 
-export async function judge(world: World, judged: Judged): Promise<void> {
-  const { scenario } = judged;
+/** Of what somebody has written, what a name leads to: the rest is yet to be written, or a power cut has taken it. */
+export function editsIn({ outside }: World, { edits }: Scenario): readonly string[] | undefined {
+  const areas = ['before', 'conflicts', 'staged'].map((name) => `${root}/.forewrit/${name}`);
+  const directories = [root, ...areas.filter((area) => outside.lstat(area) !== undefined)];
+  const there = new Set(directories.flatMap((directory) => Object.values(tree(outside, directory))));
+  return edits?.filter((edit) => there.has(edit));
+}
+
+export async function judge(world: World, given: Omit<Judged, 'edits'>): Promise<void> {
+  const { scenario } = given;
+  const judged = { ...given, edits: editsIn(world, scenario) };
   const process = await open(world, scenario);
   checkReport(process, judged);
   await scenario.afterRecovery?.does(process);
@@ -64,7 +75,7 @@ function checkReport({ recovery }: SimulatedProcess, { scenario }: Judged): void
 }
 
 /** Where somebody has edited files, nothing of that is lost, and nothing is torn. */
-export function checkTree(world: World, { scenario: { edits }, expectation, allowed }: Judged): void {
+export function checkTree(world: World, { edits, expectation, allowed }: Omit<Judged, 'scenario'>): void {
   const found = tree(world.outside);
   if (edits === undefined) {
     const problem = expectation.problem(found, allowed);

@@ -76,7 +76,8 @@ export class Scene implements Conductor {
     this.#moment += 1;
     if (place === 'before a commit of the log') member.accepted = [];
     if (place === 'after a commit of the log') this.#flushed(member);
-    if (call === undefined || changingMethods.has(call.method)) this.timeline?.add(this.world, this.oracle.newest);
+    if (call === undefined || changingMethods.has(call.method))
+      this.timeline?.add(this.world, this.oracle.newest);
     const work = this.works.at(-1);
     if (work?.member === member) this.#happenIn(work, place, call);
     if (call !== undefined && looking.has(call.method)) this.#noteLook(member, call);
