@@ -123,8 +123,9 @@ export class ContextManager<
     const { force = false, ...transact } = options;
     const { contents, stamp } = this.#take();
     return await this.#turns.take('save', async () => {
-      const commit = await this.#write(contents, force, transact);
-      this.#known = mapParts((part) => checksumOf(contents[part]));
+      const checksums = mapParts((part) => checksumOf(contents[part]));
+      const commit = await this.#write({ contents, checksums }, force, transact);
+      this.#known = checksums;
       this.#stamp(stamp);
       return commit;
     });
@@ -177,7 +178,14 @@ export class ContextManager<
     return { contents: mapParts((part) => encodePart(part, values[part], 'save')), stamp };
   }
 
-  async #write(contents: PartsOf<Buffer>, force: boolean, options: TransactOptions): Promise<Commit> {
+  async #write(
+    {
+      contents,
+      checksums,
+    }: { readonly contents: PartsOf<Buffer>; readonly checksums: PartsOf<bigint | undefined> },
+    force: boolean,
+    options: TransactOptions,
+  ): Promise<Commit> {
     const { paths, isGlobalElsewhere } = this.#files;
     const outcome = await this.#store.transact(async (tx) => {
       const changed = force ? undefined : await this.#firstChanged(tx);
@@ -189,7 +197,7 @@ export class ContextManager<
       for (const part of contextParts) {
         // Whoever shares a global context stands in nobody's way while it stays as it is.
         const isShared = part === 'globalContext' && isGlobalElsewhere && !force;
-        if (isShared && checksumOf(contents[part]) === this.#known[part]) continue;
+        if (isShared && checksums[part] === this.#known[part]) continue;
         await tx.writeFile(paths[part], contents[part], { force });
       }
       return await tx.commit();
