@@ -4,8 +4,8 @@ import { createHash } from 'node:crypto';
 import { isStoreError, type MemoryLogState, type Operation, tables } from '@forewrit/core';
 import type { CrashPoint, Fingerprint, PersistenceModel, SimulatedDisk } from '@forewrit/testkit';
 import { applied, showTree, type Tree } from '../campaign-model.js';
-import { flushing, type SimulatedProcess, tree, type World } from '../world.js';
-import { inlineLimitBytes, prepared } from './preparation.js';
+import { type SimulatedProcess, tree, type World } from '../world.js';
+import { crashesAt, inlineLimitBytes, prepared } from './preparation.js';
 import type { Scenario, Step } from './scenarios.js';
 
 export interface MomentTraits {
@@ -44,14 +44,9 @@ export class Moment {
   }
 }
 
-/** A batch of the log that is being flushed is there after the crash, or it is not: two moments. */
 export function momentsAt(world: World, model: PersistenceModel, traits: MomentTraits): Moment[] {
-  const crash = world.disk.crashPoint(model);
-  const { what } = traits;
-  if (!what.endsWith(flushing)) return [new Moment(crash, world.fork(), traits)];
-  return (['lost', 'kept'] as const).map(
-    (unflushed) =>
-      new Moment(crash, world.fork({ unflushed }), { ...traits, what: `${what}, and ${unflushed}` }),
+  return crashesAt(world, model, traits.what).map(
+    ({ what, crash, death }) => new Moment(crash, death, { ...traits, what }),
   );
 }
 

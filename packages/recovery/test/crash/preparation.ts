@@ -38,19 +38,17 @@ export interface Moment {
   readonly flushInDoubt?: boolean;
 }
 
-/** A batch of the log that is being flushed is there after the crash, or it is not: two moments. */
-export function momentsOf(
+/** What a crash at this step leaves. A batch of the log that is being flushed is there afterwards, or it is not: two of them. */
+export function crashesAt(
   world: World,
   model: PersistenceModel,
-  { what, allowed }: Pick<Moment, 'what' | 'allowed'>,
-): Moment[] {
+  what: string,
+): Pick<Moment, 'what' | 'crash' | 'death'>[] {
   const crash = world.disk.crashPoint(model);
-  const isFlushing = what.endsWith(flushing);
-  const outcomes = isFlushing ? (['lost', 'kept'] as const) : (['lost'] as const);
-  return outcomes.map((unflushed) => ({
-    what: isFlushing ? `${what}, and ${unflushed}` : what,
+  if (!what.endsWith(flushing)) return [{ what, crash, death: world.fork() }];
+  return (['lost', 'kept'] as const).map((unflushed) => ({
+    what: `${what}, and ${unflushed}`,
     crash,
     death: world.fork({ unflushed }),
-    allowed,
   }));
 }

@@ -3,7 +3,7 @@
 import { metaKeys } from '@forewrit/core';
 import type { Random } from '@forewrit/testkit';
 import type { Tree } from '../campaign-model.js';
-import { type Moment, momentsOf } from '../crash/preparation.js';
+import { crashesAt, type Moment } from '../crash/preparation.js';
 import { flushing, type World } from '../world.js';
 import type { Injector } from './injector.js';
 
@@ -61,9 +61,11 @@ export class MomentKeeper {
 
   #now(what: string): Moment[] {
     const flushInDoubt = this.#injector.failedFlushUnnoted;
-    return momentsOf(this.#world, 'weakest', { what, allowed: this.#allowed() }).map((moment) => ({
-      ...moment,
-      flushInDoubt: flushInDoubt && !saysOfFailedFlush(moment.death),
+    const allowed = this.#allowed();
+    return crashesAt(this.#world, 'weakest', what).map((crash) => ({
+      ...crash,
+      allowed,
+      flushInDoubt: flushInDoubt && !saysOfFailedFlush(crash.death),
     }));
   }
 }
