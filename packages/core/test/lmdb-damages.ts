@@ -47,6 +47,11 @@ export class Anatomy {
     this.bytes.writeUInt32LE(this.bytes.readUInt32LE(at) + amount, at);
   }
 
+  /** Turns the sign bit of a number of 64 bits. */
+  negate(at: number): void {
+    this.bytes[at + 7]! ^= 0x80;
+  }
+
   swap(one: number, other: number, length: number): void {
     const kept = Buffer.from(this.bytes.subarray(one, one + length));
     this.bytes.copyWithin(one, other, other + length);
@@ -76,6 +81,11 @@ export const damages: readonly Damage[] = [
   ['the older meta four commits older', (log) => log.add(log.previous + 152, -4), /two commits in a row/],
   ['a tree of tables that is elsewhere', (log) => log.add(log.newest + 136, 1), /page \d+/],
   ['another flag of the free pages', (log) => log.add(log.newest + 52, 4), /flags of the tree are 12/],
+  [
+    'another flag in the older meta',
+    (log) => log.add(log.previous + 52, 0x2000),
+    /flags of the tree are 8200/,
+  ],
   [
     'several values to a key',
     (log) => log.add(log.record('files') + 4, 4),
@@ -224,10 +234,20 @@ export const damages: readonly Damage[] = [
   [
     'a run of free pages over one in use',
     (log) => {
-      log.bytes.writeBigInt64LE(-1000n, log.freeList() + 8);
+      log.bytes.writeBigInt64LE(-9n, log.freeList() + 8);
       log.bytes.writeBigInt64LE(2n, log.freeList() + 16);
     },
     /in use elsewhere|names page/,
+  ],
+  [
+    'a free run that is longer than the file',
+    (log) => log.negate(log.freeList() + 8 * log.bytes.readUInt32LE(log.freeList())),
+    /longer than the file/,
+  ],
+  [
+    'free pages of no transaction',
+    (log) => log.bytes.writeBigUInt64LE(0n, log.freeList() - 8),
+    /free pages is not whole/,
   ],
   ['more free pages than there are', (log) => log.add(log.freeList(), 500), /free pages is not whole/],
   [

@@ -28,6 +28,9 @@ const metaFlag = 8;
 const pageBytesMin = 4096;
 const pageBytesMax = 65536;
 const lastPageMax = 2 ** 40;
+/** Its keys are numbers. */
+const flagsOfFreePages = 8;
+export const flagsOfTables = 0;
 
 export interface LogFileState {
   readonly pageBytes: number;
@@ -105,6 +108,11 @@ export class LogFile {
     return bytes;
   }
 
+  /** Another flag is another order of keys, or several values to a key. Those of the metas are the environment's as well. */
+  checkFlags(name: string, { flags }: Tree, expected: number): void {
+    if (flags !== expected) throw this.corrupt(`${name}: the flags of the tree are ${flags}`);
+  }
+
   corrupt(reason: string): StoreError {
     return new StoreError('ERR_LOG_CORRUPT', `'${this.#path}' is damaged: ${reason}`, {
       op: 'open',
@@ -131,13 +139,11 @@ export class LogFile {
     if (lastTransaction > 0 && lastTransaction % 2 !== number) {
       throw this.corrupt(`its meta page ${number} names transaction ${lastTransaction}`);
     }
-    return {
-      pageBytes: pageBytesFound,
-      lastPage,
-      lastTransaction,
-      freePages: readTree(view, 48),
-      tables: readTree(view, 96),
-    };
+    const freePages = readTree(view, 48);
+    const tables = readTree(view, 96);
+    this.checkFlags('the free pages', freePages, flagsOfFreePages);
+    this.checkFlags('the tables', tables, flagsOfTables);
+    return { pageBytes: pageBytesFound, lastPage, lastTransaction, freePages, tables };
   }
 
   #unsupported(reason: string): StoreError {

@@ -17,7 +17,7 @@
  */
 import { isStoreError } from '../errors.js';
 import type { FileSystem } from '../files/file-system.js';
-import { type LogFile, type Meta, type Metas, withLogFile } from './lmdb-file.js';
+import { flagsOfTables, type LogFile, type Meta, type Metas, withLogFile } from './lmdb-file.js';
 import { pageHeadBytes, readI64, readTree, readU64, type Tree, treeBytes, viewOf } from './lmdb-page.js';
 import { LogPages, type TreeEntry, TreeWalk } from './lmdb-tree.js';
 import { type Table, tables } from './log.js';
@@ -35,9 +35,6 @@ export interface WalkExtent {
 /** 4 MiB and 1 MiB in pages of the usual size: some milliseconds each, when their rows are small. */
 export const extentAtOpen: WalkExtent = { leavesOfPagesMax: 1024, rowsOfPagesMax: 256 };
 const everything: WalkExtent = { leavesOfPagesMax: Infinity, rowsOfPagesMax: Infinity };
-const flagsOfTables = 0;
-/** Its keys are numbers. */
-const flagsOfFreePages = 8;
 
 /** Throws if the row is damaged. What it is given is only valid during the call. */
 export type CheckRow = (table: Table, key: Uint8Array, value: Uint8Array) => void;
@@ -103,6 +100,7 @@ function checkCommit(file: LogFile, { lastTransaction, lastPage, pageBytes, tabl
 }
 
 class Walk {
+  readonly #file: LogFile;
   readonly #pages: LogPages;
   readonly #meta: Meta;
   readonly #checkRow: CheckRow | undefined;
@@ -110,6 +108,7 @@ class Walk {
   readonly #tables = new Set<Table>();
 
   constructor(file: LogFile, meta: Meta, { checkRow, extent = everything }: WalkOptions) {
+    this.#file = file;
     this.#pages = new LogPages(file, meta);
     this.#meta = meta;
     this.#checkRow = checkRow;
@@ -118,8 +117,6 @@ class Walk {
 
   run(): void {
     const { freePages, tables: tree } = this.#meta;
-    this.#checkFlags('the free pages', freePages, flagsOfFreePages);
-    this.#checkFlags('the tables', tree, flagsOfTables);
     new TreeWalk(this.#pages, freePages, {
       name: 'the free pages',
       keys: 'numbers',
@@ -142,11 +139,14 @@ class Walk {
     const transaction = readU64(viewOf(key.bytes), key.begin);
     const list = viewOf(value());
     const count = list.byteLength < 8 ? -1 : readU64(list, 0);
-    if (isTree || transaction > this.#pages.transaction || count < 0 || (count + 1) * 8 > list.byteLength)
+    const isOfCommit = transaction > 0 && transaction <= this.#pages.transaction;
+    if (isTree || !isOfCommit || count < 0 || (count + 1) * 8 > list.byteLength)
       throw damaged('a list of free pages is not whole');
     for (let index = 1; index <= count; index += 1) {
       const number = readI64(list, index * 8);
       const isRun = number < 0;
+      if (isRun && -number > this.#meta.lastPage)
+        throw damaged('a run of free pages is longer than the file');
       // LMDB may have cut the last run from its page.
       if (number === 0 || (isRun && index === count)) continue;
       if (isRun) index += 1;
@@ -164,7 +164,7 @@ class Walk {
     if (name === undefined || !isTree || record.byteLength !== treeBytes)
       throw damaged(`it has something else than a table`);
     const tree = readTree(viewOf(record), 0);
-    this.#checkFlags(name, tree, flagsOfTables);
+    this.#file.checkFlags(name, tree, flagsOfTables);
     this.#tables.add(name);
     this.#rows(name, tree);
   }
@@ -181,11 +181,6 @@ class Walk {
         checkRow?.(name, key.bytes.subarray(key.begin, key.end), value());
       },
     }).run();
-  }
-
-  /** Another flag is another order of keys, or several values to a key. */
-  #checkFlags(name: string, { flags }: Tree, expected: number): void {
-    if (flags !== expected) throw this.#pages.corrupt(`${name}: the flags of the tree are ${flags}`);
   }
 }
 
