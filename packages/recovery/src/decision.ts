@@ -28,7 +28,7 @@ export interface Observation {
   readonly boot: 'same' | 'other';
   /** There is an `applied` record of this very boot. */
   readonly applied: boolean;
-  /** A file: the content. A move: the inode. A directory that is made: any directory. A removal: absence. */
+  /** A file: the content. A move: the inode, or a copy of it. A directory that is made: any directory. A removal: absence. */
   readonly showsAfter: boolean;
   /**
    * The name that the apply consumes is gone, the removed thing stands in `before/`, or the moved directory is not at

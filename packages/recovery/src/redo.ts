@@ -94,11 +94,30 @@ export class Redo {
 
   #putFile(): void {
     const { fileSystem } = this.#context;
+    this.#keepDurable();
     const source = this.#subject.boot === 'same' ? this.#stageApplyName() : this.#stageFresh();
     this.#clear('file');
     // A rename between two links of one inode does nothing.
     if (this.#ino(source) === this.#ino(this.#absolute)) fileSystem.unlink(source);
     else fileSystem.rename(source, this.#absolute);
+  }
+
+  /**
+   * Somebody has removed the durable copy of a file that moves. What stands at its source is all that there is, and is to
+   * go from there: of the two renames a power cut may keep just the second.
+   */
+  #keepDurable(): void {
+    const { fileSystem, roots } = this.#context;
+    const { target, volume } = this.#subject;
+    const { staged, from, after } = target;
+    if (target.action !== 'move' || staged === undefined || from === undefined) return;
+    const durable = stagedPath(volume, staged);
+    if (this.#ino(durable) !== undefined) return;
+    const source = absolutePath(from, roots);
+    const mode = after.type === 'file' ? after.mode : 0o600;
+    linkFresh(fileSystem, { path: this.#freshPath, mode, like: this.#like() }, source);
+    fileSystem.rename(this.#freshPath, durable);
+    fileSystem.syncDirectory(volume.staged);
   }
 
   #stageFresh(): string {
@@ -117,9 +136,7 @@ export class Redo {
     if (target.staged !== undefined && there !== undefined) {
       if (this.#ino(stagedPath(volume, target.staged)) === there) return apply;
     }
-    const fresh = this.#stageFresh();
-    if (this.#ino(fresh) === there) fileSystem.unlink(fresh);
-    else fileSystem.rename(fresh, apply);
+    fileSystem.rename(this.#stageFresh(), apply);
     return apply;
   }
 

@@ -5,6 +5,7 @@
 
 import {
   absolutePath,
+  ancestors,
   checksumOfFile,
   type FileStat,
   hash64,
@@ -167,10 +168,12 @@ export class TargetObservation implements ObservedTarget {
 
   get escapes(): boolean {
     return this.#once('escapes', () => {
-      // Below a directory that is yet to go elsewhere there is nothing to look through.
-      if (this.location === undefined) return false;
+      const { location } = this;
+      // Below a directory that is yet to go elsewhere there is nothing to look through; nor below one that is yet to be
+      // made, whatever an older transaction's file may be doing there: the way to that directory was looked at.
+      if (location === undefined || ancestors(location).some(this.#parts.willBeDirectory)) return false;
       try {
-        this.#parts.context.resolver.verifyParent(this.location, 'recover');
+        this.#parts.context.resolver.verifyParent(location, 'recover');
         return false;
       } catch (error) {
         // A directory that is missing is made again, or its absence is part of the observation.
@@ -200,7 +203,8 @@ export class TargetObservation implements ObservedTarget {
       case 'write':
         return this.#hasContentOf(after);
       case 'move':
-        return stat !== undefined && stat.type === after.type && stat.ino === inodeOf(after);
+        if (stat === undefined || stat.type !== after.type) return false;
+        return stat.ino === inodeOf(after) || this.#isCopyOfMoved(stat);
       case 'remove':
         return stat === undefined;
       case 'remove-directory':
@@ -236,11 +240,35 @@ export class TargetObservation implements ObservedTarget {
 
   /** A roll-back that did not come to its end has put back a copy, of another inode than the before-image had. */
   get #isRestoredCopy(): boolean {
-    const { beforeCopied, beforeName, before } = this.target;
-    if (beforeCopied !== true || beforeName === undefined || this.stat === undefined) return false;
-    if (before.type !== 'file' || before.checksum === undefined) return false;
+    const { beforeCopied, beforeName, before, after } = this.target;
+    const { stat } = this;
+    if (beforeCopied !== true || beforeName === undefined || stat?.type !== before.type) return false;
     const copy = this.#parts.context.fileSystem.lstat(beforePath(this.volume, beforeName));
-    return (copy === undefined || copy.ino === this.stat.ino) && this.#checksum === before.checksum;
+    if (copy !== undefined && copy.ino !== stat.ino) return false;
+    if (before.type === 'file') return before.checksum !== undefined && this.#checksum === before.checksum;
+    // Of a link nobody knows the content, but the copy was made before the new content was: somebody's is younger.
+    return (
+      before.type === 'symlink' &&
+      after.type === 'file' &&
+      stat.size === before.fingerprint.size &&
+      stat.mtimeNs <= after.fingerprint.mtimeNs
+    );
+  }
+
+  /** A redo could have no further link of what moves, and did not come to its end. What stood there before is no copy. */
+  #isCopyOfMoved(stat: FileStat): boolean {
+    const { after, before, staged, from } = this.target;
+    const { context } = this.#parts;
+    const { fileSystem, roots } = context;
+    if (this.location === undefined || stat.ino === inodeOf(before)) return false;
+    if (after.type === 'file' && after.checksum !== undefined) return this.#hasContentOf(after);
+    const durable = staged === undefined ? undefined : stagedPath(this.volume, staged);
+    const hasDurable = durable !== undefined && fileSystem.lstat(durable)?.type === after.type;
+    if (!hasDurable && (from === undefined || !this.#holds(from, inodeOf(after)))) return false;
+    const source = hasDurable ? durable : absolutePath(from!, roots);
+    if (stat.type === 'symlink')
+      return fileSystem.readlink(absolutePath(this.location, roots)) === fileSystem.readlink(source);
+    return this.#checksum !== undefined && this.#checksum === readableChecksum(context, source);
   }
 
   /** Size says nothing of a file whose last write was lost; its inode and the time of that write do. */

@@ -137,7 +137,7 @@ export class TransactionRedo {
 
   /** Our content may be another inode by now: no reader shall take it for somebody's edit. */
   #note({ action, path, index, after }: Target): void {
-    if (action !== 'write' || after.type !== 'file') return;
+    if ((action !== 'write' && action !== 'move') || after.type !== 'file') return;
     const image = imageOf(this.#lstat(path), after.checksum);
     if (image.type !== 'file') return;
     const same = after.mode === image.mode && sameFingerprint(after.fingerprint, image.fingerprint);
@@ -147,9 +147,11 @@ export class TransactionRedo {
   #settleKept(path: PlannedPath, observed: ObservedTarget): void {
     const { target, decision } = path;
     const { after, action } = target;
-    if (action !== 'write' && action !== 'make-directory') return;
+    if (action !== 'write' && action !== 'make-directory' && action !== 'move') return;
     const now = this.#lstat(target.path);
     if (now === undefined || after.type === 'absent' || now.type !== after.type) return;
+    // Of what moved nothing but a copy is to be made durable.
+    if (action === 'move' && (now.type !== 'file' || now.ino === inodeOf(after))) return;
     const mode = after.type === 'file' || after.type === 'directory' ? after.mode : undefined;
     const restored = decision.restoreMode && mode !== undefined && this.#restoreMode(target.path, now, mode);
     if (action === 'make-directory') {

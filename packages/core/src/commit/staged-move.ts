@@ -15,7 +15,7 @@ import type { StagingJob } from './staging-job.js';
 /** `OVERLAYFS_SUPER_MAGIC` of linux/magic.h. */
 const overlayType = 0x794c7630;
 
-/** Takes a second link of what is moved. `false` where that cannot be had. */
+/** Takes a second link of what is moved. `false` where that cannot be had, and a copy of a file has to do. */
 export function linkMoved(job: StagingJob): boolean {
   const from = job.planned.inodePath;
   assert(from !== undefined, 'a move has a source');
@@ -27,7 +27,7 @@ export function linkMoved(job: StagingJob): boolean {
   try {
     job.fileSystem.link(source, staged);
   } catch (error) {
-    if (hasCode(error, linkRefusals)) return false;
+    if (stat.type === 'file' && hasCode(error, linkRefusals)) return false;
     throw outdatedBy(error, from);
   }
   const apply = `${job.name}.apply`;
@@ -35,7 +35,7 @@ export function linkMoved(job: StagingJob): boolean {
     job.fileSystem.link(staged, stagedPath(job.volume, apply));
   } catch (error) {
     job.fileSystem.unlink(staged);
-    if (hasCode(error, linkRefusals)) return false;
+    if (stat.type === 'file' && hasCode(error, linkRefusals)) return false;
     throw error;
   }
   job.made.push(

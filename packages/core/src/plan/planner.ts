@@ -12,7 +12,7 @@ import { lockedBy } from '../commit/lock.js';
 import { PlanOutdated } from '../commit/plan-outdated.js';
 import type { EntryOperation, PlanRead, Proposal, Vacancy } from '../commit/proposal.js';
 import type { StagedTransaction } from '../commit/staged-target.js';
-import type { StoreError } from '../errors.js';
+import { type ErrorCode, isStoreError, type StoreError } from '../errors.js';
 import { checksumOfFile } from '../files/content.js';
 import type { FileStat } from '../files/file-system.js';
 import type { Volume } from '../files/volume.js';
@@ -31,6 +31,15 @@ import type { CommitRequest } from './request.js';
 import { type FileOperation, resolveOperation } from './resolution.js';
 import { Spellings } from './spelling.js';
 import { WorkingTree } from './working-tree.js';
+
+/** What a plan says of what it finds. */
+const ofTheTree: ReadonlySet<string> = new Set<ErrorCode>([
+  'ERR_EXISTS',
+  'ERR_IS_DIRECTORY',
+  'ERR_NOT_DIRECTORY',
+  'ERR_NOT_EMPTY',
+  'ERR_NOT_FOUND',
+]);
 
 export interface Prepared {
   readonly kind: 'ready';
@@ -93,8 +102,32 @@ export class Planner {
     if (asked.some((path) => this.#asked.has(path))) return { kind: 'overlaps' };
     if (this.#behind.size > 0 && wishes(request).some((wish) => this.#behind.has(wish)))
       return { kind: 'overlaps' };
-    const context = this.#context;
     const operations = request.operations.filter(isFileOperation);
+    try {
+      return this.#prepare(request, { asked, operations });
+    } catch (error) {
+      const lock = isStoreError(error) && ofTheTree.has(error.code) ? this.#lockOn(operations) : undefined;
+      if (lock === undefined) throw error;
+      return { kind: 'locked', lock };
+    }
+  }
+
+  /** What is half applied refuses what can be done before and after it, and lets nobody know. */
+  #lockOn(operations: readonly FileOperation[]): LockRow | undefined {
+    const { log, folding } = this.#context;
+    const paths = operations.flatMap((each) => namedBy(each));
+    const targets = paths.map((path) => ({ action: 'make-directory', path }) as const);
+    return log.view((view) => lockedBy(view, { targets, entries: [] }, folding, this.#isEnding))?.lock;
+  }
+
+  #prepare(
+    request: CommitRequest,
+    {
+      asked,
+      operations,
+    }: { readonly asked: readonly StorePath[]; readonly operations: readonly FileOperation[] },
+  ): Preparation {
+    const context = this.#context;
     const entries = request.operations.filter(isEntryOperation);
     const looked = new Map<StorePath, FileStat | undefined>();
     const tree = new WorkingTree(baseTree(context, looked));
