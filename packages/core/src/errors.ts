@@ -141,6 +141,18 @@ export function withStoreCode(error: unknown, details: Omit<StoreErrorDetails, '
   return error instanceof Error && 'syscall' in error ? fromSystemError(error, details) : error;
 }
 
+/** Of what is done here the system's answers have a code. */
+export async function coded<T>(
+  details: Omit<StoreErrorDetails, 'cause'>,
+  action: () => T | Promise<T>,
+): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    throw withStoreCode(error, details);
+  }
+}
+
 /** A store error as plain data, so that it can cross from the committer's thread to the caller's. */
 export interface PlainError {
   readonly name: string;

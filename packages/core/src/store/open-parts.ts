@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { fromSystemError, InvalidArgumentError, StoreError, systemCode } from '../errors.js';
+import { fromSystemError, InvalidArgumentError, StoreError, systemCode, withStoreCode } from '../errors.js';
 import type { FileSystem } from '../files/file-system.js';
 import { normalizationMarker, probeFolding } from '../record/key.js';
 import { loadChecksum } from '../record/checksum.js';
@@ -30,6 +30,14 @@ export interface OpenedRoot {
 
 /** Finds the real root and named roots; makes the root's directories if the store may be created. */
 export function openRoot(root: string | URL, options: StoreOptions, op: string): OpenedRoot {
+  try {
+    return findRoot(root, options, op);
+  } catch (error) {
+    throw withStoreCode(error, { op, path: String(root) });
+  }
+}
+
+function findRoot(root: string | URL, options: StoreOptions, op: string): OpenedRoot {
   const fileSystem = options.fileSystem ?? new NodeFileSystem();
   const given = path.resolve(rootText(root, op));
   const simulated = options.fileSystem !== undefined;
@@ -113,11 +121,28 @@ export interface PartsOptions {
 
 /** Makes the store's directories where they are missing and opens the log. */
 export async function openParts(
+  opened: OpenedRoot,
+  options: StoreOptions,
+  more: PartsOptions,
+): Promise<ContextParts> {
+  await loadChecksum();
+  return coded(opened, () => makeParts(opened, options, more));
+}
+
+/** What the system answers has a code of the store. */
+function coded<T>({ roots }: OpenedRoot, open: () => T): T {
+  try {
+    return open();
+  } catch (error) {
+    throw withStoreCode(error, { op: 'open', path: roots.root });
+  }
+}
+
+function makeParts(
   { roots, fileSystem }: OpenedRoot,
   options: StoreOptions,
   { umask, cancelFlag, privileged }: PartsOptions,
-): Promise<ContextParts> {
-  await loadChecksum();
+): ContextParts {
   const layout = storeLayout(roots.root);
   const processTable = options.processTable ?? systemProcessTable();
   if (fileSystem.lstat(layout.directory) === undefined && options.create === false) {
@@ -151,11 +176,21 @@ export async function openParts(
  * a damaged row is refused at once, else when it is read.
  */
 export async function openReadOnlyParts(
-  { roots, fileSystem }: OpenedRoot,
+  opened: OpenedRoot,
   options: StoreOptions,
-  { umask, privileged, checkRowsAtOpen }: PartsOptions & { readonly checkRowsAtOpen: boolean },
+  more: ReadOnlyPartsOptions,
 ): Promise<ContextParts> {
   await loadChecksum();
+  return coded(opened, () => lookAtParts(opened, options, more));
+}
+
+type ReadOnlyPartsOptions = PartsOptions & { readonly checkRowsAtOpen: boolean };
+
+function lookAtParts(
+  { roots, fileSystem }: OpenedRoot,
+  options: StoreOptions,
+  { umask, privileged, checkRowsAtOpen }: ReadOnlyPartsOptions,
+): ContextParts {
   const layout = storeLayout(roots.root);
   const log =
     options.log ??

@@ -299,8 +299,10 @@ export class Reader {
     let descriptor: Descriptor;
     try {
       descriptor = fileSystem.openRead(`${base}/staged/${target.staged}`);
-    } catch {
-      return undefined;
+    } catch (error) {
+      // Whatever else keeps us from it does not make what the path still shows the answer.
+      if (hasCode(error, changedCodes)) return undefined;
+      throw error;
     }
     try {
       const stat = fileSystem.stat(descriptor);

@@ -5,7 +5,7 @@
  * runs again from a newer one, and then reads at once what it has asked for before, so that no writer can starve it.
  */
 
-import { isStoreError } from '../errors.js';
+import { coded, isStoreError } from '../errors.js';
 import { checkFlags } from './check-arguments.js';
 import { listDirectory, type ReaddirOptions } from '../files/listing.js';
 import type { StorePath } from '../path/path.js';
@@ -78,13 +78,16 @@ export class Snapshot {
 
   async readdir(path: string | URL, options: ReaddirOptions = {}): Promise<string[]> {
     checkFlags('readdir', options, ['recursive']);
-    const target = this.#access.resolve(this.#access.parse(path, 'readdir', true), 'readdir').path;
-    const tree = baseTree(this.#access);
-    return listDirectory(
-      { typeOf: (at) => tree.stat(at)?.type, children: (at) => tree.children(at) },
-      target,
-      options ?? {},
-    );
+    const parsed = this.#access.parse(path, 'readdir', true);
+    return await coded({ op: 'readdir', path: parsed }, () => {
+      const target = this.#access.resolve(parsed, 'readdir').path;
+      const tree = baseTree(this.#access);
+      return listDirectory(
+        { typeOf: (at) => tree.stat(at)?.type, children: (at) => tree.children(at) },
+        target,
+        options ?? {},
+      );
+    });
   }
 
   /**

@@ -5,7 +5,7 @@ import type { CheckpointReport } from '../commit/checkpoint.js';
 import type { Commit } from '../commit/job.js';
 import type { Committer, CommitterEvent } from '../committer/committer.js';
 import type { RecoveryReport } from '../committer/recoverer.js';
-import { InvalidArgumentError, isStoreError, StoreError, toError } from '../errors.js';
+import { coded, InvalidArgumentError, isStoreError, StoreError, toError } from '../errors.js';
 import { listDirectory, type ReaddirOptions } from '../files/listing.js';
 import type { StorePath } from '../path/path.js';
 import { baseTree } from '../plan/base-tree.js';
@@ -307,13 +307,15 @@ export class Store implements AsyncDisposable {
     checkFlags('readdir', options, ['recursive']);
     const parsed = this.#access.parse(path, 'readdir', true);
     await this.#readable('readdir');
-    const target = this.#access.resolve(parsed, 'readdir').path;
-    const tree = baseTree(this.#access);
-    return listDirectory(
-      { typeOf: (at) => tree.stat(at)?.type, children: (at) => tree.children(at) },
-      target,
-      options ?? {},
-    );
+    return await coded({ op: 'readdir', path: parsed }, () => {
+      const target = this.#access.resolve(parsed, 'readdir').path;
+      const tree = baseTree(this.#access);
+      return listDirectory(
+        { typeOf: (at) => tree.stat(at)?.type, children: (at) => tree.children(at) },
+        target,
+        options ?? {},
+      );
+    });
   }
 
   /** Durable entries beside the files. */
@@ -330,7 +332,7 @@ export class Store implements AsyncDisposable {
    */
   async verify(options: { paths?: readonly string[] } = {}): Promise<VerifyReport> {
     await this.#readable('verify');
-    return this.#parts.verify(this.#access, options);
+    return await coded({ op: 'verify' }, () => this.#parts.verify(this.#access, options));
   }
 
   /** Makes everything that was applied durable where it is and trims the log. Happens by itself in the background. */

@@ -5,7 +5,7 @@
 
 import type { Commit } from '../commit/job.js';
 import type { Committer } from '../committer/committer.js';
-import { InvalidArgumentError, isStoreError } from '../errors.js';
+import { coded, InvalidArgumentError, isStoreError } from '../errors.js';
 import type { ReaddirOptions } from '../files/listing.js';
 import type { StorePath } from '../path/path.js';
 import type { RemoveOptions, WriteOptions } from '../plan/operation.js';
@@ -240,14 +240,14 @@ export class Transaction implements AsyncDisposable {
     const target = this.#path(path, 'exists', true);
     this.#assertActive('exists');
     await this.#readable();
-    return await this.#view.exists(target);
+    return await coded({ op: 'exists', path: target }, () => this.#view.exists(target));
   }
 
   /** As `store.stat`, of what this transaction sees; what it has written itself has no revision yet. */
   async stat(path: string | URL): Promise<StoreStat> {
     const target = this.#path(path, 'stat', true);
     await this.#readable();
-    return await this.#view.stat(target);
+    return await coded({ op: 'stat', path: target }, () => this.#view.stat(target));
   }
 
   /** Names in a directory, sorted, as this transaction sees it. The listing is tracked. */
@@ -255,7 +255,7 @@ export class Transaction implements AsyncDisposable {
     checkFlags('readdir', options, ['recursive']);
     const asked = this.#path(path, 'readdir', true);
     await this.#readable();
-    return this.#view.readdir(asked, options ?? {});
+    return await coded({ op: 'readdir', path: asked }, () => this.#view.readdir(asked, options ?? {}));
   }
 
   savepoint(): Savepoint {
@@ -356,7 +356,7 @@ export class Transaction implements AsyncDisposable {
   async #readAll(paths: readonly StorePath[], op: string): Promise<Map<StorePath, Buffer>> {
     this.#assertActive(op);
     await this.#readable();
-    return await this.#view.readAll(paths, op);
+    return await coded({ op, path: paths[0] }, () => this.#view.readAll(paths, op));
   }
 
   #add(operation: HeldOperation): void {
