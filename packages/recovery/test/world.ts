@@ -152,6 +152,15 @@ export class World {
     }
   }
 
+  /** What a process of its own is given that opens a `Store`. */
+  seams(
+    options: ProcessOptions = {},
+  ): Pick<ContextParts, 'fileSystem' | 'log' | 'processTable'> & { readonly kill: () => void } {
+    const { parts, kill } = this.#begin(options);
+    const { fileSystem, log, processTable } = parts;
+    return { fileSystem, log, processTable, kill };
+  }
+
   #begin(
     options: ProcessOptions = {},
   ): Pick<Parts, 'openPaths' | 'kill'> & { parts: ContextParts; pid: number } {
@@ -202,7 +211,8 @@ export class World {
         ...(probeWitness === undefined ? {} : { probeWitness }),
         ...(failpoint === undefined ? {} : { failpoint }),
       },
-      newStoreId: 'simulated',
+      // Different for every open.
+      newStoreId: `${pid}-simulated`,
       umask: 0o022,
       privileged: options.privileged ?? false,
     };

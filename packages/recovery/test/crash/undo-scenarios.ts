@@ -12,6 +12,7 @@ import {
   transactionKey,
   type TransactionNumber,
 } from '@forewrit/core';
+import type { FileSystemCall } from '@forewrit/testkit';
 import { repairTransaction, type RepairDirection } from '#src/repair.js';
 import type { Tree } from '../campaign-model.js';
 import { mkdir, move, remove, root, type SimulatedProcess, type World, write } from '../world.js';
@@ -72,28 +73,37 @@ interface Blocked {
   readonly makes: Tree;
   readonly meanwhile?: (world: World) => void;
   readonly edits?: readonly string[];
+  /** By default before the file is put in place whose content is lost. */
+  readonly diesAt?: (call: FileSystemCall) => boolean;
 }
+
+/** As a person does with all that a recovery has found blocked. */
+export async function repairs(
+  { context, owner, recovery }: SimulatedProcess,
+  direction: RepairDirection,
+): Promise<void> {
+  const { blocked } = recovery!;
+  for (const id of blocked) await repairTransaction(context, owner, { id, direction, blocked });
+}
+
+const isRottenPut = ({ method, dest }: FileSystemCall): boolean =>
+  method === 'rename' && dest === `${root}/rotten`;
 
 /** A death in the middle of an apply, and a staged content that has gone since. */
 export function blockedScenario(
   name: string,
   operations: readonly Operation[],
-  { direction, boot, makes, meanwhile, edits }: Blocked,
+  { direction, boot, makes, meanwhile, edits, diesAt = isRottenPut }: Blocked,
 ): Scenario {
-  const does = async (process: SimulatedProcess): Promise<void> => {
-    const { blocked } = process.recovery!;
-    for (const id of blocked) {
-      await repairTransaction(process.context, process.owner, { id, direction, blocked });
-    }
-  };
+  const does = (process: SimulatedProcess): Promise<void> => repairs(process, direction);
   return {
     name,
     before: files,
     async prepare(world: World) {
       const dying: SimulatedProcess = await world.open({
         inlineLimitBytes: 0,
-        beforeCall: ({ method, dest }) => {
-          if (method === 'rename' && dest === `${root}/rotten`) dying.kill();
+        beforeCall: (call) => {
+          if (diesAt(call)) dying.kill();
         },
       });
       const outcome = dying.attempt(...operations, write('rotten', 'x'));

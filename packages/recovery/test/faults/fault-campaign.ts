@@ -12,10 +12,10 @@
 
 import { describeChoice, Random, sampleChoice } from '@forewrit/testkit';
 import { type Moment, prepared } from '../crash/preparation.js';
-import type { Scenario } from '../crash/scenarios.js';
 import { World } from '../world.js';
 import type { Expectation } from './expectation.js';
 import { kindsOf } from './fault-kinds.js';
+import type { FaultScenario } from './fault-scenario.js';
 import { describeInjection, type Injection, Injector, type Notes, type SeenCall } from './injector.js';
 import { judge } from './judge.js';
 import { MomentKeeper } from './moment-keeper.js';
@@ -36,7 +36,11 @@ const stride = 5;
 const cuts = { some: 1, everything: 3 } as const;
 
 /** `crashes`: whether moments after the faults are crashed, too. */
-type Run = (plan: readonly Injection[], notes: Notes, crashes: boolean) => Promise<readonly SeenCall[]>;
+export type Run = (
+  plan: readonly Injection[],
+  notes: Notes,
+  crashes: boolean,
+) => Promise<readonly SeenCall[]>;
 
 export class FaultCampaign {
   readonly tally = new Tally();
@@ -53,7 +57,7 @@ export class FaultCampaign {
   }
 
   /** Faults while a scenario runs: in its opening, transactions and checkpoints. */
-  async ofWork(scenario: Scenario): Promise<void> {
+  async ofWork(scenario: FaultScenario): Promise<void> {
     this.#led.clear();
     const start = await prepared(scenario);
     await this.#everywhere(async (plan, notes, crashes) => {
@@ -68,7 +72,7 @@ export class FaultCampaign {
   }
 
   /** Faults while a recovery runs, after crashes of the scenario. */
-  async ofRecovery(scenario: Scenario): Promise<void> {
+  async ofRecovery(scenario: FaultScenario): Promise<void> {
     this.#led.clear();
     const start = await prepared(scenario);
     const options = { random: this.#random, keeps: 'all' } as const;
@@ -81,7 +85,9 @@ export class FaultCampaign {
     // Neighbours have nearly all calls of their recoveries in common.
     const first = this.#random.below(stride);
     for (const [index, moment] of moments.entries()) {
-      if (!this.#everything && index % stride !== first) continue;
+      // What `prepare` has left is recovered as it is.
+      const isLeft = index === 0 && scenario.prepare !== undefined;
+      if (!this.#everything && index % stride !== first && !isLeft) continue;
       for (const { world, how } of this.#crashesOf(moment)) {
         const crashed = { scenario, expectation, moment, where: `${scenario.name}, ${moment.what}, ${how}` };
         await this.#everywhere((plan, notes, crashes) =>
@@ -99,7 +105,7 @@ export class FaultCampaign {
       moment,
       where: what,
     }: {
-      readonly scenario: Scenario;
+      readonly scenario: FaultScenario;
       readonly expectation: Expectation;
       readonly moment: Moment;
       readonly where: string;
@@ -122,6 +128,12 @@ export class FaultCampaign {
     await told(where, () => recoverWithFaults(world, recovering, { injector, keeper }));
     for (const each of keeper.moments) await this.#crash(each, { scenario, where, expectation });
     return injector.seen;
+  }
+
+  /** Faults at whatever else calls the seams: `run` does the same each time, but for the faults. */
+  async of(run: Run): Promise<void> {
+    this.#led.clear();
+    await this.#everywhere(run);
   }
 
   /** Runs without a fault, then with each, then with each second one where the first leads to calls of its own. */
@@ -168,7 +180,7 @@ export class FaultCampaign {
       scenario,
       where,
       expectation,
-    }: { readonly scenario: Scenario; readonly where: string; readonly expectation: Expectation },
+    }: { readonly scenario: FaultScenario; readonly where: string; readonly expectation: Expectation },
   ): Promise<void> {
     for (const { world, how } of this.#crashesOf(moment)) {
       this.tally.crashes += 1;

@@ -1,9 +1,10 @@
 /** Faults in recovery and in repairs. */
 
 import { faultSuite } from './fault-suite.js';
+import { campaigns } from './unreachable.js';
 
 faultSuite({
   name: 'faults in recovery',
-  files: /^recovery\/(?!inspect|verify)/,
+  files: campaigns.recovery,
   run: (campaign, scenario) => campaign.ofRecovery(scenario),
 });

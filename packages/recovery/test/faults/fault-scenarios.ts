@@ -5,9 +5,11 @@
 
 import { deregisterOwner, hash64, type Operation } from '@forewrit/core';
 import { type Fault, SimulatedDisk, type SimulatedFileSystem } from '@forewrit/testkit';
-import type { Act, Scenario } from '../crash/scenarios.js';
+import type { Act } from '../crash/scenarios.js';
 import { blockedScenario } from '../crash/undo-scenarios.js';
-import { edit, mkdir, move, remove, root, type World, write } from '../world.js';
+import { edit, mkdir, move, remove, root, World, write } from '../world.js';
+import type { FaultScenario } from './fault-scenario.js';
+import { recoveryScenarios } from './fault-scenarios-recovery.js';
 
 const large = 'LARGE '.repeat(8);
 const files = [[write('a', 'a0.'), write('b', 'b0.'), write('d/c', 'c0.')]];
@@ -105,11 +107,12 @@ const adds: Act = {
 
 const isCommitted = ({ log }: World): boolean => log.rows('log').range(everything).length > 0;
 
-function linkScenario(name: string, faults: readonly Fault[]): Scenario {
+function linkScenario(name: string, everywhere: readonly Fault[]): FaultScenario {
   return {
     name,
     before: files,
-    faults,
+    everywhere,
+    mayRefuse: everywhere.length > 0,
     prepare: before((outside) => {
       outside.symlink('nowhere', `${root}/l`);
       outside.symlink('a', `${root}/k`);
@@ -118,11 +121,12 @@ function linkScenario(name: string, faults: readonly Fault[]): Scenario {
   };
 }
 
-export const faultScenarios: readonly Scenario[] = [
+export const faultScenarios: readonly FaultScenario[] = [
+  ...recoveryScenarios,
   {
     name: 'without hard links',
     before: files,
-    faults: noLinks,
+    everywhere: noLinks,
     steps: [
       [write('a', 'a1.'), write('b', large), move('d/c', 'n')],
       'checkpoint',
@@ -140,6 +144,12 @@ export const faultScenarios: readonly Scenario[] = [
     ],
   },
   {
+    name: 'on a second file system that the store knows',
+    disk: () => new SimulatedDisk({ volumes: [{ mountPoint: `${root}/mnt` }] }),
+    before: [...files, [write('mnt/x', 'x0.')]],
+    steps: [[write('mnt/x', 'x1.'), write('a', 'a1.')], 'checkpoint'],
+  },
+  {
     name: 'files of another user',
     before: files,
     options: { privileged: true },
@@ -150,7 +160,7 @@ export const faultScenarios: readonly Scenario[] = [
     name: 'files of another user, without hard links',
     before: files,
     options: { privileged: true },
-    faults: noLinks,
+    everywhere: noLinks,
     prepare: before(giveAway),
     steps: [[write('a', 'a1.'), write('d/c', large)], [move('a', 'n')]],
   },
@@ -166,6 +176,14 @@ export const faultScenarios: readonly Scenario[] = [
       'checkpoint',
       { does: ({ context }) => context.spares.end() },
     ],
+  },
+  { name: 'a store that is new', before: [], prepare: () => new World(), steps: [[write('a', 'a1.')]] },
+  {
+    name: 'with a root that has a name',
+    before: files,
+    options: { roots: { data: '/data' } },
+    prepare: before((outside) => outside.makeDirectory('/data', 0o755)),
+    steps: [[write('a', 'a1.')]],
   },
   { name: 'content that the caller has staged', before: files, steps: [writesStaged, 'checkpoint'] },
   {
@@ -189,6 +207,33 @@ export const faultScenarios: readonly Scenario[] = [
     prepare: before((outside) => outside.link(`${root}/a`, `${root}/l`)),
     faults: secondFails,
     steps: [[move('a', 'l'), write('b', 'b1.')]],
+  },
+  {
+    name: 'a symbolic link that moved takes no further link, and is rolled back',
+    before: files,
+    faults: [
+      {
+        at: ({ method, path, dest }) =>
+          method === 'link' && path === `${root}/a` && dest?.endsWith('.apply') === true,
+        error: 'EMLINK',
+        sticky: true,
+      },
+      ...secondFails,
+    ],
+    prepare: before((outside) => outside.symlink('nowhere', `${root}/l`)),
+    steps: [[move('l', 'a'), write('b', 'b1.')]],
+  },
+  {
+    name: 'a link in the place of a file, between the last look and the removal',
+    before: files,
+    edits: ['<symlink>'],
+    meddles: ({ method, path, dest }, { outside }) => {
+      if (method !== 'rename' || path !== `${root}/a` || !dest!.startsWith(`${root}/.forewrit/before/`))
+        return;
+      outside.unlink(path);
+      outside.symlink('elsewhere', path);
+    },
+    steps: [[remove('a'), write('b', 'b1.')], 'checkpoint'],
   },
   {
     name: 'at a revision',

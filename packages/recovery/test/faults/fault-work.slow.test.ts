@@ -1,9 +1,10 @@
 /** Faults while a store is opened, saves, and makes checkpoints. */
 
 import { faultSuite } from './fault-suite.js';
+import { campaigns } from './unreachable.js';
 
 faultSuite({
   name: 'faults at work',
-  files: /^core\/(?:commit|files|path|plan)\//,
+  files: campaigns.work,
   run: (campaign, scenario) => campaign.ofWork(scenario),
 });

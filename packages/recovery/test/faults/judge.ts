@@ -3,12 +3,12 @@
 import { metaKeys } from '@forewrit/core';
 import type { Tree } from '../campaign-model.js';
 import { inlineLimitBytes } from '../crash/preparation.js';
-import type { Scenario } from '../crash/scenarios.js';
 import { root, type SimulatedProcess, stagingNames, tree, type World } from '../world.js';
 import type { Expectation } from './expectation.js';
+import type { FaultScenario } from './fault-scenario.js';
 
 export interface Judged {
-  readonly scenario: Scenario;
+  readonly scenario: FaultScenario;
   readonly expectation: Expectation;
   readonly allowed: readonly Tree[];
   /** Of what somebody has written, what must not be lost; `undefined` where nobody writes. */
@@ -18,7 +18,7 @@ export interface Judged {
 }
 
 /** Of what somebody has written, what a name leads to: the rest is yet to be written, or a power cut has taken it. */
-export function editsIn({ outside }: World, { edits }: Scenario): readonly string[] | undefined {
+export function editsIn({ outside }: World, { edits }: FaultScenario): readonly string[] | undefined {
   const areas = ['before', 'conflicts', 'staged'].map((name) => `${root}/.forewrit/${name}`);
   const directories = [root, ...areas.filter((area) => outside.lstat(area) !== undefined)];
   const there = new Set(directories.flatMap((directory) => Object.values(tree(outside, directory))));
@@ -50,7 +50,7 @@ export async function judge(world: World, given: Omit<Judged, 'edits'>): Promise
 }
 
 /** But for the owner that has just opened the store; and for that of a blocked transaction, until the next one does. */
-export function checkNothingLeft({ outside, log }: World, { afterRecovery }: Scenario): void {
+export function checkNothingLeft({ outside, log }: World, { afterRecovery }: FaultScenario): void {
   const further = `${root}/mnt/.forewrit-staged`;
   const bases = [`${root}/.forewrit`, ...(outside.lstat(further) === undefined ? [] : [further])];
   const names = bases.flatMap((base) => stagingNames(outside, base));
@@ -63,8 +63,8 @@ export function checkNothingLeft({ outside, log }: World, { afterRecovery }: Sce
     throw new Error(`left in log, locks, owners, notes: ${rows.join(', ')}`);
 }
 
-async function open(world: World, { options }: Scenario): Promise<SimulatedProcess> {
-  return await world.openStore({ ...options, inlineLimitBytes });
+async function open(world: World, { options, everywhere = [] }: FaultScenario): Promise<SimulatedProcess> {
+  return await world.openStore({ ...options, inlineLimitBytes, faults: everywhere });
 }
 
 function checkReport({ recovery }: SimulatedProcess, { scenario }: Judged): void {
@@ -75,13 +75,13 @@ function checkReport({ recovery }: SimulatedProcess, { scenario }: Judged): void
 }
 
 /** Where somebody has edited files, nothing of that is lost, and nothing is torn. */
-export function checkTree(world: World, { edits, expectation, allowed }: Omit<Judged, 'scenario'>): void {
+export function checkTree(world: World, { scenario, edits, expectation, allowed }: Judged): void {
   const found = tree(world.outside);
-  if (edits === undefined) {
+  if (edits === undefined || scenario.recoversTo !== undefined) {
     const problem = expectation.problem(found, allowed);
     if (problem !== undefined) throw new Error(problem);
-    return;
   }
+  if (edits === undefined) return;
   const aside = tree(world.outside, `${root}/.forewrit/conflicts`);
   const kept = new Set([...Object.values(found), ...Object.values(aside)]);
   for (const edit of edits) if (!kept.has(edit)) throw new Error(`lost what somebody has written: ${edit}`);

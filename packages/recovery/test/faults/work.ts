@@ -3,9 +3,10 @@
 import { isStoreError, type StoreError } from '@forewrit/core';
 import type { FileSystemCall, Random } from '@forewrit/testkit';
 import { inlineLimitBytes, type Moment } from '../crash/preparation.js';
-import type { Scenario, Step } from '../crash/scenarios.js';
+import type { Step } from '../crash/scenarios.js';
 import { type ProcessOptions, type SimulatedProcess, tree, type World, write } from '../world.js';
 import { Expectation } from './expectation.js';
+import type { FaultScenario } from './fault-scenario.js';
 import { isRightCode } from './fault-kinds.js';
 import type { Injector } from './injector.js';
 import { checkNothingLeft, checkTree, editsIn } from './judge.js';
@@ -22,7 +23,7 @@ interface Actor {
 }
 
 export class Work {
-  readonly #scenario: Scenario;
+  readonly #scenario: FaultScenario;
   readonly #world: World;
   readonly #injector: Injector;
   readonly #expectation: Expectation;
@@ -32,7 +33,7 @@ export class Work {
   #isHalfDone: boolean;
 
   constructor(
-    scenario: Scenario,
+    scenario: FaultScenario,
     world: World,
     injector: Injector,
     options: { readonly random: Random; readonly keeps: Keeps },
@@ -40,7 +41,9 @@ export class Work {
     this.#scenario = scenario;
     this.#world = world;
     this.#injector = injector;
-    this.#expectation = new Expectation(scenario.afterRecovery?.makes ?? tree(world.outside));
+    this.#expectation = new Expectation(
+      scenario.afterRecovery?.makes ?? scenario.recoversTo ?? tree(world.outside),
+    );
     this.#isHalfDone = scenario.afterRecovery !== undefined;
     this.#keeper = new MomentKeeper(world, injector, {
       ...options,
@@ -49,12 +52,17 @@ export class Work {
   }
 
   async run(): Promise<Ran> {
-    const { steps, others = [], faults = [], options = {}, meddles } = this.#scenario;
+    const { steps, others = [], faults = [], everywhere = [], options = {}, meddles } = this.#scenario;
     const beforeCall = (call: FileSystemCall): void => meddles?.(call, this.#world);
-    const given: ProcessOptions = { ...options, inlineLimitBytes, onStep: this.#keeper.step };
+    const given: ProcessOptions = {
+      ...options,
+      inlineLimitBytes,
+      faults: everywhere,
+      onStep: this.#keeper.step,
+    };
     const first = await openOr(
       this.#world,
-      this.#injector.options({ ...given, faults, beforeCall }),
+      this.#injector.options({ ...given, faults: [...faults, ...everywhere], beforeCall }),
       this.#injector,
     );
     if (first !== undefined) {
@@ -105,7 +113,8 @@ export class Work {
     // Of another process: it waits for one that has failed.
     if (outcome.message.startsWith('locked')) return 'not done';
     // What an earlier failure has made impossible is refused for what it is.
-    const isExpected = !this.#expectation.isPossible || (this.#scenario.faults ?? []).length > 0;
+    const { faults = [], mayRefuse = false } = this.#scenario;
+    const isExpected = !this.#expectation.isPossible || faults.length > 0 || mayRefuse;
     assertRight(outcome, this.#injector, isExpected);
     if (poison !== undefined) {
       if (!isStoreError(outcome, 'ERR_STORE_POISONED'))
@@ -125,6 +134,7 @@ export class Work {
     const trees = this.#expectation.after(outcome);
     if (this.#scenario.edits !== undefined || this.#isHalfDone) return;
     checkTree(this.#world, {
+      scenario: this.#scenario,
       expectation: this.#expectation,
       allowed: trees,
       edits: undefined,
@@ -193,10 +203,17 @@ export async function recoverWithFaults(
     scenario,
     expectation,
     start,
-  }: { readonly scenario: Scenario; readonly expectation: Expectation; readonly start: Moment },
+  }: { readonly scenario: FaultScenario; readonly expectation: Expectation; readonly start: Moment },
   { injector, keeper }: { readonly injector: Injector; readonly keeper: MomentKeeper },
 ): Promise<void> {
-  const given: ProcessOptions = { ...scenario.options, inlineLimitBytes, onStep: keeper.step };
+  const { options, everywhere = [], meddlesInRecovery } = scenario;
+  const given: ProcessOptions = {
+    ...options,
+    inlineLimitBytes,
+    faults: everywhere,
+    beforeCall: (call) => meddlesInRecovery?.(call, world),
+    onStep: keeper.step,
+  };
   const edits = editsIn(world, scenario);
   const process = await openOr(world, injector.options(given), injector);
   if (process !== undefined) {
@@ -206,7 +223,7 @@ export async function recoverWithFaults(
     try {
       await scenario.afterRecovery?.does(process);
       if (!isBlocked || scenario.afterRecovery !== undefined) {
-        checkTree(world, { expectation, allowed: start.allowed, edits });
+        checkTree(world, { scenario, expectation, allowed: start.allowed, edits });
         checkNothingLeft(world, scenario);
       }
     } catch (error) {

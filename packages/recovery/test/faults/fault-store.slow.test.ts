@@ -1,0 +1,136 @@
+/** Faults while a store is opened, read and closed by those who use it. */
+
+import type { Store } from '@forewrit/core';
+import { announceSeed, assert, suite } from '@forewrit/testkit';
+import { callSites } from './call-sites.js';
+import { FaultCampaign } from './fault-campaign.js';
+import { faultsInUse, openOn, type StoreScenario, type Use } from './store-use.js';
+import { campaigns, reachableOf, unreachable } from './unreachable.js';
+import { edit, World, write } from '../world.js';
+
+const test = suite('faults at the surface', { timeoutMs: 600_000 });
+const seed = announceSeed('faults at the surface');
+const campaign = new FaultCampaign({ seed, everything: false });
+const sites = reachableOf(callSites((file) => campaigns.surface.test(file)));
+
+const large = 'LARGE '.repeat(8);
+/** More than is read at once. */
+const huge = 'HUGE'.repeat(1 << 17);
+const files = { a: 'a0.', b: large, 'd/': '', 'd/c': 'c0.', huge };
+
+async function saved(): Promise<World> {
+  const world = new World();
+  const { store, kill } = await openOn(world, {});
+  await store.writeFiles({ a: files.a, b: large, 'd/c': 'c0.', huge });
+  await store.collection('notes').put('k', { text: 'v' });
+  await store.close();
+  kill();
+  edit(world.outside, '.forewrit/spare/1-0', 'of somebody who is gone', 'new');
+  world.disk.settle();
+  return world.fork();
+}
+
+/** Committed, and not applied: the owner is dead. */
+async function halfDone(): Promise<World> {
+  const world = await saved();
+  const dying = await world.open({ inlineLimitBytes: 24, failpoint: { name: 'log.after', action: 'throw' } });
+  assert.instance(dying.attempt(write('a', 'a1.'), write('b', `${large}1`)), Error);
+  dying.kill();
+  world.disk.settle();
+  return world.fork();
+}
+
+const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
+
+const reads: readonly Use[] = [
+  async (store) => text(await store.readFile('a')),
+  async (store) =>
+    [...(await store.readFiles(['a', 'b', 'd/c']))].map(([path, bytes]) => [path, text(bytes)]),
+  async (store) => (await store.readFile('huge')).byteLength,
+  async (store) => (await store.stat('b')).size,
+  async (store) => [await store.exists('a'), await store.exists('nowhere')],
+  async (store) => (await store.readdir('.')).sort(),
+  async (store) => [await store.collection('notes').get('k'), await store.collection('notes').range()],
+  async (store) =>
+    await store.snapshot(async (view) => [text(await view.readFile('b')), await view.exists('d/c')]),
+];
+
+async function* streamed(): AsyncGenerator<Buffer> {
+  yield Buffer.from(large);
+  yield Buffer.from(large);
+}
+
+/** Asked for, read again, and given up. */
+async function stages(store: Store): Promise<unknown> {
+  const transaction = await store.begin();
+  try {
+    await transaction.writeFile('n', streamed());
+    const own = text(await transaction.readFile('n'));
+    const names = await transaction.readdir('.');
+    return [own, names.sort(), text(await transaction.readFile('b')), await transaction.range('notes')];
+  } finally {
+    await transaction.abort();
+  }
+}
+
+/** A file that cannot be read is a finding, and not a different one. */
+async function verifies(store: Store): Promise<unknown> {
+  const { findings } = await store.verify();
+  return findings.filter(({ problem }) => problem !== 'unreadable');
+}
+
+const scenarios: readonly StoreScenario[] = [
+  {
+    name: 'a store that is made, where there is not even a directory',
+    prepare: () => Promise.resolve(new World()),
+    at: '/elsewhere/store',
+    uses: [(store) => store.exists('a')],
+    makes: {},
+  },
+  {
+    name: 'a store that is read and written',
+    prepare: saved,
+    uses: [...reads, stages, verifies],
+    makes: files,
+  },
+  {
+    name: 'a store that is only read',
+    prepare: saved,
+    options: { readOnly: true },
+    uses: [...reads, verifies],
+    makes: files,
+  },
+  {
+    name: 'a store that is only read, and half done',
+    prepare: halfDone,
+    options: { readOnly: true },
+    uses: reads,
+    makes: { ...files, a: 'a1.', b: `${large}1` },
+  },
+];
+
+for (const scenario of scenarios) {
+  test(`a fault at every call of: ${scenario.name}`, () => faultsInUse(scenario, (run) => campaign.of(run)));
+}
+
+if (process.env['FOREWRIT_TEST_ONLY'] === undefined) {
+  test('every call site has failed in every way, or is known for why it cannot', () => {
+    assert.equal(campaign.tally.missing(sites), []);
+  });
+  test('every call site belongs to one campaign, and what is said to be out of reach is there', () => {
+    const all = callSites(() => true);
+    for (const { place } of all) {
+      const theirs = Object.values(campaigns).filter((each) => each.test(place));
+      assert.is(theirs.length, 1, place);
+    }
+    for (const { file, text: part } of unreachable) {
+      const isThere = all.some(
+        ({ place, text: line }) => place.startsWith(`${file}:`) && line.includes(part),
+      );
+      assert.ok(isThere, `${file}: ${part}`);
+    }
+  });
+}
+
+test.after(() => console.log(`\n${campaign.tally.table(sites)}`));
+test.run();
