@@ -1,5 +1,6 @@
 /**
- * `npm run bench [-- save|open] [--directory DIR] [--rounds N] [--transactions N] [--json] [--check]`
+ * `npm run bench [-- save|open|large] [--directory DIR] [--rounds N] [--transactions N] [--mebibytes N] [--pairs N]
+ * [--json] [--check]`
  *
  * `--check` compares the ratios with the limits that the project promises and exits 1 if one is over.
  */
@@ -9,11 +10,18 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { describeEnvironment } from './environment.js';
+import { measureLarge } from './large.js';
 import { measureOpen } from './open.js';
 import { measureSave } from './save.js';
 
 /** Promised, on the disk that the check runs on. */
-const limits = { saveToWriteFile: 1.2, saveToWriteFileAtomic: 0.5, openManyToFew: 1.25 } as const;
+const limits = {
+  saveToWriteFile: 1.2,
+  saveToWriteFileAtomic: 0.5,
+  openManyToFew: 1.25,
+  largeToWriteStream: 1 / 0.9,
+  batchManyToFew: 1.5,
+} as const;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -21,6 +29,8 @@ const { values, positionals } = parseArgs({
     directory: { type: 'string' },
     rounds: { type: 'string', default: '1000' },
     transactions: { type: 'string', default: '100000' },
+    mebibytes: { type: 'string', default: '1024' },
+    pairs: { type: 'string', default: '5' },
     json: { type: 'boolean', default: false },
     check: { type: 'boolean', default: false },
   },
@@ -66,11 +76,31 @@ async function main(): Promise<void> {
       say(`  after ${open.many.transactions} transactions   ${open.many.p50Ms.toFixed(1)}`);
       judge('many against few', open.ratio, limits.openManyToFew);
     }
+    if (scenarios.includes('large')) {
+      const large = await measureLarge(path.join(directory, 'large'), {
+        bytes: Number(values.mebibytes) * 2 ** 20,
+        pairs: Number(values.pairs),
+      });
+      results['large'] = large;
+      say(`large: one file of ${values.mebibytes} MiB, streamed, ${large.pairs} pairs in turn; seconds`);
+      say(`  Forewrit (durable, atomic, hashed)      ${seconds(large.writerMs)}`);
+      say(`  fs.createWriteStream, then fsync        ${seconds(large.writeStreamMs)}`);
+      say(`  more memory than at rest: ${(large.moreMemoryBytes / 2 ** 20).toFixed(1)} MiB`);
+      judge('time against createWriteStream, median', 1 / large.ratio, limits.largeToWriteStream);
+      judge('memory, in 64 MiB', large.moreMemoryBytes / (64 * 2 ** 20), 1);
+      const { fewMs, manyMs, ratio } = large.batch;
+      say(`batch: files of 2 KB; ms a file: ${fewMs.toFixed(3)} of ten, ${manyMs.toFixed(3)} of a thousand`);
+      judge('a file of a thousand against one of ten', ratio, limits.batchManyToFew);
+    }
     if (values.json) process.stdout.write(`${JSON.stringify(results, undefined, 2)}${os.EOL}`);
   } finally {
     fs.rmSync(directory, { recursive: true, force: true });
   }
   if (values.check && failures.length > 0) process.exitCode = 1;
+}
+
+function seconds(all: readonly number[]): string {
+  return all.map((ms) => (ms / 1000).toFixed(2)).join(', ');
 }
 
 function show({ p50, p95 }: { p50: number; p95: number }): string {

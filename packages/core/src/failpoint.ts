@@ -3,6 +3,8 @@
 import type { Failpoint } from './store/options.js';
 
 export const failpointNames = [
+  'staging.before',
+  'staging.after',
   'stage.before',
   'stage.after',
   'log.inside',

@@ -11,6 +11,8 @@ export {
   type TransactOptions,
   type VerifyReport,
 } from './store/store.js';
+export type { StoreSpace } from './files/free-space.js';
+export { askForDisks, describeDisks, type DiskDescription } from './files/disk-description.js';
 export type { StoreStats } from './store/store-stats.js';
 export {
   type BeginOptions,
@@ -25,7 +27,9 @@ export type { ReadOptions } from './record/text.js';
 export type { StoreStat } from './store/store-stat.js';
 export type { Collection } from './store/collection.js';
 export type { RangeOptions } from './store/collection-range.js';
-export type { Data } from './store/content-staging.js';
+export type { Data, StreamedData } from './store/content-staging.js';
+export { fileOf, StagedContent } from './store/staged-content.js';
+export { Resumables, type StagedOperation, type StageOptions } from './store/resumables.js';
 export type { Commit } from './commit/job.js';
 export type { CheckpointReport } from './commit/checkpoint.js';
 export { type Clock, defaults, type Failpoint, type Logger, type StoreOptions } from './store/options.js';
@@ -105,6 +109,7 @@ export {
   type Listed,
   type LoggedTransaction,
   type LogRecord,
+  type Resumable,
   parseTransactionId,
   sequences,
   type Target,
@@ -151,6 +156,15 @@ export {
   writeAbort,
   writeApplied,
 } from './commit/mark.js';
+export {
+  findResumable,
+  type FoundResumable,
+  isOverdue,
+  isUnfinished,
+  listResumables,
+  removeResumable,
+} from './commit/resumable.js';
+export type { StagingRequest } from './commit/resumable-records.js';
 export { isLocking } from './commit/lock.js';
 export { nextRevision } from './commit/revision.js';
 export { putFileRow, rowOf, rowsBelow } from './commit/file-row.js';

@@ -1,13 +1,13 @@
 /** Records and rows as bytes: what was written comes back, and nothing else is taken for it. */
 
 import { loadChecksum } from '#src/record/checksum.js';
-import { decodeTransaction, encodeCommitBatch, encodeMark } from '#src/record/codec.js';
+import { decodeTransaction, encodeCommitBatch, encodeMark, encodeResumable } from '#src/record/codec.js';
 import { checkFrames, encodeFrame, encodeValue, frameSeed, type Packable } from '#src/record/frame.js';
 import type { Image } from '#src/record/image.js';
 import { transactionKey, u32Key } from '#src/record/key.js';
 import type { Row } from '#src/log/log.js';
 import type { Owner } from '#src/owner/owner.js';
-import { sequences, type Target } from '#src/record/record.js';
+import { type Resumable, sequences, type Target } from '#src/record/record.js';
 import { entryRow, fileRow, formatRow, lockRow, ownerRow } from '#src/record/rows.js';
 import { isStoreError } from '#src/errors.js';
 import { assert, suite } from '@forewrit/testkit';
@@ -105,8 +105,62 @@ test('a transaction comes back as it was written', () => {
   );
 });
 
+const resumable: Resumable = {
+  id: 'report.md',
+  ttlMs: 86_400_000,
+  metadata: new Uint8Array([1, 2, 3]),
+  volume: '',
+  staged: '2-5-s0',
+  offset: 2 ** 40,
+  checksum: 2n ** 64n - 1n,
+  advancedAtMs: 1_700_000_000_000,
+};
+
+function resumableRow(of = resumable): Row {
+  return encodeResumable(number, { kind: 'begin', bootId: 'boot', mount: '8:1', startedAtMs: 5 }, of);
+}
+
+test('content that is staged over time comes back as it was written', () => {
+  for (const metadata of [resumable.metadata, undefined]) {
+    const { metadata: _, ...rest } = resumable;
+    const written = metadata === undefined ? rest : { ...rest, metadata };
+    const decoded = decodeTransaction(number, [resumableRow(written)]);
+    assert.equal(decoded.targets, []);
+    assert.is(decoded.commit, undefined);
+    assert.is(decoded.begin?.startedAtMs, 5);
+    const { metadata: found, ...other } = decoded.resumable!;
+    assert.equal(other, rest);
+    assert.equal(
+      found === undefined ? undefined : [...found],
+      metadata === undefined ? undefined : [1, 2, 3],
+    );
+  }
+});
+
+test('content that is staged over time is refused cut short, damaged, and beside a transaction', () => {
+  const [key, value] = resumableRow();
+  for (let length = 0; length < value.byteLength; length += 1) {
+    assert.throwsWithCode(
+      () => decodeTransaction(number, [[key, value.subarray(0, length)]]),
+      'ERR_LOG_CORRUPT',
+    );
+  }
+  const [, last] = framesOf(value);
+  assert.throwsWithCode(() => decodeTransaction(number, [[key, last!]]), 'ERR_LOG_CORRUPT');
+  assert.throwsWithCode(
+    () => decodeTransaction(number, [[key, Buffer.concat([value, value])]]),
+    'ERR_LOG_CORRUPT',
+  );
+  assert.throwsWithCode(() => decodeTransaction(number, [rows()[0]!, [key, value]]), 'ERR_LOG_CORRUPT');
+  // As if somebody had put one kind of value under the key of the other.
+  assert.throwsWithCode(() => decodeTransaction(number, [[rows()[0]![0], value]]), 'ERR_LOG_CORRUPT');
+});
+
 test('every single flipped bit is refused, and never taken for content', () => {
-  const whole = rows();
+  for (const whole of [rows(), [resumableRow()]]) refuseFlips(whole);
+});
+
+function refuseFlips(whole: readonly Row[]): void {
   for (const [which, [key, value]] of whole.entries()) {
     for (let bit = 0; bit < value.byteLength * 8; bit += 1) {
       const damaged = Uint8Array.from(value);
@@ -121,7 +175,7 @@ test('every single flipped bit is refused, and never taken for content', () => {
       assert.unreachable(`bit ${bit} of value ${which} went unnoticed`);
     }
   }
-});
+}
 
 test('frames are whole or not without a look at what they mean, under their key only', () => {
   const whole = rows();

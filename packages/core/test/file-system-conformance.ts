@@ -37,6 +37,20 @@ export function fileSystemConformance(name: string, make: () => FileSystemUnderT
     fileSystem.truncate(descriptor, 12);
     fileSystem.close(descriptor);
 
+    const updating = fileSystem.openUpdate(at('a'));
+    assert.is(fileSystem.write(updating, bytes('xyz'), 12), 3);
+    fileSystem.truncate(updating, 12);
+    assert.is(fileSystem.read(updating, new Uint8Array(20), 0), 12);
+    fileSystem.close(updating);
+    assert.is(
+      code(() => fileSystem.openUpdate(at('missing'))),
+      'ENOENT',
+    );
+    assert.is(
+      code(() => fileSystem.openUpdate(at(''))),
+      'EISDIR',
+    );
+
     const again = fileSystem.openRead(at('a'));
     assert.ok(same(readAll(fileSystem, again, 100), Uint8Array.of(...content.subarray(0, 10), 0, 0)));
     assert.is(fileSystem.read(again, new Uint8Array(4), 12), 0);
@@ -108,6 +122,10 @@ export function fileSystemConformance(name: string, make: () => FileSystemUnderT
     fileSystem.symlink('a', at('l'));
     assert.is(fileSystem.lstat(at('l'))?.type, 'symlink');
     assert.is(fileSystem.readlink(at('l')), 'a');
+    assert.is(
+      code(() => fileSystem.openUpdate(at('l'))),
+      'ELOOP',
+    );
     assert.is(
       code(() => fileSystem.openRead(at('l'))),
       'ELOOP',

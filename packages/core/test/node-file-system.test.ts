@@ -132,8 +132,19 @@ test('the asynchronous file systems do what their namesakes do', async () => {
     assert.is(await fileSystem.read(again, into, 3), 4);
     assert.is(text(into.subarray(0, 4)), 'tent');
     await fileSystem.close(again);
+    const updating = await fileSystem.openUpdate(path);
+    await fileSystem.truncate(updating, 3);
+    await fileSystem.close(updating);
+    await fileSystem.chmodPath(path, 0o604);
+    const look = await fileSystem.lstat(path);
+    assert.equal([look?.size, look?.mode, look?.type], [3, 0o604, 'file']);
+    assert.is(await fileSystem.lstat(`${path}/below`), undefined);
+    await fileSystem.syncDirectory(directory.path);
+    await assertRejects(fileSystem.syncDirectory(path), 'ENOTDIR');
     await fileSystem.unlink(path);
+    assert.is(await fileSystem.lstat(path), undefined);
     await assertRejects(fileSystem.openRead(path), 'ENOENT');
+    await assertRejects(fileSystem.openUpdate(path), 'ENOENT');
     new NodeFileSystem().symlink('x', path);
     await assertRejects(fileSystem.openRead(path), 'ELOOP');
   }

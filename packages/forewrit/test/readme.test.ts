@@ -14,10 +14,12 @@ function codeBlocks(text: string): string[] {
   return [...text.matchAll(/^```(?:js|ts|javascript|typescript)\n(.*?)^```/gms)].map((match) => match[1]!);
 }
 
-/** A directory in which `forewrit` is installed. */
+/** A directory in which `forewrit` and `@forewrit/staging` are installed. */
 function install(directory: string): void {
   mkdirSync(`${directory}/node_modules`);
+  mkdirSync(`${directory}/node_modules/@forewrit`);
   symlinkSync(forewrit, `${directory}/node_modules/forewrit`, 'dir');
+  symlinkSync(`${workspace}/packages/staging`, `${directory}/node_modules/@forewrit/staging`, 'dir');
 }
 
 async function runBlocks(page: string): Promise<string[]> {
@@ -37,10 +39,11 @@ async function runBlocks(page: string): Promise<string[]> {
 
 test('every block of the README runs and prints what it says', async () => {
   const outputs = await runBlocks('README.md');
-  assert.is(outputs.length, 3);
+  assert.is(outputs.length, 4);
   assert.is(outputs[0], '1\n');
   assert.match(outputs[1]!, /'archive\/messages-1\.json'.*\{ archived: true \}/s);
-  assert.match(outputs[2]!, /elsewhere/);
+  assert.is(outputs[2], '0 12\n');
+  assert.match(outputs[3]!, /elsewhere/);
 });
 
 for (const page of readdirSync(`${workspace}/docs`).filter((name) => name.endsWith('.md'))) {

@@ -10,9 +10,12 @@ import {
   type Folding,
   isBelow,
   isLocking,
+  isOverdue,
+  isUnfinished,
   type LoggedTransaction,
   type LogView,
   type Owner,
+  ownerRange,
   ownerRow,
   parseTransactionKey,
   pathKey,
@@ -23,6 +26,7 @@ import {
   type StorePath,
   type Target,
 } from '@forewrit/core';
+import { decideUncommitted } from './decision.js';
 import { PathHistory } from './path-history.js';
 import type { RecoveryContext } from './recovery-context.js';
 
@@ -52,7 +56,7 @@ export interface Analysis {
   readonly winners: readonly LoggedTransaction[];
   /** Transactions of dead owners that were rolled back: only their names are left. */
   readonly aborted: readonly LoggedTransaction[];
-  /** Transactions of dead owners that logged something before their commit, and have none. */
+  /** Transactions of dead owners that logged something before their commit, have none, and are not waited for. */
   readonly losers: readonly LoggedTransaction[];
   readonly history: PathHistory;
   /** Owners that may still be writing. */
@@ -60,7 +64,11 @@ export interface Analysis {
 }
 
 /** `dead`: numbers of owners that are proven dead. One that is not registered (any more) is not writing either. */
-export function analyse(view: LogView, dead: ReadonlySet<number>, folding: Folding): Analysis {
+export function analyse(
+  view: LogView,
+  dead: ReadonlySet<number>,
+  { folding, nowMs }: { readonly folding: Folding; readonly nowMs: number },
+): Analysis {
   const living = livingOwners(view, dead);
   const transactions = readTransactionRows(view).map(({ number, rows }) => decodeTransaction(number, rows));
   const ours = transactions.filter(({ number }) => !living.has(number.owner));
@@ -69,10 +77,27 @@ export function analyse(view: LogView, dead: ReadonlySet<number>, folding: Foldi
     transactions,
     winners: committed.filter(({ abort }) => abort === undefined).sort(byRevision),
     aborted: committed.filter(({ abort }) => abort !== undefined),
-    losers: ours.filter(({ commit }) => commit === undefined),
+    losers: ours.filter((each) => each.commit === undefined && !isWaiting(each, nowMs)),
     history: new PathHistory(folding, transactions),
     living,
   };
+}
+
+/** Whether it stays as it is, to be continued by whoever wants to. */
+export function isWaiting({ commit, resumable }: LoggedTransaction, nowMs: number): boolean {
+  if (commit !== undefined || resumable === undefined) return false;
+  return decideUncommitted({ resumable: !isOverdue(resumable, nowMs) }).verdict === 'wait';
+}
+
+/** Whether all that is left of an owner is what may be continued. */
+export function holdsOnlyWaiting(view: LogView, owner: number, nowMs: number): boolean {
+  const rows = view.range('log', ownerRange(owner));
+  // Nothing else need be decoded to know that there is something to do.
+  if (rows.some(([key]) => isUnfinished(key))) return false;
+  return rows.every(([key, value]) => {
+    const { transaction: counter } = parseTransactionKey(key);
+    return isWaiting(decodeTransaction({ owner, counter }, [[key, value]]), nowMs);
+  });
 }
 
 export function livingOwners(view: LogView, dead: ReadonlySet<number>): Set<number> {

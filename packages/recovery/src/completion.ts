@@ -27,6 +27,7 @@ import {
   metaKeys,
   pathKey,
   putFileRow,
+  removeResumable,
   rowOf,
   sameTransaction,
   type Target,
@@ -169,6 +170,9 @@ export function writeCompletion(batch: LogBatch, completion: Completion, folding
     writeBlocked(batch, completion, folding);
     return;
   }
+  // Whoever has taken it over since has it under another number.
+  if (transaction.resumable !== undefined)
+    removeResumable(batch, transaction.number, transaction.resumable.id);
   for (const target of transaction.targets) {
     for (const { key } of lockKeysOf(target, folding)) unlock(batch, key, transaction);
     const image = completion.images.get(target.index);

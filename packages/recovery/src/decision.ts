@@ -200,6 +200,28 @@ export function decide(observed: Observation): Decision {
   return toDecision(row, row.row === 6 && !(same(observed) && observed.provenApplied));
 }
 
+const unseen: Observation = {
+  records: 'uncommitted',
+  resumable: false,
+  superseded: false,
+  boot: 'other',
+  applied: false,
+  showsAfter: false,
+  provenApplied: false,
+  showsBefore: false,
+  parentGone: false,
+  sharesStagedInode: false,
+  showsOlder: false,
+  foreign: false,
+  source: 'missing',
+  escapes: false,
+};
+
+/** Of what was never committed no path is looked at. */
+export function decideUncommitted({ resumable }: Pick<Observation, 'resumable'>): Decision {
+  return decide({ ...unseen, resumable });
+}
+
 export function toDecision(
   {
     row,

@@ -9,6 +9,7 @@ import {
   type FileSystem,
   type Folding,
   fromSystemError,
+  isOverdue,
   isStoreError,
   type Liveness,
   lockRow,
@@ -26,6 +27,7 @@ import {
   readFormat,
   readOwners,
   readVolumes,
+  type Resumable,
   type StoreOptions,
   type StorePath,
   systemCode,
@@ -64,7 +66,17 @@ export interface InspectedTransaction {
   readonly id: TransactionId;
   readonly owner: number;
   readonly ownerAlive: boolean;
-  readonly state: 'uncommitted' | 'committed' | 'applied' | 'aborted' | 'blocked';
+  /** `staging`: content that is being staged, or may be continued. */
+  readonly state: 'uncommitted' | 'staging' | 'committed' | 'applied' | 'aborted' | 'blocked';
+  /** Of content that is staged over time. */
+  readonly staging?: {
+    readonly id: string;
+    readonly durableBytes: number;
+    readonly advancedAtMs: number;
+    readonly ttlMs: number;
+    /** The next recovery removes it. */
+    readonly overdue: boolean;
+  };
   readonly revision?: number;
   readonly startedAtMs?: number;
   readonly paths: readonly InspectedPath[];
@@ -182,11 +194,14 @@ async function look(
   const read = log.view((view) => readLog(view, { living, folding: context.folding, problems }));
   // What a damaged record names is not known to belong to nobody.
   const leftovers = problems.length > 0 ? [] : leftoversAmong(names, { living, ...read });
-  const transactions = describeAll(read, { context, living, problems });
+  const transactions = describeAll(read, { nowMs: Date.now(), context, living, problems });
   const revision = noted(() => log.view(newestRevision), 0);
   // Rows that none of these have read, and what opening the store would refuse.
   if (problems.length === 0) noted(() => log.examine(), undefined);
-  const pending = transactions.some(({ ownerAlive, state }) => !ownerAlive || state === 'blocked');
+  const pending = transactions.some(
+    ({ ownerAlive, state, staging }) =>
+      state === 'blocked' || (!ownerAlive && !(state === 'staging' && staging?.overdue === false)),
+  );
   return {
     ...(format === undefined
       ? {}
@@ -292,6 +307,7 @@ function readLog(
 }
 
 interface Surroundings {
+  readonly nowMs: number;
   readonly context: RecoveryContext;
   readonly living: ReadonlySet<number>;
   readonly problems: InspectedProblem[];
@@ -303,7 +319,7 @@ function describeAll(
 ): InspectedTransaction[] {
   const history = new PathHistory(around.context.folding, transactions);
   return transactions.map((transaction): InspectedTransaction => {
-    const { id, number, begin, commit, targets } = transaction;
+    const { id, number, begin, resumable, commit, targets } = transaction;
     const subject = subjects.get(id);
     const foreseen = subject === undefined ? undefined : foresee(subject, history, around);
     return {
@@ -311,6 +327,7 @@ function describeAll(
       owner: number.owner,
       ownerAlive: around.living.has(number.owner),
       state: blocked.has(id) ? 'blocked' : stateOf(transaction),
+      ...(resumable === undefined ? {} : { staging: stagingOf(resumable, around.nowMs) }),
       ...(commit === undefined ? {} : { revision: commit.revision }),
       ...(begin === undefined ? {} : { startedAtMs: begin.startedAtMs }),
       paths: foreseen ?? targets.map(({ path, action }) => ({ path, action })),
@@ -352,7 +369,13 @@ function blockedIn(view: LogView, problems: InspectedProblem[]): Set<Transaction
   return blocked;
 }
 
-function stateOf({ commit, abort, applied }: LoggedTransaction): InspectedTransaction['state'] {
+function stagingOf(resumable: Resumable, nowMs: number): NonNullable<InspectedTransaction['staging']> {
+  const { id, offset, advancedAtMs, ttlMs } = resumable;
+  return { id, durableBytes: offset, advancedAtMs, ttlMs, overdue: isOverdue(resumable, nowMs) };
+}
+
+function stateOf({ resumable, commit, abort, applied }: LoggedTransaction): InspectedTransaction['state'] {
+  if (resumable !== undefined) return 'staging';
   if (commit === undefined) return 'uncommitted';
   if (abort !== undefined) return 'aborted';
   return applied === undefined ? 'committed' : 'applied';

@@ -17,7 +17,6 @@ import {
   type LoggedTransaction,
   metaKeys,
   type Owner,
-  ownerRange,
   saveEditedBefore,
   type StoreContext,
   syncDirectoryIfThere,
@@ -25,7 +24,14 @@ import {
   u32Key,
   type Volume,
 } from '@forewrit/core';
-import { type Analysis, analyse, bootOf, livingOwners, readTransactionRows } from './analysis.js';
+import {
+  type Analysis,
+  analyse,
+  bootOf,
+  holdsOnlyWaiting,
+  livingOwners,
+  readTransactionRows,
+} from './analysis.js';
 import {
   claim,
   type Completion,
@@ -68,8 +74,9 @@ export class RecoveryPass {
 
   /** Returns the owners that are gone for good: nothing of theirs is left. */
   run(self: Owner): Owner[] {
-    const { log, folding, failpoints } = this.#store;
-    const analysis = log.view((view) => analyse(view, this.#deadNumbers, folding));
+    const { log, folding, failpoints, clock } = this.#store;
+    const nowMs = clock.nowMs();
+    const analysis = log.view((view) => analyse(view, this.#deadNumbers, { folding, nowMs }));
     failpoints.hit('recover.before');
     this.#redoWinners(analysis);
     for (const transaction of [...analysis.aborted, ...analysis.losers]) {
@@ -81,7 +88,7 @@ export class RecoveryPass {
     this.#complete();
     failpoints.hit('recover.sweep');
     this.#sweep();
-    return this.#finish(self);
+    return this.#finish(self, nowMs);
   }
 
   #redoWinners(analysis: Analysis): void {
@@ -199,14 +206,12 @@ export class RecoveryPass {
     }
   }
 
-  /** Deregisters the dead of whom nothing is left, and lets go of the recovery lock. */
-  #finish(self: Owner): Owner[] {
+  /** Deregisters the dead of whom nothing is left but what may be continued, and lets go of the recovery lock. */
+  #finish(self: Owner, nowMs: number): Owner[] {
     const { log, folding } = this.#store;
     return log.commit(
       (batch) => {
-        const gone = this.#dead.filter(
-          ({ number }) => batch.range('log', { ...ownerRange(number), limit: 1 }).length === 0,
-        );
+        const gone = this.#dead.filter(({ number }) => holdsOnlyWaiting(batch, number, nowMs));
         for (const { number } of gone) batch.delete('owners', u32Key(number));
         buryTombstones(batch, folding);
         if (heldBy(batch) === self.number) batch.delete('meta', metaKeys.recovery);

@@ -21,7 +21,7 @@ import {
   withStoreCode,
   witnessPrefix,
 } from '@forewrit/core';
-import { livingOwners, readTransactionRows, registeredOwners } from './analysis.js';
+import { holdsOnlyWaiting, livingOwners, readTransactionRows, registeredOwners } from './analysis.js';
 import { acquireRecoveryLock, releaseRecoveryLock } from './recovery-lock.js';
 import { RecoveryPass } from './recovery-pass.js';
 import { ReportWriter } from './report.js';
@@ -84,7 +84,9 @@ function hasWork(context: StoreContext): boolean {
   const names = listStagingNames(fileSystem, volumes.known);
   return log.view((view) => {
     const living = livingOwners(view, new Set());
-    if (ownersInLog(view).some((owner) => !living.has(owner))) return true;
+    const nowMs = context.clock.nowMs();
+    const isDone = (owner: number): boolean => living.has(owner) || holdsOnlyWaiting(view, owner, nowMs);
+    if (!ownersInLog(view).every(isDone)) return true;
     const suspects = names.filter(({ owner }) => !living.has(owner));
     if (suspects.length === 0) return false;
     const hasHistory = view.range('history', { start: new Uint8Array(0), limit: 1 }).length > 0;

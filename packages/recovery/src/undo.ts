@@ -2,7 +2,8 @@
  * Undo: sweeps what belongs to nobody. A transaction that did not commit has changed no file; all it left are names in
  * the staging areas. So have those whose records were trimmed a moment before a crash.
  *
- * A name is swept if the owner in it is not living, and no record in the log has it. The directories are listed *before*
+ * A name is swept if the owner in it is not living, and no record in the log has it. (What is resumable keeps its name
+ * when another owner takes it over.) The directories are listed *before*
  * the log is read: an owner registers before it makes its first name, so every name that is found is of an owner that
  * the log knows, or knew.
  */
@@ -87,7 +88,8 @@ export function isOfUnapplied({ place, name }: StagingName): boolean {
   return place === 'staged' && name.endsWith('.apply');
 }
 
-function recordedNames({ targets }: LoggedTransaction): string[] {
+function recordedNames({ targets, resumable }: LoggedTransaction): string[] {
+  if (resumable !== undefined) return [nameKey(resumable.volume, 'staged', resumable.staged)];
   return targets.flatMap(({ volume, staged, applyName, beforeName }) => [
     ...(staged === undefined ? [] : [nameKey(volume, 'staged', staged)]),
     ...(applyName === undefined ? [] : [nameKey(volume, 'staged', applyName)]),

@@ -1,13 +1,16 @@
-/** Compares the files with what the log says of them, after a look at all of the log. Reads only. */
+/** Compares the files, and what is staged to be continued, with what the log says of them, after a look at all of the log. Reads only. */
 
 import {
   absolutePath,
   checksumOfFile,
   type FileRow,
   fileRow,
+  findResumable,
   fingerprintOf,
+  listResumables,
   parsePath,
   pathKey,
+  type Resumable,
   sameFingerprint,
   type StoreAccess,
   systemCode,
@@ -28,7 +31,12 @@ export function verify(access: StoreAccess, options: { readonly paths?: readonly
     const finding = check(access, row);
     if (finding !== undefined) findings.push(finding);
   }
-  return { checked: rows.length, findings };
+  const staged = options.paths === undefined ? access.log.view(listResumables) : [];
+  for (const { resumable } of staged) {
+    const finding = checkStaged(access, resumable);
+    if (finding !== undefined) findings.push(finding);
+  }
+  return { checked: rows.length + staged.length, findings };
 }
 
 function rowsToCheck(access: StoreAccess, paths: readonly string[] | undefined): FileRow[] {
@@ -68,4 +76,31 @@ function check(access: StoreAccess, row: FileRow): Finding | undefined {
   } catch (error) {
     return { path, problem: 'unreadable', detail: systemCode(error) ?? String(error) };
   }
+}
+
+/** What is durable of content that is staged over time; what follows means nothing yet. */
+function checkStaged(access: StoreAccess, resumable: Resumable): Finding | undefined {
+  const { id, staged, offset, checksum } = resumable;
+  const path = `.forewrit/staged/${staged}`;
+  const look = (): Finding | undefined => {
+    const stat = access.fileSystem.lstat(`${access.stagedDirectory}/${staged}`);
+    if (stat === undefined) return { path, problem: 'missing', detail: `the staged content '${id}' is gone` };
+    const found =
+      stat.type === 'file' && stat.size >= offset
+        ? checksumOfFile(access.fileSystem, `${access.stagedDirectory}/${staged}`, offset)
+        : undefined;
+    if (found === checksum) return undefined;
+    return { path, problem: 'damaged', detail: `the staged content '${id}' is not what was staged` };
+  };
+  try {
+    const finding = look();
+    // It may have been adopted or discarded meanwhile.
+    return finding === undefined || !isStill(access, resumable) ? undefined : finding;
+  } catch (error) {
+    return { path, problem: 'unreadable', detail: systemCode(error) ?? String(error) };
+  }
+}
+
+function isStill(access: StoreAccess, { id, staged }: Resumable): boolean {
+  return access.log.view((view) => findResumable(view, id))?.resumable.staged === staged;
 }

@@ -335,7 +335,7 @@ export class SimulatedProcess {
     const dead = new Set(this.#dead().map(({ number }) => number));
     const context = recoveryContext(this.context);
     const { winners, living, history } = this.context.log.view((view) =>
-      analyse(view, dead, this.context.folding),
+      analyse(view, dead, { folding: this.context.folding, nowMs: this.context.clock.nowMs() }),
     );
     const subjects = this.context.log.view((view) =>
       winners.map((transaction) => subjectOf(view, { transaction, living, folding: this.context.folding })),

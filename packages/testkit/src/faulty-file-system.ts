@@ -124,6 +124,10 @@ export class FaultyFileSystem implements FileSystem {
     return this.#track(path, () => this.#run('openRead', { path }, () => this.#inner.openRead(path)));
   }
 
+  openUpdate(path: string): Descriptor {
+    return this.#track(path, () => this.#run('openUpdate', { path }, () => this.#inner.openUpdate(path)));
+  }
+
   create(path: string, mode: number): Descriptor {
     return this.#track(path, () => this.#run('create', { path }, () => this.#inner.create(path, mode)));
   }
@@ -276,7 +280,8 @@ export class FaultyFileSystem implements FileSystem {
   /** The call happens, but the caller is not going to learn its result: what it opened must not stay open. */
   #carryOutUnseen(method: FileSystemMethod, carryOut: () => unknown): void {
     const result = carryOut();
-    if (method === 'create' || method === 'openRead') this.#inner.close(result as Descriptor);
+    if (method === 'create' || method === 'openRead' || method === 'openUpdate')
+      this.#inner.close(result as Descriptor);
   }
 
   #faultAt(call: FileSystemCall): Fault | undefined {

@@ -73,6 +73,15 @@ export class SimulatedFileSystem implements FileSystem {
     return this.#register({ id, path, writable: false, failuresKnown: this.#state.failedFlushes(id) }, call);
   }
 
+  openUpdate(path: string): Descriptor {
+    const call = this.#call('open', path);
+    const id = this.#existing(path, call);
+    const { kind } = this.#inode(id);
+    if (kind === 'symlink') throw systemError('ELOOP', call);
+    if (kind === 'directory') throw systemError('EISDIR', call);
+    return this.#register({ id, path, writable: true, failuresKnown: this.#state.failedFlushes(id) }, call);
+  }
+
   create(path: string, mode: number): Descriptor {
     const call = this.#call('open', path);
     const place = this.#vacant(path, call);

@@ -138,6 +138,10 @@ const openRead = onPath(
   'openRead',
   () => (machine, path) => machine.keepOpen(machine.fileSystem.openRead(path)),
 );
+const openUpdate = onPath(
+  'openUpdate',
+  () => (machine, path) => machine.keepOpen(machine.fileSystem.openUpdate(path)),
+);
 const lstat = onPath('lstat', () => (machine, path) => comparable(machine.fileSystem.lstat(path)));
 const list = onPath('list', () => (machine, path) => machine.fileSystem.list(path).sort());
 const readlink = onPath('readlink', () => (machine, path) => machine.fileSystem.readlink(path));
@@ -212,6 +216,7 @@ const pathSteps = weighted([
   [unlink, 1],
   [removeDirectory, 1],
   [openRead, 1],
+  [openUpdate, 1],
   [lstat, 3],
   [list, 1],
   [readlink, 1],

@@ -15,9 +15,10 @@ import { entryKey, entryLockKey, type Folding, pathKey } from '../record/key.js'
 import type { EntryChange, Target } from '../record/record.js';
 import { entryRow, type FileRow, metaKeys, textRow } from '../record/rows.js';
 import { moved, putFileRow, rowsBelow } from './file-row.js';
-import { changedSince, untrimmed } from './guard.js';
+import { adoptable, changedSince, untrimmed } from './guard.js';
 import { isDirectoryChange, isLocking, lockedBy, LockWriter } from './lock.js';
 import type { Proposal, Verdict } from './proposal.js';
+import { type FoundResumable, readResumable, removeResumable } from './resumable.js';
 import { newestRevision, nextRevision } from './revision.js';
 
 export interface CommitterIdentity {
@@ -40,6 +41,7 @@ export function commitProposal(
   const refusal =
     lockedBy(batch, proposal, folding) ??
     changedSince(batch, proposal, folding) ??
+    adoptable(batch, proposal) ??
     untrimmed(batch, proposal, folding);
   if (refusal !== undefined) return refusal;
   return writeIntents(batch, proposal, folding, identity);
@@ -52,15 +54,23 @@ function writeIntents(
   identity: CommitterIdentity,
 ): Verdict {
   const { number, targets } = proposal;
+  const adopted = adopt(batch, proposal);
   // A transaction that has only read needs no revision of its own, and so no flush.
   if (targets.length + proposal.entries.length === 0) {
-    return { kind: 'committed', revision: newestRevision(batch), lockKeys: [], entries: [], buried: [] };
+    return {
+      kind: 'committed',
+      revision: newestRevision(batch),
+      lockKeys: [],
+      entries: [],
+      buried: [],
+      adopted,
+    };
   }
   const revision = nextRevision(batch);
   const locks = new LockWriter(batch, number);
   const entries = writeEntries(batch, proposal, revision, targets.length > 0 ? locks : undefined);
   const buried: FileRow[] = [];
-  if (targets.length === 0) return { kind: 'committed', revision, lockKeys: [], entries, buried };
+  if (targets.length === 0) return { kind: 'committed', revision, lockKeys: [], entries, buried, adopted };
   let tombstones = 0;
   const bury = (path: StorePath): void => {
     putFileRow(batch, { path, revision, transaction: number, image: absent }, folding);
@@ -102,7 +112,16 @@ function writeIntents(
     entries,
   });
   batch.put('log', key, value);
-  return { kind: 'committed', revision, lockKeys: locks.keys, entries, buried };
+  return { kind: 'committed', revision, lockKeys: locks.keys, entries, buried, adopted };
+}
+
+/** From here on the content is the transaction's, and nobody's to continue. */
+function adopt(batch: LogBatch, { adopts }: Proposal): FoundResumable[] {
+  return adopts.flatMap(({ id, number }) => {
+    const found = readResumable(batch, number) ?? [];
+    removeResumable(batch, number, id);
+    return found;
+  });
 }
 
 function mountsOf(targets: readonly Target[], { mount, mountOf }: CommitterIdentity): string {

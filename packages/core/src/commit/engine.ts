@@ -27,6 +27,7 @@ import { OwnRecords } from './own-records.js';
 import { PlanOutdated } from './plan-outdated.js';
 import { Poison } from './poison.js';
 import { blockedBy, cancelled, expired, isOutOfDescriptors, tooMuchAtOnce, unsteady } from './refusal.js';
+import { ResumableRecords } from './resumable-records.js';
 import { Rewrite } from './rewrite.js';
 import { RollBack } from './roll-back.js';
 import { type StagedTarget, stagedPath } from './staged-target.js';
@@ -45,6 +46,8 @@ export class Engine {
   readonly #ownCheckpoint: OwnCheckpoint;
   readonly #applyContext: ApplyContext;
   readonly #counters: Counters;
+  /** What the log knows of content that is not committed yet. */
+  readonly resumables: ResumableRecords;
 
   constructor(context: StoreContext, owner: Owner, counters = new Counters()) {
     this.context = context;
@@ -65,6 +68,7 @@ export class Engine {
     this.#uncheckpointed = uncheckpointed;
     this.#applyContext = applyContext;
     this.#planner = new Planner(context, owner.number, (transaction) => records.isMarked(transaction));
+    this.resumables = new ResumableRecords({ context, owner, poison, records });
     this.#rollBack = new RollBack({ context, applyContext, owner, poison, records, counters });
     const rewrite = new Rewrite({ context, poison, records, runGroup: (jobs) => this.runGroup(jobs) });
     this.#ownCheckpoint = new OwnCheckpoint({ context, owner, poison, records, uncheckpointed, rewrite });

@@ -10,6 +10,7 @@ import { entryRow, type FormatRow, formatRow, metaKeys } from '../record/rows.js
 import { entriesDigest } from '../store/collection-range.js';
 import { newestRevisionBelow, rowOf, rowsBelow } from './file-row.js';
 import type { Proposal, Verdict } from './proposal.js';
+import { readResumable } from './resumable.js';
 import { newestRevision } from './revision.js';
 
 /** A fenced owner must not write: somebody has proven it dead and is cleaning up after it. */
@@ -62,6 +63,16 @@ export function changedSince(view: LogView, proposal: Proposal, folding: Folding
   }
   for (const { path, newestBelow } of proposal.vacant) {
     if (newestRevisionBelow(view, path, folding) !== newestBelow) return { kind: 'outdated' };
+  }
+  return undefined;
+}
+
+/** What was staged is adopted only as its record has it, and by the owner that has the record. */
+export function adoptable(view: LogView, { number, adopts }: Proposal): Verdict | undefined {
+  for (const { id, number: staging, name, size, checksum } of adopts) {
+    const found = staging.owner === number.owner ? readResumable(view, staging)?.resumable : undefined;
+    if (found?.staged === name && found.offset === size && found.checksum === checksum) continue;
+    return { kind: 'conflict', error: conflict(id) };
   }
   return undefined;
 }

@@ -2,9 +2,10 @@
 
 import type { StoreError } from '../errors.js';
 import type { StorePath } from '../path/path.js';
-import type { Operation, TrackedRead } from '../plan/operation.js';
+import type { Content, Operation, ResumableContent, TrackedRead } from '../plan/operation.js';
 import type { EntryChange, Target, TransactionNumber } from '../record/record.js';
 import type { FileRow, LockRow } from '../record/rows.js';
+import type { FoundResumable } from './resumable.js';
 
 export type EntryOperation = Extract<Operation, { type: 'put' | 'delete' }>;
 
@@ -13,6 +14,8 @@ export interface Proposal {
   readonly targets: readonly Target[];
   readonly entries: readonly EntryOperation[];
   readonly reads: readonly TrackedRead[];
+  /** Resumable content that becomes part of the transaction: its record must be ours, and say the same. */
+  readonly adopts: readonly Adoption[];
   /** The rows that the plan stood on, as they were: bytes, so that comparing them costs nothing. */
   readonly planReads: readonly PlanRead[];
   /** Where there is nothing, and must be nothing: what is committed below such a path makes a directory of it. */
@@ -21,6 +24,10 @@ export interface Proposal {
   /** Directories that move or go, and where they move to: nothing below may be untrimmed. */
   readonly vacated: readonly StorePath[];
 }
+
+export type Adoption = ResumableContent & Pick<StagedContent, 'name' | 'size' | 'checksum'>;
+
+type StagedContent = Extract<Content, { kind: 'staged' }>;
 
 export interface PlanRead {
   readonly key: Uint8Array;
@@ -41,6 +48,8 @@ export type Verdict =
       readonly entries: readonly EntryChange[];
       /** Rows below removed directories, as they were: a roll-back writes them again. */
       readonly buried: readonly FileRow[];
+      /** Resumable operations that ended with it: a roll-back writes them again. */
+      readonly adopted: readonly FoundResumable[];
     }
   | { readonly kind: 'conflict'; readonly error: StoreError }
   | { readonly kind: 'outdated' }

@@ -3,8 +3,10 @@
 import { assert } from '../assert.js';
 import type { Counters } from '../committer/committer.js';
 import { isStoreError } from '../errors.js';
+import type { FileSystem } from '../files/file-system.js';
 import type { Owner } from '../owner/owner.js';
 import type { StorePath } from '../path/path.js';
+import { inodeOf } from '../record/image.js';
 import { lockRow } from '../record/rows.js';
 import type { StoreContext } from '../store/store-context.js';
 import { type ApplyContext, ApplyFailed, rollBack, type RollBackReport } from './apply.js';
@@ -15,6 +17,7 @@ import type { OwnRecords } from './own-records.js';
 import type { Poison } from './poison.js';
 import { blocked, rolledBack } from './refusal.js';
 import type { StagedTransaction } from './staged-target.js';
+import { type FoundResumable, putResumable } from './resumable.js';
 import { closeDescriptor } from './uncheckpointed.js';
 
 const forcedAttemptsMax = 5;
@@ -44,7 +47,7 @@ export class RollBack {
   }
 
   run({ job, prepared }: Live, verdict: Committed, failure: unknown, result: GroupResult): void {
-    const { log, logger, failpoints, folding, resolver, stagingArea } = this.#context;
+    const { fileSystem, log, logger, failpoints, folding, resolver, stagingArea } = this.#context;
     const { staged, proposal } = prepared;
     const mark: AppliedMark = { number: proposal.number, lockKeys: verdict.lockKeys };
     assert(failure instanceof ApplyFailed, 'what is rolled back has failed to apply');
@@ -70,6 +73,7 @@ export class RollBack {
       job.reject(this.#poison.cause === undefined ? blocked(staged.id, error) : this.#poison.error());
       return;
     }
+    const givenBack = verdict.adopted.filter((each) => isGivenBack(fileSystem, each, staged, report));
     failpoints.hit('roll-back.before-abort');
     try {
       log.commit((batch) => {
@@ -81,6 +85,7 @@ export class RollBack {
           { mark, targets: proposal.targets, entries, buried, images: report.images },
           folding,
         );
+        for (const each of givenBack) putResumable(batch, each);
       }, this.#records.essential());
     } catch (error) {
       this.#poison.take(error);
@@ -121,4 +126,19 @@ export class RollBack {
       this.#poison.take(error);
     }
   }
+}
+
+/** What came in stays to be continued, unless it is in the tree and somebody has written into it: that is theirs. */
+function isGivenBack(
+  fileSystem: FileSystem,
+  { resumable }: FoundResumable,
+  { targets }: StagedTransaction,
+  { left }: RollBackReport,
+): boolean {
+  return !targets.some(
+    ({ target, absolute }) =>
+      target.staged === resumable.staged &&
+      left.includes(target.path) &&
+      fileSystem.lstat(absolute)?.ino === inodeOf(target.after),
+  );
 }

@@ -51,12 +51,13 @@ export class StagingArea {
       readonly checksum: (path: StorePath, stat: FileStat) => bigint | undefined;
       /** Fsync even small content, and keep it out of the log. */
       readonly neverInline?: boolean;
+      readonly inlineLimitBytes?: number | undefined;
     },
   ): StagedTransaction {
     const contentBytes = planned.reduce((sum, target) => sum + contentSize(target, this.#sizeOf), 0);
     const inline =
       find.neverInline !== true &&
-      contentBytes <= this.#options.inlineLimitBytes &&
+      contentBytes <= (find.inlineLimitBytes ?? this.#options.inlineLimitBytes) &&
       !planned.some((target) => hasStagedPart(target.file));
     const targets: StagedTarget[] = [];
     try {

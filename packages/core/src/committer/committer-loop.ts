@@ -13,6 +13,7 @@ import type { CheckpointReport } from '../commit/checkpoint.js';
 import { Engine } from '../commit/engine.js';
 import type { Commit, GroupResult, Job } from '../commit/job.js';
 import { lockTimeout } from '../commit/refusal.js';
+import type { StagingRequest } from '../commit/resumable-records.js';
 import { isStoreError, StoreError, withStoreCode } from '../errors.js';
 import { descriptorBudget } from '../files/descriptor-budget.js';
 import { FlushError } from '../log/log.js';
@@ -33,6 +34,7 @@ import { CheckpointDrive } from './checkpoint-drive.js';
 import { type Committer, type CommitterEvent, type CommitterState, Counters } from './committer.js';
 import { belongsToOthers, findDead, recoverOrRefuse } from './dead-owner.js';
 import type { Recoverer, RecoveryReport } from './recoverer.js';
+import { StagingQueue } from './staging-queue.js';
 import { standAsideMs, TurnTaking } from './turn-taking.js';
 
 const groupMax = 256;
@@ -71,6 +73,7 @@ export class CommitterLoop implements Committer {
   readonly #witness: Witness | undefined;
   readonly #turns: TurnTaking;
   readonly #checkpoints: CheckpointDrive;
+  readonly #stagings: StagingQueue;
   #queue: Job[] = [];
   #waiting: Waiting[] = [];
   #scheduled = false;
@@ -105,6 +108,7 @@ export class CommitterLoop implements Committer {
     this.engine = new Engine(context, owner, this.counters);
     this.#turns = new TurnTaking(context.log, owner.number);
     this.#checkpoints = new CheckpointDrive(this.engine, this.counters, options.onEvent);
+    this.#stagings = new StagingQueue(this.engine.resumables, () => this.#reportPoison());
     context.spares.begin(owner.id, () => new Set(context.log.view(readOwners).map(({ id }) => id)));
     this.state = { ownerNumber: owner.number, ownerId: owner.id, recovery };
   }
@@ -154,6 +158,10 @@ export class CommitterLoop implements Committer {
       ...answer,
     });
     this.#schedule();
+  }
+
+  stage(request: StagingRequest): Promise<void> {
+    return this.#closing === undefined ? this.#stagings.add(request) : Promise.reject(closed());
   }
 
   checkpoint(): Promise<CheckpointReport> {
@@ -436,6 +444,7 @@ export class CommitterLoop implements Committer {
     this.context.spares.end();
     this.context.failpoints.hit('close.before');
     this.engine.commitTimeoutMs = closeCommitTimeoutMs;
+    this.#stagings.run();
     while (this.#queue.length > 0) this.#run();
     for (const { job } of this.#waiting) job.reject(closed());
     this.#waiting = [];

@@ -84,6 +84,9 @@ function handle(
       });
       break;
     }
+    case 'stage':
+      loop.stage(message.request).then(() => say({ type: 'done', id }), failed);
+      break;
     case 'checkpoint':
       loop.checkpoint().then((value) => say({ type: 'done', id, value }), failed);
       break;

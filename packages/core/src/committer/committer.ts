@@ -2,6 +2,7 @@
 
 import type { CheckpointReport } from '../commit/checkpoint.js';
 import type { Commit } from '../commit/job.js';
+import type { StagingRequest } from '../commit/resumable-records.js';
 import type { RecoveryReport } from './recoverer.js';
 import type { CommitRequest } from '../plan/request.js';
 
@@ -27,6 +28,8 @@ export interface Committer {
   readonly counters: Counters;
   /** `accepted` is called with the revision before the flush, for relaxed requests. */
   commit(request: CommitRequest, accepted?: (revision: number) => void): Promise<Commit>;
+  /** What becomes of resumable content. Resolves when the log says so, durably. */
+  stage(request: StagingRequest): Promise<void>;
   checkpoint(): Promise<CheckpointReport>;
   /** Looks whether any owner has died, and recovers what it left. */
   recoverDead(): Promise<void>;

@@ -1,5 +1,6 @@
 /** Finding owners that are proven dead, and having recovered what they left in the log. */
 
+import { isUnfinished } from '../commit/resumable.js';
 import { StoreError } from '../errors.js';
 import type { LogView } from '../log/log.js';
 import { type Owner, probeOwner } from '../owner/owner.js';
@@ -69,13 +70,16 @@ export async function recoverOrRefuse(
   return emptyRecoveryReport;
 }
 
-/** Whether the log has transactions of owners that are not among these: of such as were poisoned, and are gone. */
+/**
+ * Whether the log has transactions of owners that are not among these: of such as were poisoned, and are gone. What was
+ * staged to be continued later is no transaction yet.
+ */
 export function belongsToOthers(view: LogView, owners: readonly Owner[]): boolean {
   let start: Uint8Array = new Uint8Array(0);
   for (const { number } of owners.toSorted((a, b) => a.number - b.number)) {
     const range = ownerRange(number);
-    if (view.range('log', { start, end: range.start, limit: 1 }).length > 0) return true;
+    if (view.range('log', { start, end: range.start }).some(([key]) => isUnfinished(key))) return true;
     start = range.end;
   }
-  return view.range('log', { start, limit: 1 }).length > 0;
+  return view.range('log', { start }).some(([key]) => isUnfinished(key));
 }

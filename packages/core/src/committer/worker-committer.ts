@@ -9,6 +9,7 @@ import type { CheckpointReport } from '../commit/checkpoint.js';
 import { type Committer, type CommitterEvent, type CommitterState, Counters } from './committer.js';
 import { commitGateBytes, endCommits } from '../log/commit-gate.js';
 import type { Commit } from '../commit/job.js';
+import type { StagingRequest } from '../commit/resumable-records.js';
 import { fromPlainError, StoreError } from '../errors.js';
 import type { Roots } from '../path/path.js';
 import type { CommitRequest } from '../plan/request.js';
@@ -106,6 +107,10 @@ export class WorkerCommitter implements Committer {
 
   commit(request: CommitRequest, accepted?: (revision: number) => void): Promise<Commit> {
     return this.#ask((id) => ({ type: 'commit', id, request }), accepted, transferable(request));
+  }
+
+  stage(request: StagingRequest): Promise<void> {
+    return this.#ask((id) => ({ type: 'stage', id, request }));
   }
 
   checkpoint(): Promise<CheckpointReport> {

@@ -3,6 +3,7 @@
 import type { CheckpointReport } from '../commit/checkpoint.js';
 import type { CommitterEvent, CommitterState } from './committer.js';
 import type { Commit } from '../commit/job.js';
+import type { StagingRequest } from '../commit/resumable-records.js';
 import type { PlainError } from '../errors.js';
 import type { StoreOptions } from '../store/options.js';
 import type { Roots } from '../path/path.js';
@@ -26,6 +27,7 @@ export interface WorkerInput {
 
 export type ToWorker =
   | { readonly type: 'commit'; readonly id: number; readonly request: CommitRequest }
+  | { readonly type: 'stage'; readonly id: number; readonly request: StagingRequest }
   | { readonly type: 'checkpoint' | 'recover' | 'close'; readonly id: number };
 
 export type FromWorker =

@@ -62,16 +62,23 @@ export function eachPiece(
   }
 }
 
-export function checksumOfDescriptor(fileSystem: FileSystem, descriptor: Descriptor): bigint {
+export function checksumOfDescriptor(
+  fileSystem: FileSystem,
+  descriptor: Descriptor,
+  bytesMax = Number.POSITIVE_INFINITY,
+): bigint {
   const checksum = new RunningChecksum();
-  eachPiece(fileSystem, descriptor, (piece) => checksum.update(piece));
+  eachPiece(fileSystem, descriptor, (piece, position) => {
+    checksum.update(piece.subarray(0, Math.max(0, Math.min(piece.byteLength, bytesMax - position))));
+  });
   return checksum.digest();
 }
 
-export function checksumOfFile(fileSystem: FileSystem, path: string): bigint {
+/** Of the first bytes of it, where a limit is given. */
+export function checksumOfFile(fileSystem: FileSystem, path: string, bytesMax?: number): bigint {
   const descriptor = fileSystem.openRead(path);
   try {
-    return checksumOfDescriptor(fileSystem, descriptor);
+    return checksumOfDescriptor(fileSystem, descriptor, bytesMax);
   } finally {
     fileSystem.close(descriptor);
   }

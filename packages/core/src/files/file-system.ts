@@ -29,6 +29,8 @@ export type Descriptor = number;
 export interface FileSystem {
   /** Opens a regular file for reading. `ELOOP` for a symbolic link. Never blocks on a FIFO. */
   openRead(path: string): Descriptor;
+  /** Opens an existing regular file for reading and writing. `ELOOP` for a symbolic link. Never blocks on a FIFO. */
+  openUpdate(path: string): Descriptor;
   /** Creates a file that must not exist (`EEXIST`), open for reading and writing. The mode is umasked. */
   create(path: string, mode: number): Descriptor;
   /** Reads up to `into.length` bytes at `position`; 0 at the end. */

@@ -58,7 +58,6 @@ export class NodeFileSystem implements FileSystem {
     return fs.openSync(path, openReadFlags);
   }
 
-  /** Opens an existing file for reading and writing. Not part of the seam: only the log's own file needs it. */
   openUpdate(path: string): Descriptor {
     this.#refuseSymlinkOnWindows(path);
     return fs.openSync(path, openUpdateFlags);
@@ -222,11 +221,18 @@ const unlink = promisify(fs.unlink);
 const read = promisify(fs.read);
 const write = promisify(fs.write);
 const fstat = promisify(fs.fstat);
+const lstat = promisify(fs.lstat);
+const ftruncate = promisify(fs.ftruncate);
+const chmod = promisify(fs.chmod);
 
 /** Plain descriptors, not FileHandles: those are closed behind one's back when they are collected. */
 export class NodeAsyncFileSystem implements AsyncFileSystem {
   openRead(path: string): Promise<Descriptor> {
     return open(path, openReadFlags);
+  }
+
+  openUpdate(path: string): Promise<Descriptor> {
+    return open(path, openUpdateFlags);
   }
 
   create(path: string, mode: number): Promise<Descriptor> {
@@ -243,6 +249,10 @@ export class NodeAsyncFileSystem implements AsyncFileSystem {
     return bytesWritten;
   }
 
+  truncate(descriptor: Descriptor, size: number): Promise<void> {
+    return ftruncate(descriptor, size);
+  }
+
   async stat(descriptor: Descriptor): Promise<FileStat> {
     return toFileStat(await fstat(descriptor, { bigint: true }));
   }
@@ -257,6 +267,37 @@ export class NodeAsyncFileSystem implements AsyncFileSystem {
 
   chmod(descriptor: Descriptor, mode: number): Promise<void> {
     return fchmod(descriptor, mode);
+  }
+
+  async chmodPath(path: string, mode: number): Promise<void> {
+    if ((await this.lstat(path))?.type === 'symlink') {
+      throw systemError('ELOOP', 'chmod', 'symbolic links are not followed', path);
+    }
+    await chmod(path, mode);
+  }
+
+  async lstat(path: string): Promise<FileStat | undefined> {
+    try {
+      return toFileStat(await lstat(path, { bigint: true }));
+    } catch (error) {
+      const code = systemCode(error);
+      if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+      throw error;
+    }
+  }
+
+  async syncDirectory(path: string): Promise<void> {
+    let descriptor: Descriptor | undefined;
+    try {
+      descriptor = await open(path, fs.constants.O_RDONLY | (fs.constants.O_DIRECTORY ?? 0));
+      await fsync(descriptor);
+    } catch (error) {
+      const expected =
+        process.platform === 'win32' && directorySyncCodesOfWindows.has(systemCode(error) ?? '');
+      if (!expected) throw error;
+    } finally {
+      if (descriptor !== undefined) await close(descriptor);
+    }
   }
 
   unlink(path: string): Promise<void> {

@@ -2,6 +2,7 @@
 
 import type { Fingerprint } from '../record/image.js';
 import type { StorePath } from '../path/path.js';
+import type { TransactionNumber } from '../record/record.js';
 
 export type Content =
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
@@ -12,7 +13,14 @@ export type Content =
       readonly name: string;
       readonly size: number;
       readonly checksum: bigint;
+      /** The resumable operation that the commit ends. */
+      readonly resumable?: ResumableContent;
     };
+
+export interface ResumableContent {
+  readonly id: string;
+  readonly number: TransactionNumber;
+}
 
 export interface WriteOptions {
   /** Permission bits of a new file, umasked; an existing file keeps its own unless this is given. */

@@ -10,7 +10,7 @@ import { conflict } from '../commit/guard.js';
 import { newestRevisionBelow } from '../commit/file-row.js';
 import { lockedBy } from '../commit/lock.js';
 import { PlanOutdated } from '../commit/plan-outdated.js';
-import type { EntryOperation, PlanRead, Proposal, Vacancy } from '../commit/proposal.js';
+import type { Adoption, EntryOperation, PlanRead, Proposal, Vacancy } from '../commit/proposal.js';
 import type { StagedTransaction } from '../commit/staged-target.js';
 import { type ErrorCode, isStoreError, type StoreError } from '../errors.js';
 import { checksumOfFile } from '../files/content.js';
@@ -162,6 +162,7 @@ export class Planner {
       volume: (target) => this.#volumeFor(target, looked, volumes),
       checksum: (path, stat) => knownChecksum(rows.found.get(path), stat),
       neverInline: request.neverInline === true,
+      inlineLimitBytes: request.inlineLimitBytes,
     });
     // After the before-images were taken: what still is as it was read is what they hold.
     const required = requiredRevisions.flatMap(({ path }) => asRead(rows.found.get(path)));
@@ -182,6 +183,7 @@ export class Planner {
         targets: plain,
         entries,
         reads: request.reads,
+        adopts: operations.flatMap(adoptionOf),
         planReads: [...rows.values.values()],
         vacant: rows.vacancies,
         requiredRevisions,
@@ -333,6 +335,12 @@ export class Planner {
     cache.set(parent, volume);
     return volume;
   }
+}
+
+function adoptionOf(operation: FileOperation): Adoption[] {
+  if (!('content' in operation) || operation.content.kind !== 'staged') return [];
+  const { name, size, checksum, resumable } = operation.content;
+  return resumable === undefined ? [] : [{ ...resumable, name, size, checksum }];
 }
 
 /** What a transaction asks to change, files and entries. */

@@ -9,6 +9,8 @@ export interface CommitRequest {
   readonly reads: readonly TrackedRead[];
   /** Report back when the guards hold and the revision is known, before the flush. */
   readonly relaxed: boolean;
+  /** Content up to this total travels in the log; by default as the store was opened. */
+  readonly inlineLimitBytes?: number;
   /** Fsync even small content instead of letting it travel in the log. */
   readonly neverInline?: boolean;
   /** Shared memory; not zero once the caller has given up. Looked at inside the log transaction. */

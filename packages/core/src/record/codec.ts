@@ -3,6 +3,8 @@
  * of 200 bytes costs, many small ones do not): `begin`, then for each target `stage`, `checksum`, `rename`, then
  * `commit`, which holds the number of frames and a hash chained over their hashes. A batch without its whole chain is
  * refused, never guessed at.
+ *
+ * A resumable operation is one value, too: `begin`, then `resumable`. It is replaced whenever more bytes are durable.
  */
 
 import { hash64 } from './checksum.js';
@@ -26,13 +28,23 @@ import {
   type Listed,
   type LoggedTransaction,
   type LogRecord,
+  type Resumable,
   sequences,
   type Target,
   type TransactionNumber,
   transactionId,
 } from './record.js';
 
-const kinds = { begin: 1, stage: 2, checksum: 3, rename: 4, commit: 5, abort: 6, applied: 7 } as const;
+const kinds = {
+  begin: 1,
+  stage: 2,
+  checksum: 3,
+  rename: 4,
+  commit: 5,
+  abort: 6,
+  applied: 7,
+  resumable: 8,
+} as const;
 
 const actions: readonly Action[] = [
   'write',
@@ -100,12 +112,22 @@ export function encodeMark(
   return [key, encodeFrame(kinds[mark.kind], payload, frameSeed('log', key))];
 }
 
+export function encodeResumable(number: TransactionNumber, begin: Begin, resumable: Resumable): Row {
+  const key = transactionKey(number.owner, number.counter, sequences.resumable);
+  const { id, ttlMs, metadata, volume, staged, offset, checksum, advancedAtMs } = resumable;
+  const frames = new FrameWriter(frameSeed('log', key), 400 + (metadata?.byteLength ?? 0));
+  frames.add(kinds.begin, [begin.bootId, begin.mount, begin.startedAtMs]);
+  frames.add(kinds.resumable, [id, ttlMs, metadata ?? null, volume, staged, offset, checksum, advancedAtMs]);
+  return [key, frames.value()];
+}
+
 /** Joins all values of one transaction. One that never committed has no targets. Throws `ERR_LOG_CORRUPT` or `ERR_UNSUPPORTED_FORMAT`. */
 export function decodeTransaction(number: TransactionNumber, rows: readonly Row[]): LoggedTransaction {
   const id = transactionId(number);
   const what = `the record of transaction ${id}`;
   const parts: {
     begin?: Begin;
+    resumable?: Resumable;
     commit?: Commit;
     abort?: Extract<LogRecord, { kind: 'abort' }>;
     applied?: Extract<LogRecord, { kind: 'applied' }>;
@@ -159,6 +181,10 @@ export function decodeTransaction(number: TransactionNumber, rows: readonly Row[
           ended = true;
           break;
         }
+        case kinds.resumable:
+          parts.resumable = readResumable(fields);
+          ended = true;
+          break;
         case kinds.abort:
           parts.abort = { kind: 'abort', revision: fields.number() };
           break;
@@ -171,19 +197,25 @@ export function decodeTransaction(number: TransactionNumber, rows: readonly Row[
       hashes.push(frame.hash);
     }
     // Cut off between two frames it would pass for a transaction that never committed.
-    if (!ended && parseTransactionKey(key).sequence === sequences.commitBatch) {
-      throw corrupt(what, 'its commit batch is not whole');
-    }
+    if (ended !== haveAnEnd.has(parseTransactionKey(key).sequence)) throw corrupt(what, 'it is not whole');
   }
   const drafts = [...targets.values()].sort((a, b) => a.index - b.index);
   if (parts.commit === undefined) {
     const isBegun = parts.abort === undefined && parts.applied === undefined && drafts.every(isOnlyStaged);
     if (!isBegun) throw corrupt(what, 'its commit batch is missing');
+    if (parts.resumable !== undefined) {
+      if (parts.begin === undefined) throw corrupt(what, 'its beginning is missing');
+      if (rows.length > 1 || drafts.length > 0) throw corrupt(what, 'it is begun and still being staged');
+    }
     // What was staged has no target yet: its names are known by their owner.
     return { number, id, targets: [], ...parts };
   }
+  if (parts.resumable !== undefined) throw corrupt(what, 'it is a transaction and still being staged');
   return { number, id, targets: drafts.map((target) => finish(target, what)), ...parts };
 }
+
+/** Values whose last frame says that they are whole. */
+const haveAnEnd: ReadonlySet<number> = new Set([sequences.commitBatch, sequences.resumable]);
 
 type Draft = { -readonly [K in keyof Target]?: Target[K] } & { index: number };
 
@@ -198,6 +230,22 @@ function finish(draft: Draft, what: string): Target {
   }
   if (before === undefined || after === undefined) throw corrupt(what, `target ${draft.index} is not whole`);
   return { ...draft, action, path, before, after, volume };
+}
+
+function readResumable(fields: Fields): Resumable {
+  const id = fields.string();
+  const ttlMs = fields.number();
+  const metadata = fields.optional((f) => f.bytes());
+  return {
+    id,
+    ttlMs,
+    ...(metadata === undefined ? {} : { metadata }),
+    volume: fields.string(),
+    staged: fields.string(),
+    offset: fields.number(),
+    checksum: fields.bigint(),
+    advancedAtMs: fields.number(),
+  };
 }
 
 function readStage(fields: Fields, draft: (index: number) => Draft): void {

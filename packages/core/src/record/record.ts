@@ -104,11 +104,35 @@ export type LogRecord =
   | { readonly kind: 'abort'; readonly revision: number }
   | { readonly kind: 'applied'; readonly bootId: string };
 
+/**
+ * Content that arrives slowly and may be continued after a crash: durable up to `offset`, and in no file yet. The commit
+ * that adopts it removes this record in its own batch.
+ */
+export interface Resumable {
+  /** The name that its user has given it. */
+  readonly id: string;
+  /** How long after the last advance recovery keeps it. */
+  readonly ttlMs: number;
+  /** The user's, as msgpack. */
+  readonly metadata?: Uint8Array;
+  readonly volume: StorePath;
+  /** Name under `staged/`. It begins with the transaction that made it, which need not be the one that has it now. */
+  readonly staged: string;
+  /** So many bytes of it are on stable storage. */
+  readonly offset: number;
+  /** xxh64 of these. */
+  readonly checksum: bigint;
+  /** When its record was last written for new bytes (ms since 1970). */
+  readonly advancedAtMs: number;
+}
+
 /** All that the log knows of one transaction. */
 export interface LoggedTransaction {
   readonly number: TransactionNumber;
   readonly id: TransactionId;
   readonly begin?: Extract<LogRecord, { kind: 'begin' }>;
+  /** It is no transaction yet, and holds content that may be continued. */
+  readonly resumable?: Resumable;
   readonly targets: readonly Target[];
   readonly commit?: Extract<LogRecord, { kind: 'commit' }>;
   readonly abort?: Extract<LogRecord, { kind: 'abort' }>;
@@ -116,4 +140,9 @@ export interface LoggedTransaction {
 }
 
 /** Where the log may say what it says: the first sequence numbers of a transaction's values. */
-export const sequences = { commitBatch: 0, abort: 0xffff_fff0, applied: 0xffff_fff1 } as const;
+export const sequences = {
+  commitBatch: 0,
+  resumable: 0xffff_ffe0,
+  abort: 0xffff_fff0,
+  applied: 0xffff_fff1,
+} as const;

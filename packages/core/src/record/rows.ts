@@ -39,7 +39,16 @@ export interface FormatRow {
   readonly normalizing: boolean;
 }
 
-const kinds = { files: 16, locks: 17, owners: 18, entries: 19, format: 20, number: 21, text: 22 } as const;
+const kinds = {
+  files: 16,
+  locks: 17,
+  owners: 18,
+  entries: 19,
+  format: 20,
+  number: 21,
+  text: 22,
+  transaction: 23,
+} as const;
 
 interface RowCodec<T> {
   encode(key: Uint8Array, row: T): Uint8Array;
@@ -164,6 +173,12 @@ export const numberRow = plainRow<number>('meta', kinds.number, (fields) => fiel
 /** Texts of `meta`: where a root or a volume is, the path of a tombstone. */
 export const textRow = plainRow<string>('meta', kinds.text, (fields) => fields.string());
 
+/** In `meta`: which transaction an id of the user's stands for. */
+export const transactionRow: RowCodec<TransactionNumber> = {
+  encode: (key, number) => encodeValue('meta', key, kinds.transaction, packNumber(number)),
+  decode: (key, value) => readNumber(decodeValue('meta', key, value, kinds.transaction)),
+};
+
 export const metaKeys = {
   format: Buffer.from('format'),
   revision: Buffer.from('revision'),
@@ -176,6 +191,9 @@ export const metaKeys = {
   waiting: (owner: number): Uint8Array => Buffer.from(`waiting\0${owner.toString(36)}`),
   waitings: { start: Buffer.from('waiting\0'), end: Buffer.from('waiting\x01') },
   volumes: { start: Buffer.from('volume\0'), end: Buffer.from('volume\x01') },
+  /** A resumable operation, by the id that its user has given it. */
+  staged: (id: string): Uint8Array => Buffer.from(`staged\0${id}`),
+  stagings: { start: Buffer.from('staged\0'), end: Buffer.from('staged\x01') },
   /** In revision order, so that the oldest come first. */
   tombstone(revision: number, index: number): Uint8Array {
     const key = Buffer.alloc(22);

@@ -69,6 +69,15 @@ export function checkEntry(op: string, collection: unknown, key: unknown): void 
   }
 }
 
+/** Content in the log is copied through memory and kept until the checkpoint. */
+export const inlineLimitBytesMax = 8 * 1024 * 1024;
+
+export function checkInlineLimit(op: string, bytes: unknown): void {
+  if (bytes === undefined) return;
+  if (typeof bytes === 'number' && bytes >= 0 && bytes <= inlineLimitBytesMax) return;
+  throw new InvalidArgumentError(op, `inlineLimitBytes is a number of at most ${inlineLimitBytesMax}`);
+}
+
 export function checkSignal(op: string, signal: unknown): void {
   if (signal === undefined || signal instanceof AbortSignal) return;
   throw new InvalidArgumentError(op, 'signal must be an AbortSignal');

@@ -8,9 +8,16 @@ import { RunningChecksum } from '../record/checksum.js';
 import { fromSystemError, InvalidArgumentError, StoreError } from '../errors.js';
 import type { Descriptor } from '../files/file-system.js';
 import type { Content } from '../plan/operation.js';
+import type { StagedContent } from './staged-content.js';
 
-/** What can be written. */
-export type Data = string | Uint8Array | AsyncIterable<string | Uint8Array> | Iterable<string | Uint8Array>;
+/** What can be written; `StagedContent` becomes the file's as it is, without a copy where that is possible. */
+export type Data = StreamedData | StagedContent;
+
+export type StreamedData =
+  | string
+  | Uint8Array
+  | AsyncIterable<string | Uint8Array>
+  | Iterable<string | Uint8Array>;
 
 export interface ContentTarget {
   readonly fileSystem: AsyncFileSystem;
@@ -28,6 +35,8 @@ export interface ContentTarget {
 }
 
 const writePieceBytes = 1 << 20;
+/** A flush is begun after so many bytes, so that the disk has work while more is written. */
+const flushEarlyBytes = 64 << 20;
 /** How often, in bytes, the free space is looked at. */
 const spaceCheckBytes = 16 << 20;
 
@@ -40,7 +49,10 @@ function isIterable(data: object): boolean {
 }
 
 /** On return the content is complete; a staged file is fsynced. A failure leaves no file. */
-export async function stageContent(data: Exclude<Data, string>, target: ContentTarget): Promise<Content> {
+export async function stageContent(
+  data: Exclude<StreamedData, string>,
+  target: ContentTarget,
+): Promise<Content> {
   const writer = new ContentWriter(target);
   try {
     if (data instanceof Uint8Array) {
@@ -79,6 +91,10 @@ class ContentWriter {
   #held: Uint8Array[] = [];
   #descriptor: Descriptor | undefined;
   #size = 0;
+  /** Of what was there when it began. A failure is final: nothing that was written since can be trusted. */
+  #flushing: Promise<void> | undefined;
+  #flushFailure: { readonly error: unknown } | undefined;
+  #flushedUpTo = 0;
   /** Up to this size there was room at the last look. */
   #spaceUpTo = spaceCheckBytes;
 
@@ -117,12 +133,26 @@ class ContentWriter {
         this.#target.requireSpace(Math.max(spaceCheckBytes, piece.byteLength));
         this.#spaceUpTo = this.#size + Math.max(spaceCheckBytes, piece.byteLength);
       }
-      await this.#writeAll(piece);
+      const writing = this.#writeAll(piece);
+      // While it is being written. A failure of either gives up the whole file.
+      this.#checksum.update(piece);
+      await writing;
     } catch (error) {
       throw this.#failed(error);
     }
-    this.#checksum.update(piece);
     this.#size += piece.byteLength;
+    if (this.#size - this.#flushedUpTo >= flushEarlyBytes && this.#flushing === undefined)
+      this.#flushing = this.#flushEarly(this.#descriptor!);
+  }
+
+  async #flushEarly(descriptor: Descriptor): Promise<void> {
+    this.#flushedUpTo = this.#size;
+    try {
+      await this.#target.fileSystem.sync(descriptor);
+      this.#flushing = undefined;
+    } catch (error) {
+      this.#flushFailure = { error };
+    }
   }
 
   #failed(error: unknown): StoreError {
@@ -157,6 +187,8 @@ class ContentWriter {
       return { kind: 'bytes', bytes: this.#held.length === 1 ? this.#held[0]! : Buffer.concat(this.#held) };
     }
     try {
+      await this.#flushing;
+      if (this.#flushFailure !== undefined) throw this.#flushFailure.error;
       await fileSystem.sync(this.#descriptor);
     } catch (error) {
       throw this.#failed(error);
@@ -173,6 +205,7 @@ class ContentWriter {
 
   async discard(): Promise<void> {
     const { fileSystem, directory, name } = this.#target;
+    await this.#flushing;
     if (this.#descriptor !== undefined) await fileSystem.close(this.#descriptor).catch(() => undefined);
     // What cannot be removed now is swept when the store is next opened.
     await fileSystem.unlink(`${directory}/${name}`).catch(() => undefined);

@@ -8,7 +8,9 @@ import type { StorePath } from '../path/path.js';
 import type { Content, Operation } from '../plan/operation.js';
 import type { TransactionId } from '../record/record.js';
 import { checkEncoding } from '../record/text.js';
-import { type Data, isStream, stageContent } from './content-staging.js';
+import { type Data, isStream, stageContent, type StreamedData } from './content-staging.js';
+import type { ResumableFile } from './resumable-file.js';
+import { fileOf, StagedContent } from './staged-content.js';
 import type { StoreAccess } from './store-access.js';
 
 /** Content up to this size is handed to the committer; larger content is staged by the caller's thread. */
@@ -30,17 +32,28 @@ export class HeldOperations {
   readonly #access: StoreAccess;
   readonly #id: TransactionId;
   readonly #signal: AbortSignal | undefined;
+  readonly #inlineLimitBytes: number;
   readonly #places: Place[] = [];
   readonly #pending = new Set<Promise<unknown>>();
   /** Files that this thread has staged. */
   readonly #staged = new Set<string>();
+  /** Staged over time, by their users. */
+  readonly #resumables = new Set<ResumableFile>();
   #stagings = 0;
   #version = 0;
 
-  constructor(access: StoreAccess, id: TransactionId, signal: AbortSignal | undefined) {
+  constructor(
+    access: StoreAccess,
+    id: TransactionId,
+    {
+      signal,
+      inlineLimitBytes,
+    }: { readonly signal: AbortSignal | undefined; readonly inlineLimitBytes: number },
+  ) {
     this.#access = access;
     this.#id = id;
     this.#signal = signal;
+    this.#inlineLimitBytes = inlineLimitBytes;
   }
 
   /** Stagings that are under way. */
@@ -94,6 +107,7 @@ export class HeldOperations {
     make: (content: HeldContent) => HeldOperation,
   ): void | Promise<void> {
     checkEncoding(op, encoding);
+    if (data instanceof StagedContent) return this.#holdStaged(op, path, fileOf(data), make);
     if (typeof data === 'string') {
       // Only of UTF-8 the length is known before it is encoded.
       if (!/^utf-?8$/i.test(encoding)) return this.hold(op, path, Buffer.from(data, encoding), 'utf8', make);
@@ -128,28 +142,47 @@ export class HeldOperations {
   #stage(
     op: string,
     path: StorePath,
-    data: Exclude<Data, string>,
+    data: Exclude<StreamedData, string>,
     make: (content: HeldContent) => HeldOperation,
   ): Promise<void> {
     if (data instanceof Uint8Array) this.#checkSize(op, path, data.byteLength);
+    const name = `${this.#id}-s${(this.#stagings++).toString(36)}`;
+    return this.#fill(make, async () => {
+      const content = await stageContent(data, {
+        fileSystem: this.#access.asyncFileSystem,
+        directory: this.#access.stagedDirectory,
+        name,
+        inlineBytesMax: this.#inlineLimitBytes,
+        sizeBytesMax: this.#access.maxFileBytes,
+        requireSpace: (bytes) => this.#access.requireSpace(op, bytes),
+        signal: this.#signal,
+        op,
+        path,
+      });
+      if (content.kind === 'staged') this.#staged.add(name);
+      return content;
+    });
+  }
+
+  /** What was staged before, and stays resumable until the commit. */
+  #holdStaged(
+    op: string,
+    path: StorePath,
+    file: ResumableFile,
+    make: (content: HeldContent) => HeldOperation,
+  ): Promise<void> {
+    this.#checkSize(op, path, file.offset);
+    file.hold(op);
+    this.#resumables.add(file);
+    return this.#fill(make, () => file.content());
+  }
+
+  #fill(make: (content: HeldContent) => HeldOperation, stage: () => Promise<HeldContent>): Promise<void> {
     const place: Place = {};
     this.#places.push(place);
-    const name = `${this.#id}-s${(this.#stagings++).toString(36)}`;
     const run = async (): Promise<void> => {
       try {
-        const content = await stageContent(data, {
-          fileSystem: this.#access.asyncFileSystem,
-          directory: this.#access.stagedDirectory,
-          name,
-          inlineBytesMax: this.#access.inlineLimitBytes,
-          sizeBytesMax: this.#access.maxFileBytes,
-          requireSpace: (bytes) => this.#access.requireSpace(op, bytes),
-          signal: this.#signal,
-          op,
-          path,
-        });
-        if (content.kind === 'staged') this.#staged.add(name);
-        place.operation = make(content);
+        place.operation = make(await stage());
         this.#version += 1;
       } catch (error) {
         place.failure = { error };
@@ -167,9 +200,32 @@ export class HeldOperations {
     this.#pending.delete(staging);
   }
 
-  /** An operation has taken this staged file over. */
-  adopted(name: string): void {
-    this.#staged.delete(name);
+  /** The operations that were committed have taken over what they name; the rest stays resumable, or is removed. */
+  async committed(operations: readonly Operation[]): Promise<void> {
+    const names = new Set<string>();
+    for (const operation of operations) {
+      if ('content' in operation && operation.content.kind === 'staged') names.add(operation.content.name);
+    }
+    for (const name of names) this.#staged.delete(name);
+    for (const file of this.#resumables) {
+      if (names.has(file.name)) await file.adopted();
+      else file.letGo();
+    }
+    this.#resumables.clear();
+    await this.removeStaged();
+  }
+
+  /** Nothing was committed. */
+  async forgotten(): Promise<void> {
+    for (const file of this.#resumables) file.letGo();
+    this.#resumables.clear();
+    await this.removeStaged();
+  }
+
+  /** It was committed, whatever became of it then: what is resumable now is to be taken up anew. */
+  async ended(): Promise<void> {
+    for (const file of this.#resumables) await file.abandon();
+    this.#resumables.clear();
   }
 
   async removeStaged(): Promise<void> {

@@ -6,13 +6,14 @@ import type { Committer, CommitterEvent } from '../committer/committer.js';
 import { CommitterLoop } from '../committer/committer-loop.js';
 import { InvalidArgumentError, StoreError } from '../errors.js';
 import { unpackEntryValue } from '../record/frame.js';
-import { requireSpace } from '../files/free-space.js';
+import { requireSpace, spaceOf } from '../files/free-space.js';
 import { entryKey } from '../record/key.js';
 import type { Log } from '../log/log.js';
+import { checkInlineLimit } from './check-arguments.js';
 import { NodeAsyncFileSystem } from '../files/node-file-system.js';
 import { openParts, openReadOnlyParts, openRoot } from './open-parts.js';
 import { defaults, type StoreOptions, systemClock } from './options.js';
-import { parentPath } from '../path/path.js';
+import { absolutePath, ancestors, parentPath, type StorePath } from '../path/path.js';
 import { parsePath } from '../path/path-parser.js';
 import { PathResolver } from '../path/path-resolver.js';
 import { Reader } from './reader.js';
@@ -129,6 +130,12 @@ export function openAccess(
     maxFileBytes: options.maxFileBytes,
     requireSpace: (op, bytes) =>
       requireSpace(fileSystem, roots.root, { op, bytes, reserveBytes: options.reserveBytes }),
+    space(path) {
+      const isThere = (at: StorePath): boolean =>
+        fileSystem.lstat(absolutePath(at, roots))?.type === 'directory';
+      const directory = [path, ...ancestors(path)].find(isThere) ?? '';
+      return spaceOf(fileSystem, absolutePath(directory, roots), options.reserveBytes);
+    },
     stagedDirectory: `${storeLayout(roots.root).directory}/staged`,
     parse(path, op, mayBeRoot) {
       const parsed = parsePath(path, roots, op);
@@ -190,13 +197,9 @@ function checkOptions(options: StoreOptions): void {
       wrong(`${name} must be ${allowed.map((each) => `'${each}'`).join(' or ')}`);
     }
   }
-  if ((options.inlineLimitBytes ?? 0) > inlineLimitBytesMax)
-    wrong(`inlineLimitBytes is at most ${inlineLimitBytesMax}`);
+  checkInlineLimit('openStore', options.inlineLimitBytes);
   if (options.committer === 'inline') return;
   for (const name of injectable) {
     if (options[name] !== undefined) wrong(`${name} can only be given with { committer: 'inline' }`);
   }
 }
-
-/** Content in the log is copied through memory and kept until the checkpoint. */
-const inlineLimitBytesMax = 8 * 1024 * 1024;

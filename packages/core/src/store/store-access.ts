@@ -4,6 +4,7 @@ import type { AsyncFileSystem } from '../files/async-file-system.js';
 import type { Committer } from '../committer/committer.js';
 import type { Commit } from '../commit/job.js';
 import type { FileSystem } from '../files/file-system.js';
+import type { StoreSpace } from '../files/free-space.js';
 import type { Folding } from '../record/key.js';
 import type { Log } from '../log/log.js';
 import type { Roots, StorePath } from '../path/path.js';
@@ -32,6 +33,8 @@ export interface StoreAccess {
   readonly maxFileBytes: number | undefined;
   /** Throws `ERR_NO_SPACE` if so many bytes would eat into the reserve. */
   requireSpace(op: string, bytes: number): void;
+  /** Of the file system that holds this path, or will. */
+  space(path: StorePath): StoreSpace;
   /** Where the caller's thread stages content. */
   readonly stagedDirectory: string;
   /** A path as the user gave it; refuses the root itself unless `mayBeRoot`. */

@@ -6,19 +6,29 @@ import type { Commit } from '../commit/job.js';
 import type { Committer, CommitterEvent } from '../committer/committer.js';
 import type { RecoveryReport } from '../committer/recoverer.js';
 import { coded, InvalidArgumentError, isStoreError, StoreError, toError } from '../errors.js';
+import type { StoreSpace } from '../files/free-space.js';
 import { listDirectory, type ReaddirOptions } from '../files/listing.js';
 import type { StorePath } from '../path/path.js';
 import { baseTree } from '../plan/base-tree.js';
 import type { RemoveOptions } from '../plan/operation.js';
 import { decoded, encodingOf, type ReadOptions } from '../record/text.js';
 import { falseBelowFile, missing } from './absence.js';
-import { checkFlags, checkFunction, checkOptions, checkPaths, fileOptions } from './check-arguments.js';
+import {
+  checkFlags,
+  checkFunction,
+  checkInlineLimit,
+  checkOptions,
+  checkPaths,
+  fileOptions,
+} from './check-arguments.js';
 import { type Collection, openCollection } from './collection.js';
 import { aborted, type Data } from './content-staging.js';
 import { alias, pairsOf } from './file-pairs.js';
 import { defaults, type Logger, silent, type StoreOptions } from './options.js';
 import { RelaxedCommits } from './relaxed-commits.js';
+import { Resumables, type StagedOperation, type StageOptions } from './resumables.js';
 import { Snapshot, SnapshotMoved } from './snapshot.js';
+import type { StagedContent } from './staged-content.js';
 import type { StoreAccess } from './store-access.js';
 import { statOfRead, type StoreStat } from './store-stat.js';
 import { statsOf, type StoreStats } from './store-stats.js';
@@ -67,6 +77,7 @@ export class Store implements AsyncDisposable {
   #counter = 1;
   #active = 0;
   readonly #relaxed: RelaxedCommits;
+  readonly #resumables: Resumables;
   #closing: Promise<void> | undefined;
 
   /** Use `openStore`. */
@@ -80,6 +91,7 @@ export class Store implements AsyncDisposable {
       settled: () => this.#relaxed.settled(),
       commitRelaxed: (...rest) => this.#relaxed.commit(...rest),
     };
+    this.#resumables = new Resumables(this.#access, () => this.#counter++);
     this.recovery = parts.recovery;
   }
 
@@ -185,11 +197,12 @@ export class Store implements AsyncDisposable {
 
   #begin(options: BeginOptions): Transaction {
     const committer = this.#writable('begin');
-    const { signal, durability } = options;
+    const { signal, durability, inlineLimitBytes } = options;
     if (signal?.aborted === true) throw aborted({ op: 'begin' }, signal.reason);
     if (durability !== undefined && durability !== 'full' && durability !== 'relaxed') {
       throw new InvalidArgumentError('begin', "durability must be 'full' or 'relaxed'");
     }
+    checkInlineLimit('begin', inlineLimitBytes);
     const limit = this.#parts.options.maxConcurrentTransactions ?? defaults.maxConcurrentTransactions;
     if (this.#active >= limit) {
       throw new StoreError('ERR_TOO_MANY', `${limit} transactions are open already`, {
@@ -228,10 +241,11 @@ export class Store implements AsyncDisposable {
     options: T | BufferEncoding | undefined,
     fill: (tx: Transaction, rest: OwnOptions<T>) => void | Promise<void>,
   ): Promise<Commit> {
-    const { signal, durability, ...rest } = fileOptions(op, options);
+    const { signal, durability, inlineLimitBytes, ...rest } = fileOptions(op, options);
     return await this.#once((tx) => fill(tx, rest as unknown as OwnOptions<T>), {
       ...(signal === undefined ? {} : { signal }),
       ...(durability === undefined ? {} : { durability }),
+      ...(inlineLimitBytes === undefined ? {} : { inlineLimitBytes }),
     });
   }
 
@@ -327,6 +341,32 @@ export class Store implements AsyncDisposable {
   }
 
   /**
+   * Content that arrives over time, under an id, durable as far as `sync()` was called. If there is content of that id, it
+   * is taken up where it was durable last, once its checksum was compared; `options` count only for new content.
+   *
+   * @throws StoreError ERR_CONFLICT if it is open already, here or in a process that lives; ERR_INTEGRITY if what is there
+   * is not what was staged (`discardStaged` forgets it); ERR_NO_SPACE
+   */
+  async stage(id: string, options: StageOptions = {}): Promise<StagedContent> {
+    return await this.#resumables.stage(this.#writable('stage'), id, checkOptions('stage', options) ?? {});
+  }
+
+  /** What is staged under an id now, in the order of the ids. */
+  async staged(): Promise<StagedOperation[]> {
+    await this.#readable('staged');
+    return this.#resumables.list(this.#parts.committer?.state.ownerNumber);
+  }
+
+  /**
+   * Forgets what was staged under an id, in whatever state it is. `false` if there is nothing.
+   *
+   * @throws StoreError ERR_CONFLICT if it is open, here or in a process that lives
+   */
+  async discardStaged(id: string): Promise<boolean> {
+    return await this.#resumables.discard(this.#writable('discardStaged'), id);
+  }
+
+  /**
    * Looks at all of the log (unless `paths` are given), then compares files with the checksums that it has of them.
    * Changes nothing. `ERR_LOG_CORRUPT` if the log is damaged.
    */
@@ -340,6 +380,12 @@ export class Store implements AsyncDisposable {
     const committer = this.#writable('checkpoint');
     await this.#relaxed.settled();
     return await committer.checkpoint();
+  }
+
+  /** What is free on the file system that holds this path, or will hold it; of the root by default. */
+  space(path: string | URL = '.'): StoreSpace {
+    const target = path === '.' ? '' : this.#access.parse(path, 'space', true);
+    return this.#access.space(target);
   }
 
   stats(): StoreStats {
@@ -360,6 +406,7 @@ export class Store implements AsyncDisposable {
     this.#status = 'closed';
     // Saves that were asked for before reach the committer within this turn.
     await new Promise((resolve) => setImmediate(resolve));
+    await this.#resumables.close();
     // Relaxed commits that were accepted are finished by it, or told that they are not.
     await this.#parts.committer?.close();
     await this.#relaxed.settled();

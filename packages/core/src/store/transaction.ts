@@ -35,12 +35,25 @@ export type TransactionState = 'active' | 'committing' | 'committed' | 'applied'
 export interface BeginOptions {
   readonly signal?: AbortSignal;
   readonly durability?: 'full' | 'relaxed';
+  /**
+   * Content up to this total travels in the log, as for the store: one flush for all of many small files instead of one
+   * for each. At most 8 MiB. Default: as the store was opened.
+   */
+  readonly inlineLimitBytes?: number;
 }
 
 /** A point to go back to: forgets the writes made since, not the reads. */
 export interface Savepoint {
   rollback(): void;
 }
+
+/** Of failures after the commit was flushed, or about to be. */
+const committedCodes: ReadonlySet<string> = new Set([
+  'ERR_APPLY_BLOCKED',
+  'ERR_APPLY_ROLLED_BACK',
+  'ERR_EXTERNAL_EDIT',
+  'ERR_STORE_POISONED',
+]);
 
 export type FileOptions = WriteOptions & { readonly encoding?: BufferEncoding };
 
@@ -72,7 +85,8 @@ export class Transaction implements AsyncDisposable {
     this.#onEnd = parts.onEnd;
     this.id = transactionId({ owner: parts.committer.state.ownerNumber, counter: parts.counter });
     const { signal } = parts.options;
-    this.#held = new HeldOperations(this.#access, this.id, signal);
+    const { inlineLimitBytes = this.#access.inlineLimitBytes } = parts.options;
+    this.#held = new HeldOperations(this.#access, this.id, { signal, inlineLimitBytes });
     this.#view = new TransactionView(this.#access, this.#held);
     checkSignal('begin', signal);
     if (signal === undefined) return;
@@ -286,6 +300,9 @@ export class Transaction implements AsyncDisposable {
       operations: packOperations(this.#held.operations),
       reads: this.#view.reads,
       relaxed,
+      ...(this.#options.inlineLimitBytes === undefined
+        ? {}
+        : { inlineLimitBytes: this.#options.inlineLimitBytes }),
       ...(this.#cancel === undefined ? {} : { cancel: this.#cancel }),
     };
     try {
@@ -299,18 +316,15 @@ export class Transaction implements AsyncDisposable {
           : tracePromise('apply', traced, () => this.#committer.commit(request)),
       );
       this.#state = relaxed ? 'committed' : 'applied';
-      // Content that no operation has adopted: of writes that a savepoint took back.
-      for (const operation of request.operations) {
-        if ('content' in operation && operation.content.kind === 'staged')
-          this.#held.adopted(operation.content.name);
-      }
-      await this.#held.removeStaged();
+      // Content that no operation has adopted is of writes that a savepoint took back.
+      await this.#held.committed(request.operations);
       return commit;
     } catch (error) {
       this.#state = isStoreError(error, 'ERR_APPLY_BLOCKED') ? 'blocked' : 'aborted';
       // Where the outcome is unknown nothing may be deleted: reopening decides.
+      if (isStoreError(error) && committedCodes.has(error.code)) await this.#held.ended();
       if (!isStoreError(error, 'ERR_STORE_POISONED') && this.#state === 'aborted')
-        await this.#held.removeStaged();
+        await this.#held.forgotten();
       if (isStoreError(error, 'ERR_ABORTED')) throw aborted({ op: 'commit' }, this.#options.signal?.reason);
       throw error;
     } finally {
@@ -323,7 +337,7 @@ export class Transaction implements AsyncDisposable {
     if (this.#state !== 'active') return;
     this.#state = 'aborted';
     await Promise.allSettled(this.#held.pending);
-    await this.#held.removeStaged();
+    await this.#held.forgotten();
     this.#end();
   }
 

@@ -77,12 +77,21 @@ function statsAsRows(stats: LogNumbers): string[][] {
   ];
 }
 
-function linesOf({ id, begin, targets, commit, applied, abort }: LoggedTransaction): Line[] {
+function linesOf({ id, begin, resumable, targets, commit, applied, abort }: LoggedTransaction): Line[] {
   const lines: Line[] = [];
   const add = (kind: string, details: Details): void => {
     lines.push({ transaction: id, kind, details });
   };
   if (begin !== undefined) add('begin', { at: formatTime(begin.startedAtMs), boot: begin.bootId });
+  if (resumable !== undefined) {
+    add('staging', {
+      id: resumable.id,
+      name: resumable.staged,
+      durableBytes: resumable.offset,
+      checksum: formatChecksum(resumable.checksum),
+      at: formatTime(resumable.advancedAtMs),
+    });
+  }
   for (const target of targets) {
     if (target.applyName !== undefined) add('stage', stageOf(target));
     add('checksum', { n: target.index, before: imageOf(target.before), after: imageOf(target.after) });

@@ -42,15 +42,18 @@ function statusAsJson(inspection: Inspection, lag: Lag): CommandResult['json'] {
     revision: inspection.revision,
     clean: inspection.clean,
     owners: owners.map(({ id, pid, alive, why, openedAtMs }) => ({ id, pid, alive, why, openedAtMs })),
-    transactions: transactions.map(({ id, owner, state, ownerAlive, revision, startedAtMs, paths }) => ({
-      id,
-      state,
-      owner: owner.toString(36),
-      ownerAlive,
-      revision: revision ?? null,
-      startedAtMs: startedAtMs ?? null,
-      paths: paths.map(({ path, action }) => ({ path, action })),
-    })),
+    transactions: transactions.map(
+      ({ id, owner, state, staging, ownerAlive, revision, startedAtMs, paths }) => ({
+        id,
+        state,
+        ...(staging === undefined ? {} : { staging: { ...staging } }),
+        owner: owner.toString(36),
+        ownerAlive,
+        revision: revision ?? null,
+        startedAtMs: startedAtMs ?? null,
+        paths: paths.map(({ path, action }) => ({ path, action })),
+      }),
+    ),
     checkpointLag: { transactions: lag.transactions, ageMs: lag.ageMs ?? null },
     leftovers: [...inspection.leftovers],
     conflicts: [...inspection.conflicts],
@@ -105,11 +108,13 @@ function ownersAsText({ owners }: Inspection, colors: Colors): string {
 function transactionsAsText({ transactions }: Inspection, colors: Colors): string {
   const notable = transactions.filter(({ state, ownerAlive }) => state !== 'applied' || !ownerAlive);
   if (notable.length === 0) return '';
-  const rows = notable.map(({ id, state, ownerAlive, paths }) => [
+  const rows = notable.map(({ id, state, ownerAlive, paths, staging }) => [
     id,
     { text: state, color: state === 'blocked' ? colors.red : String },
-    ownerAlive ? 'alive' : 'dead',
-    shortened(paths.map(({ path }) => path)),
+    ownerAlive ? 'alive' : staging === undefined ? 'dead' : 'nobody',
+    staging === undefined
+      ? shortened(paths.map(({ path }) => path))
+      : printable(`'${staging.id}', ${formatBytes(staging.durableBytes)} durable`),
   ]);
   return table(colors, { head: ['transaction', 'is', 'owner', 'paths'], rows });
 }

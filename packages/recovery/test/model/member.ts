@@ -220,6 +220,11 @@ export class Member implements Committer {
     for (const job of queue) job.reject(error);
   }
 
+  /** The programs stage nothing over time: `crash/staging.slow.test.ts` does. */
+  stage(): Promise<void> {
+    return Promise.reject(new Error('the model stages nothing over time'));
+  }
+
   checkpoint(): Promise<CheckpointReport> {
     return Promise.resolve(this.process.engine.checkpointNow());
   }

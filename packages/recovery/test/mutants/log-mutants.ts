@@ -59,8 +59,8 @@ export const logMutants: readonly Mutant[] = [
     package: 'core',
     edits: [
       {
-        snippet: 'if (!ended && parseTransactionKey(key).sequence === sequences.commitBatch) {',
-        replacement: 'if (false) {',
+        snippet: 'if (ended !== haveAnEnd.has(parseTransactionKey(key).sequence))',
+        replacement: 'if (false)',
       },
     ],
     killer: { file: 'core/codec', test: 'every truncation of the batch is refused' },

@@ -14,6 +14,7 @@ import { decisionMutants } from './decision-mutants.js';
 import { logMutants } from './log-mutants.js';
 import type { Mutant } from './mutant.js';
 import { redoMutants } from './redo-mutants.js';
+import { stagingMutants } from './staging-mutants.js';
 
 /** In the order of a transaction: from staging to the end of its recovery. */
 export const mutants: readonly Mutant[] = [
@@ -24,4 +25,5 @@ export const mutants: readonly Mutant[] = [
   ...decisionMutants,
   ...redoMutants,
   ...completionMutants,
+  ...stagingMutants,
 ];

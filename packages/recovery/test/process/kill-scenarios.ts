@@ -73,8 +73,11 @@ export interface FailpointScenario extends Pick<SetRequest, 'options' | 'restMs'
 const atRest: FailpointScenario = { restMs: 15, options: { checkpointIntervalMs: 30 } };
 const inRecovery: FailpointScenario = { after: 'apply.target' };
 
-/** How each failpoint is reached; those of a roll-back need somebody who edits: `roll-back.slow.test.ts`. */
-export const failpointScenarios: Record<Exclude<FailpointName, `roll-back.${string}`>, FailpointScenario> = {
+/** How each failpoint is reached; those of a roll-back need somebody who edits: `roll-back.slow.test.ts`, those of staging somebody who stages. */
+export const failpointScenarios: Record<
+  Exclude<FailpointName, `roll-back.${string}` | `staging.${string}`>,
+  FailpointScenario
+> = {
   'stage.before': { skips: [0, 7] },
   'stage.after': { skips: [0, 7] },
   'log.inside': { skips: [0, 7] },
