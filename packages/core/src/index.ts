@@ -30,6 +30,7 @@ export type { RangeOptions } from './store/collection-range.js';
 export type { Data, StreamedData } from './store/content-staging.js';
 export { fileOf, StagedContent } from './store/staged-content.js';
 export { Resumables, type StagedOperation, type StageOptions } from './store/resumables.js';
+export { type StagingPlace, StagingPlaces } from './store/staging-places.js';
 export type { Commit } from './commit/job.js';
 export type { CheckpointReport } from './commit/checkpoint.js';
 export { type Clock, defaults, type Failpoint, type Logger, type StoreOptions } from './store/options.js';

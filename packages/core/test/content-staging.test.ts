@@ -48,7 +48,7 @@ function counting({ failsAt }: { readonly failsAt?: number } = {}) {
   };
   const target = {
     fileSystem,
-    directory: '/staged',
+    place: async () => ({ volume: '', directory: '/staged' }),
     name: 'x',
     inlineBytesMax: 1000,
     sizeBytesMax: undefined,

@@ -80,14 +80,21 @@ function check(access: StoreAccess, row: FileRow): Finding | undefined {
 
 /** What is durable of content that is staged over time; what follows means nothing yet. */
 function checkStaged(access: StoreAccess, resumable: Resumable): Finding | undefined {
-  const { id, staged, offset, checksum } = resumable;
-  const path = `.forewrit/staged/${staged}`;
+  const { id, volume, staged, offset, checksum } = resumable;
+  const path = volume === '' ? `.forewrit/staged/${staged}` : `${volume}/.forewrit-staged/staged/${staged}`;
   const look = (): Finding | undefined => {
-    const stat = access.fileSystem.lstat(`${access.stagedDirectory}/${staged}`);
+    const file = `${access.stagingPlaces.place(volume).directory}/${staged}`;
+    const stat = access.fileSystem.lstat(file);
+    if (stat === undefined && !access.stagingPlaces.isThere(volume))
+      return {
+        path,
+        problem: 'unreadable',
+        detail: `the file system of the staged content '${id}' is not there`,
+      };
     if (stat === undefined) return { path, problem: 'missing', detail: `the staged content '${id}' is gone` };
     const found =
       stat.type === 'file' && stat.size >= offset
-        ? checksumOfFile(access.fileSystem, `${access.stagedDirectory}/${staged}`, offset)
+        ? checksumOfFile(access.fileSystem, file, offset)
         : undefined;
     if (found === checksum) return undefined;
     return { path, problem: 'damaged', detail: `the staged content '${id}' is not what was staged` };

@@ -8,12 +8,15 @@ import {
   findResumable,
   type FoundResumable,
   type Operation,
+  parsePath,
   Resumables,
   type StageOptions,
   type StagedContent,
+  StagingPlaces,
+  type StagingRequest,
   type StorePath,
 } from '@forewrit/core';
-import { root, type SimulatedProcess, type World } from './world.js';
+import type { SimulatedProcess, World } from './world.js';
 
 /** Far from the counters that the process itself gives to its transactions. */
 const firstCounter = 1000;
@@ -29,7 +32,7 @@ export class Stager {
   ) {
     this.process = process;
     let counter = firstCounter;
-    const { log, fileSystem, clock } = process.context;
+    const { log, fileSystem, roots, clock } = process.context;
     const over = asyncOver(fileSystem);
     this.#resumables = new Resumables(
       {
@@ -42,7 +45,13 @@ export class Stager {
             return count;
           },
         },
-        stagedDirectory: `${root}/.forewrit/staged`,
+        stagingPlaces: new StagingPlaces({
+          fileSystem,
+          roots,
+          resolve: (path) => path,
+          openArea: (volume) => this.#record({ kind: 'open-area', volume }),
+        }),
+        parse: (path, op) => parsePath(path, roots, op),
         maxFileBytes: undefined,
         requireSpace: () => undefined,
         unpack: () => undefined,
@@ -75,14 +84,16 @@ export class Stager {
     return commit;
   }
 
+  async #record(request: StagingRequest): Promise<void> {
+    const [refusal] = this.process.engine.resumables.run([request]);
+    if (refusal !== undefined) throw refusal;
+  }
+
   get #committer(): Parameters<Resumables['stage']>[0] {
-    const { engine, owner } = this.process;
+    const { owner } = this.process;
     return {
       state: { ownerNumber: owner.number, ownerId: owner.id, recovery: this.process.recovery! },
-      stage: async (request) => {
-        const [refusal] = engine.resumables.run([request]);
-        if (refusal !== undefined) throw refusal;
-      },
+      stage: (request) => this.#record(request),
       recoverDead: async () => {
         await this.process.recover();
       },

@@ -7,19 +7,18 @@ import type { WriteOptions } from './options.js';
 export function requireFit(store: Store, path: string, { totalBytes, maxBytes }: WriteOptions): void {
   if (totalBytes === undefined) return;
   if (maxBytes !== undefined && totalBytes > maxBytes) throw tooLarge(path, maxBytes);
-  // The content is staged on the store's file system, and copied where the file is on another one.
-  for (const { availableBytes, reserveBytes } of [store.space(), store.space(path)]) {
-    if (availableBytes - reserveBytes >= totalBytes) continue;
-    throw new StoreError(
-      'ERR_NO_SPACE',
-      `Not enough space for '${path}': ${totalBytes} bytes needed, ${availableBytes} free`,
-      {
-        op: 'open',
-        path,
-        hint: `Free some space; ${reserveBytes} bytes are kept in reserve. Nothing was changed.`,
-      },
-    );
-  }
+  // It is staged on the file system that is to hold it.
+  const { availableBytes, reserveBytes } = store.space(path);
+  if (availableBytes - reserveBytes >= totalBytes) return;
+  throw new StoreError(
+    'ERR_NO_SPACE',
+    `Not enough space for '${path}': ${totalBytes} bytes needed, ${availableBytes} free`,
+    {
+      op: 'open',
+      path,
+      hint: `Free some space; ${reserveBytes} bytes are kept in reserve. Nothing was changed.`,
+    },
+  );
 }
 
 export function requireNotAborted(path: string, signal: AbortSignal | undefined): void {

@@ -124,6 +124,7 @@ export class StreamingFileWriter implements AsyncDisposable {
         return new StreamingFileWriter({ ...parts, sink, offset: 0, metadata: options.metadata });
       }
       const staged = await store.stage(options.id, {
+        path,
         ...(options.metadata === undefined ? {} : { metadata: options.metadata }),
         ...(options.ttlMs === undefined ? {} : { ttlMs: options.ttlMs }),
       });

@@ -1,10 +1,12 @@
 /** What the owner's thread asks of the committer about resumable operations, and the one batch that answers it all. */
 
-import { StoreError } from '../errors.js';
+import { assert } from '../assert.js';
+import { fromSystemError, StoreError } from '../errors.js';
 import type { LogBatch } from '../log/log.js';
 import type { Owner } from '../owner/owner.js';
+import type { StorePath } from '../path/path.js';
 import { type Resumable, sameTransaction, type TransactionNumber } from '../record/record.js';
-import { metaKeys } from '../record/rows.js';
+import { metaKeys, textRow } from '../record/rows.js';
 import type { StoreContext } from '../store/store-context.js';
 import { assertFormat, assertRegistered } from './guard.js';
 import type { OwnRecords } from './own-records.js';
@@ -18,10 +20,12 @@ import {
 } from './resumable.js';
 
 export type StagingRequest =
+  /** What is staged on another file system needs an area there. */
+  | { readonly kind: 'open-area'; readonly volume: StorePath }
   /** The file is there, empty, and its name durable. */
   | ({ readonly kind: 'begin'; readonly counter: number } & Pick<
       Resumable,
-      'id' | 'ttlMs' | 'metadata' | 'staged'
+      'id' | 'ttlMs' | 'metadata' | 'volume' | 'staged'
     >)
   /** The bytes up to `offset` are durable. */
   | ({ readonly kind: 'advance'; readonly number: TransactionNumber } & Pick<
@@ -79,11 +83,27 @@ export class ResumableRecords {
       return requests.map(() => answer);
     }
     failpoints.hit('staging.after');
-    return answers;
+    return answers.map((answer, index) => answer ?? this.#afterFlush(requests[index]!));
+  }
+
+  /** The area is made when the log knows of it. */
+  #afterFlush(request: StagingRequest): StoreError | undefined {
+    if (request.kind !== 'open-area') return undefined;
+    try {
+      this.#context.volumes.add(request.volume);
+      return undefined;
+    } catch (error) {
+      return fromSystemError(error, { op: 'stage', path: request.volume });
+    }
   }
 
   #answer(batch: LogBatch, request: StagingRequest): StoreError | undefined {
     switch (request.kind) {
+      case 'open-area': {
+        const key = metaKeys.volume(request.volume);
+        if (!isKnownArea(batch, request.volume)) batch.put('meta', key, textRow.encode(key, request.volume));
+        return undefined;
+      }
       case 'begin':
         return this.#begin(batch, request);
       case 'advance':
@@ -100,7 +120,8 @@ export class ResumableRecords {
   }
 
   #begin(batch: LogBatch, request: Extract<StagingRequest, { kind: 'begin' }>): StoreError | undefined {
-    const { id, ttlMs, metadata, staged } = request;
+    const { id, ttlMs, metadata, volume, staged } = request;
+    assert(isKnownArea(batch, volume), 'an area is known to the log before anything is staged there');
     if (batch.get('meta', metaKeys.staged(id)) !== undefined) return lost(id);
     const { clock, mount, processTable } = this.#context;
     const nowMs = clock.nowMs();
@@ -111,7 +132,7 @@ export class ResumableRecords {
         id,
         ttlMs,
         ...(metadata === undefined ? {} : { metadata }),
-        volume: '',
+        volume,
         staged,
         offset: 0,
         checksum: emptyChecksum,
@@ -156,6 +177,10 @@ export class ResumableRecords {
   #own(counter: number): TransactionNumber {
     return { owner: this.#owner.number, counter };
   }
+}
+
+function isKnownArea(batch: LogBatch, volume: StorePath): boolean {
+  return volume === '' || batch.get('meta', metaKeys.volume(volume)) !== undefined;
 }
 
 /** xxh64 of nothing. */

@@ -101,6 +101,20 @@ export function volumeDirectory(top: string, path: StorePath): string {
   return `${top}/${path === '' ? storeDirectoryName : stagedDirectoryName}`;
 }
 
+/** The topmost directory above (or the same as) this one that is on the same device: there its staging area is. */
+export function placeOnDevice(
+  fileSystem: FileSystem,
+  roots: Roots,
+  { directory, device }: { readonly directory: StorePath; readonly device: bigint },
+): StorePath {
+  let place = directory;
+  for (const ancestor of ancestors(directory)) {
+    if (fileSystem.lstat(absolutePath(ancestor, roots))?.dev !== device) break;
+    place = ancestor;
+  }
+  return place;
+}
+
 export class Volumes {
   readonly #fileSystem: FileSystem;
   readonly #roots: Roots;
@@ -127,13 +141,7 @@ export class Volumes {
   /** The place of the area that serves a file in the directory `parent`, which exists and is on `device`. */
   placeFor(parent: StorePath, device: bigint): StorePath {
     if (device === this.main.device) return '';
-    let place = parent;
-    for (const ancestor of ancestors(parent)) {
-      const stat = this.#fileSystem.lstat(absolutePath(ancestor, this.#roots));
-      if (stat?.dev !== device) break;
-      place = ancestor;
-    }
-    return place;
+    return placeOnDevice(this.#fileSystem, this.#roots, { directory: parent, device });
   }
 
   /** Makes the area's directories and takes it into use. Registering it in the log comes first, and is the caller's. */

@@ -9,6 +9,7 @@ import { fromSystemError, InvalidArgumentError, StoreError } from '../errors.js'
 import type { Descriptor } from '../files/file-system.js';
 import type { Content } from '../plan/operation.js';
 import type { StagedContent } from './staged-content.js';
+import type { StagingPlace } from './staging-places.js';
 
 /** What can be written; `StagedContent` becomes the file's as it is, without a copy where that is possible. */
 export type Data = StreamedData | StagedContent;
@@ -21,14 +22,14 @@ export type StreamedData =
 
 export interface ContentTarget {
   readonly fileSystem: AsyncFileSystem;
-  /** Absolute directory `staged/` and the volume it belongs to. */
-  readonly directory: string;
+  /** Asked for when the first byte is to be written to a file. */
+  readonly place: () => Promise<StagingPlace>;
   readonly name: string;
   /** Up to this size content is returned as bytes. */
   readonly inlineBytesMax: number;
   readonly sizeBytesMax: number | undefined;
   /** Throws if so many further bytes would eat into what is kept free. */
-  readonly requireSpace: (bytes: number) => void;
+  readonly requireSpace: (bytes: number, place: StagingPlace) => void;
   readonly signal: AbortSignal | undefined;
   readonly op: string;
   readonly path: string;
@@ -89,6 +90,7 @@ class ContentWriter {
   readonly #target: ContentTarget;
   readonly #checksum = new RunningChecksum();
   #held: Uint8Array[] = [];
+  #place: StagingPlace | undefined;
   #descriptor: Descriptor | undefined;
   #size = 0;
   /** Of what was there when it began. A failure is final: nothing that was written since can be trusted. */
@@ -113,9 +115,10 @@ class ContentWriter {
       return;
     }
     if (this.#descriptor === undefined) {
-      const { fileSystem, directory, name } = this.#target;
+      const { fileSystem, place, name } = this.#target;
       try {
-        this.#descriptor = await fileSystem.create(`${directory}/${name}`, 0o600);
+        this.#place = await place();
+        this.#descriptor = await fileSystem.create(`${this.#place.directory}/${name}`, 0o600);
       } catch (error) {
         throw this.#failed(error);
       }
@@ -130,7 +133,7 @@ class ContentWriter {
   async #append(piece: Uint8Array): Promise<void> {
     try {
       if (this.#size + piece.byteLength > this.#spaceUpTo) {
-        this.#target.requireSpace(Math.max(spaceCheckBytes, piece.byteLength));
+        this.#target.requireSpace(Math.max(spaceCheckBytes, piece.byteLength), this.#place!);
         this.#spaceUpTo = this.#size + Math.max(spaceCheckBytes, piece.byteLength);
       }
       const writing = this.#writeAll(piece);
@@ -200,15 +203,17 @@ class ContentWriter {
     } catch (error) {
       throw this.#failed(error);
     }
-    return { kind: 'staged', volume: '', name, size: this.#size, checksum: this.#checksum.digest() };
+    const { volume } = this.#place!;
+    return { kind: 'staged', volume, name, size: this.#size, checksum: this.#checksum.digest() };
   }
 
   async discard(): Promise<void> {
-    const { fileSystem, directory, name } = this.#target;
+    const { fileSystem, name } = this.#target;
     await this.#flushing;
     if (this.#descriptor !== undefined) await fileSystem.close(this.#descriptor).catch(() => undefined);
     // What cannot be removed now is swept when the store is next opened.
-    await fileSystem.unlink(`${directory}/${name}`).catch(() => undefined);
+    if (this.#place !== undefined)
+      await fileSystem.unlink(`${this.#place.directory}/${name}`).catch(() => undefined);
   }
 
   #tooLarge(limit: number): StoreError {

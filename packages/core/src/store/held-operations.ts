@@ -35,8 +35,8 @@ export class HeldOperations {
   readonly #inlineLimitBytes: number;
   readonly #places: Place[] = [];
   readonly #pending = new Set<Promise<unknown>>();
-  /** Files that this thread has staged. */
-  readonly #staged = new Set<string>();
+  /** Files that this thread has staged, by their names: where they are. */
+  readonly #staged = new Map<string, string>();
   /** Staged over time, by their users. */
   readonly #resumables = new Set<ResumableFile>();
   #stagings = 0;
@@ -150,16 +150,17 @@ export class HeldOperations {
     return this.#fill(make, async () => {
       const content = await stageContent(data, {
         fileSystem: this.#access.asyncFileSystem,
-        directory: this.#access.stagedDirectory,
+        place: () => this.#access.stagingPlaces.forFile(path),
         name,
         inlineBytesMax: this.#inlineLimitBytes,
         sizeBytesMax: this.#access.maxFileBytes,
-        requireSpace: (bytes) => this.#access.requireSpace(op, bytes),
+        requireSpace: (bytes, { directory }) => this.#access.requireSpace(op, bytes, directory),
         signal: this.#signal,
         op,
         path,
       });
-      if (content.kind === 'staged') this.#staged.add(name);
+      if (content.kind === 'staged')
+        this.#staged.set(name, `${this.#access.stagingPlaces.place(content.volume).directory}/${name}`);
       return content;
     });
   }
@@ -229,11 +230,9 @@ export class HeldOperations {
   }
 
   async removeStaged(): Promise<void> {
-    for (const name of this.#staged) {
+    for (const path of this.#staged.values()) {
       // What cannot be removed is swept by the next open.
-      await this.#access.asyncFileSystem
-        .unlink(`${this.#access.stagedDirectory}/${name}`)
-        .catch(() => undefined);
+      await this.#access.asyncFileSystem.unlink(path).catch(() => undefined);
     }
   }
 }

@@ -1,6 +1,7 @@
 /** Puts a store together: the committer (in a thread of its own, or in line) and the reading side. */
 
 import { randomBytes } from 'node:crypto';
+import { assert } from '../assert.js';
 import { asyncOver } from '../files/async-file-system.js';
 import type { Committer, CommitterEvent } from '../committer/committer.js';
 import { CommitterLoop } from '../committer/committer-loop.js';
@@ -15,14 +16,14 @@ import { openParts, openReadOnlyParts, openRoot } from './open-parts.js';
 import { defaults, type StoreOptions, systemClock } from './options.js';
 import { absolutePath, ancestors, parentPath, type StorePath } from '../path/path.js';
 import { parsePath } from '../path/path-parser.js';
-import { PathResolver } from '../path/path-resolver.js';
+import { PathResolver, type ResolvedPath } from '../path/path-resolver.js';
 import { Reader } from './reader.js';
 import { emptyRecoveryReport, type Recoverer } from '../committer/recoverer.js';
 import { entryRow } from '../record/rows.js';
+import { StagingPlaces } from './staging-places.js';
 import type { StoreAccess } from './store-access.js';
 import { type ContextParts, readFormat } from './store-context.js';
 import { Store, type StoreParts } from './store.js';
-import { storeLayout } from '../files/volume.js';
 import { currentUmask } from '../files/umask.js';
 import { WorkerCommitter } from '../committer/worker-committer.js';
 
@@ -117,6 +118,19 @@ export function openAccess(
     isOwn: (owner) => owner === committer?.state.ownerNumber,
     readOnly: committer === undefined,
   });
+  const resolve = (path: StorePath, op: string): ResolvedPath => {
+    resolver.forget();
+    return resolver.resolve(path, { followLast: true, op });
+  };
+  const stagingPlaces = new StagingPlaces({
+    fileSystem,
+    roots,
+    resolve: (path) => resolve(path, 'stage').path,
+    openArea: async (volume) => {
+      assert(committer !== undefined, 'a store that only reads stages nothing');
+      await committer.stage({ kind: 'open-area', volume });
+    },
+  });
   return {
     roots,
     fileSystem,
@@ -128,15 +142,15 @@ export function openAccess(
     durability: options.durability ?? 'full',
     inlineLimitBytes: options.inlineLimitBytes ?? defaults.inlineLimitBytes,
     maxFileBytes: options.maxFileBytes,
-    requireSpace: (op, bytes) =>
-      requireSpace(fileSystem, roots.root, { op, bytes, reserveBytes: options.reserveBytes }),
+    requireSpace: (op, bytes, directory = roots.root) =>
+      requireSpace(fileSystem, directory, { op, bytes, reserveBytes: options.reserveBytes }),
     space(path) {
       const isThere = (at: StorePath): boolean =>
         fileSystem.lstat(absolutePath(at, roots))?.type === 'directory';
       const directory = [path, ...ancestors(path)].find(isThere) ?? '';
       return spaceOf(fileSystem, absolutePath(directory, roots), options.reserveBytes);
     },
-    stagedDirectory: `${storeLayout(roots.root).directory}/staged`,
+    stagingPlaces,
     parse(path, op, mayBeRoot) {
       const parsed = parsePath(path, roots, op);
       if (mayBeRoot || parentPath(parsed) !== undefined) return parsed;
@@ -146,10 +160,7 @@ export function openAccess(
         hint: 'Name a file below it.',
       });
     },
-    resolve(path, op) {
-      resolver.forget();
-      return resolver.resolve(path, { followLast: true, op });
-    },
+    resolve,
     nowMs: () => (options.clock ?? systemClock).nowMs(),
     entry: (collection, key) => readEntry(log, collection, key),
     unpack: unpackEntryValue,

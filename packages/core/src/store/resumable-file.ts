@@ -7,6 +7,7 @@ import type { StagingRequest } from '../commit/resumable-records.js';
 import { fromSystemError, InvalidArgumentError, isStoreError, StoreError } from '../errors.js';
 import type { AsyncFileSystem } from '../files/async-file-system.js';
 import type { Descriptor } from '../files/file-system.js';
+import type { StorePath } from '../path/path.js';
 import type { Content } from '../plan/operation.js';
 import type { RunningChecksum } from '../record/checksum.js';
 import type { TransactionNumber } from '../record/record.js';
@@ -14,6 +15,7 @@ import type { TransactionNumber } from '../record/record.js';
 export interface ResumableFileParts {
   readonly id: string;
   readonly number: TransactionNumber;
+  readonly volume: StorePath;
   readonly name: string;
   readonly path: string;
   readonly descriptor: Descriptor;
@@ -167,10 +169,10 @@ export class ResumableFile {
   /** Complete and durable, for the transaction that holds it. */
   async content(): Promise<Extract<Content, { kind: 'staged' }>> {
     await this.#inTurn(() => this.#sync());
-    const { id, number, name, checksum } = this.#parts;
+    const { id, number, volume, name, checksum } = this.#parts;
     return {
       kind: 'staged',
-      volume: '',
+      volume,
       name,
       size: this.#offset,
       checksum: checksum.digest(),

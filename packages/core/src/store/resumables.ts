@@ -16,14 +16,21 @@ import {
 import type { Committer } from '../committer/committer.js';
 import { fromSystemError, InvalidArgumentError, isStoreError, StoreError } from '../errors.js';
 import type { Descriptor } from '../files/file-system.js';
+import type { StorePath } from '../path/path.js';
 import { RunningChecksum } from '../record/checksum.js';
 import { packEntryValue } from '../record/frame.js';
-import { sameTransaction, type TransactionNumber, transactionId } from '../record/record.js';
+import { type Resumable, sameTransaction, type TransactionNumber, transactionId } from '../record/record.js';
 import { ResumableFile } from './resumable-file.js';
+import type { StagingPlace } from './staging-places.js';
 import type { StoreAccess } from './store-access.js';
 import { StagedContent } from './staged-content.js';
 
 export interface StageOptions {
+  /**
+   * The file that it is for: it is staged on the file system that will hold it, so that the commit need not copy it.
+   * Default: the store's own.
+   */
+  readonly path?: string | URL;
   /** How long after its last durable byte it is kept when nobody has it open. Default: 24 hours. */
   readonly ttlMs?: number;
   /** Kept with it, and given back when it is continued. What entries of collections can hold; at most 16 KiB. */
@@ -47,7 +54,7 @@ export interface StagedOperation {
 
 export type ResumablesAccess = Pick<
   StoreAccess,
-  'log' | 'asyncFileSystem' | 'stagedDirectory' | 'maxFileBytes' | 'requireSpace' | 'unpack' | 'nowMs'
+  'log' | 'asyncFileSystem' | 'stagingPlaces' | 'maxFileBytes' | 'requireSpace' | 'unpack' | 'nowMs' | 'parse'
 >;
 
 export type StagingCommitter = Pick<Committer, 'state' | 'stage' | 'recoverDead'>;
@@ -75,10 +82,12 @@ export class Resumables {
     const metadata = options.metadata === undefined ? undefined : packEntryValue(options.metadata);
     if ((metadata?.byteLength ?? 0) > metadataBytesMax)
       throw new InvalidArgumentError('stage', `metadata takes at most ${metadataBytesMax} bytes`);
+    const path = options.path === undefined ? '' : this.#access.parse(options.path, 'stage', false);
     return await this.#exclusively(id, async () => {
       const found = await this.#available(committer, id, 'stage');
       if (found !== undefined) return await this.#takeUp(committer, found);
-      return await this.#begin(committer, {
+      const place = await this.#access.stagingPlaces.forFile(path);
+      return await this.#begin(committer, place, {
         id,
         ttlMs,
         ...(metadata === undefined ? {} : { metadata: Uint8Array.from(metadata) }),
@@ -113,9 +122,10 @@ export class Resumables {
     return await this.#exclusively(id, async () => {
       const found = await this.#available(committer, id, 'discardStaged');
       if (found === undefined) return false;
+      const path = this.#pathOf(found.resumable);
       await committer.stage({ kind: 'discard', id, number: found.number });
       // What cannot be removed is swept by the next open.
-      await this.#access.asyncFileSystem.unlink(this.#pathOf(found.resumable.staged)).catch(() => undefined);
+      await this.#access.asyncFileSystem.unlink(path).catch(() => undefined);
       return true;
     });
   }
@@ -167,17 +177,18 @@ export class Resumables {
 
   async #begin(
     committer: StagingCommitter,
+    { volume, directory }: StagingPlace,
     about: { readonly id: string; readonly ttlMs: number; readonly metadata?: Uint8Array },
   ): Promise<StagedContent> {
-    const { asyncFileSystem: fileSystem, stagedDirectory, requireSpace, unpack } = this.#access;
-    requireSpace('stage', 0);
+    const { asyncFileSystem: fileSystem, requireSpace, unpack } = this.#access;
+    requireSpace('stage', 0, directory);
     const number = { owner: committer.state.ownerNumber, counter: this.#nextCounter() };
     const name = `${transactionId(number)}-s0`;
-    const path = this.#pathOf(name);
+    const path = `${directory}/${name}`;
     const descriptor = await system('stage', () => fileSystem.create(path, 0o600));
     try {
-      await system('stage', () => fileSystem.syncDirectory(stagedDirectory));
-      await committer.stage({ kind: 'begin', counter: number.counter, staged: name, ...about });
+      await system('stage', () => fileSystem.syncDirectory(directory));
+      await committer.stage({ kind: 'begin', counter: number.counter, volume, staged: name, ...about });
     } catch (error) {
       await fileSystem.close(descriptor).catch(() => undefined);
       // Where the outcome is unknown nothing may be deleted; what belongs to nobody is swept by the next open.
@@ -185,21 +196,29 @@ export class Resumables {
       throw error;
     }
     const checksum = new RunningChecksum();
-    const file = this.#file(committer, { id: about.id, number, name, descriptor, checksum, offset: 0 });
+    const file = this.#file(committer, {
+      id: about.id,
+      number,
+      volume,
+      name,
+      descriptor,
+      checksum,
+      offset: 0,
+    });
     const metadata = about.metadata === undefined ? undefined : unpack(about.metadata);
     return new StagedContent(file, { id: about.id, metadata, resumed: false });
   }
 
   async #takeUp(committer: StagingCommitter, found: FoundResumable): Promise<StagedContent> {
     const { asyncFileSystem: fileSystem, unpack } = this.#access;
-    const { id, staged: name, offset, metadata } = found.resumable;
-    const path = this.#pathOf(name);
+    const { id, volume, staged: name, offset, metadata } = found.resumable;
+    const path = this.#pathOf(found.resumable);
     const descriptor = await this.#openSound(found, path);
     try {
       const checksum = await this.#hashed(found, descriptor);
       const number = await this.#madeOurs(committer, found);
       await system('stage', () => fileSystem.truncate(descriptor, offset));
-      const file = this.#file(committer, { id, number, name, descriptor, checksum, offset });
+      const file = this.#file(committer, { id, number, volume, name, descriptor, checksum, offset });
       return new StagedContent(file, {
         id,
         metadata: metadata === undefined ? undefined : unpack(metadata),
@@ -214,6 +233,8 @@ export class Resumables {
   async #openSound({ resumable }: FoundResumable, path: string): Promise<Descriptor> {
     const { asyncFileSystem: fileSystem } = this.#access;
     const stat = await system('stage', () => fileSystem.lstat(path));
+    if (stat === undefined && !this.#access.stagingPlaces.isThere(resumable.volume))
+      throw outOfReach(resumable.id, resumable.volume);
     if (stat === undefined) throw unsound(resumable.id, 'its file is gone');
     if (stat.type !== 'file') throw unsound(resumable.id, `there is a ${stat.type} in its place`);
     if (stat.size < resumable.offset)
@@ -258,16 +279,17 @@ export class Resumables {
     committer: StagingCommitter,
     about: Pick<
       ConstructorParameters<typeof ResumableFile>[0],
-      'id' | 'number' | 'name' | 'descriptor' | 'checksum' | 'offset'
+      'id' | 'number' | 'volume' | 'name' | 'descriptor' | 'checksum' | 'offset'
     >,
   ): ResumableFile {
-    const { asyncFileSystem: fileSystem, maxFileBytes, requireSpace } = this.#access;
+    const { asyncFileSystem: fileSystem, maxFileBytes, requireSpace, stagingPlaces } = this.#access;
+    const { directory } = stagingPlaces.place(about.volume);
     const file: ResumableFile = new ResumableFile({
       ...about,
-      path: this.#pathOf(about.name),
+      path: `${directory}/${about.name}`,
       fileSystem,
       sizeBytesMax: maxFileBytes,
-      requireSpace: (bytes) => requireSpace('append', bytes),
+      requireSpace: (bytes) => requireSpace('append', bytes, directory),
       record: (request) => committer.stage(request),
       onEnd: () => {
         if (this.#open.get(about.id) === file) this.#open.delete(about.id);
@@ -277,8 +299,8 @@ export class Resumables {
     return file;
   }
 
-  #pathOf(name: string): string {
-    return `${this.#access.stagedDirectory}/${name}`;
+  #pathOf({ volume, staged }: Resumable): string {
+    return `${this.#access.stagingPlaces.place(volume).directory}/${staged}`;
   }
 }
 
@@ -299,6 +321,15 @@ function unsound(id: string, why: string): StoreError {
   return new StoreError('ERR_INTEGRITY', `The staged content '${id}' cannot be continued: ${why}`, {
     op: 'stage',
     hint: `It is kept for you to look at. store.discardStaged('${id}') forgets it, so that it can be staged anew.`,
+  });
+}
+
+/** Nothing is wrong with it, as far as anybody can tell. */
+function outOfReach(id: string, volume: StorePath): StoreError {
+  return new StoreError('ERR_NOT_FOUND', `The staged content '${id}' is on a file system that is not there`, {
+    op: 'stage',
+    path: volume,
+    hint: `Mount what belongs at '${volume}', and stage it again.`,
   });
 }
 

@@ -13,6 +13,7 @@ import type { Reader } from './reader.js';
 import type { TransactionId } from '../record/record.js';
 import type { CommitRequest } from '../plan/request.js';
 import type { EntryRow } from '../record/rows.js';
+import type { StagingPlaces } from './staging-places.js';
 
 export interface RelaxedTransaction {
   readonly id: TransactionId;
@@ -31,12 +32,12 @@ export interface StoreAccess {
   readonly durability: 'full' | 'relaxed';
   readonly inlineLimitBytes: number;
   readonly maxFileBytes: number | undefined;
-  /** Throws `ERR_NO_SPACE` if so many bytes would eat into the reserve. */
-  requireSpace(op: string, bytes: number): void;
+  /** Throws `ERR_NO_SPACE` if so many bytes would eat into the reserve; of the root's file system, or a directory's. */
+  requireSpace(op: string, bytes: number, directory?: string): void;
   /** Of the file system that holds this path, or will. */
   space(path: StorePath): StoreSpace;
   /** Where the caller's thread stages content. */
-  readonly stagedDirectory: string;
+  readonly stagingPlaces: StagingPlaces;
   /** A path as the user gave it; refuses the root itself unless `mayBeRoot`. */
   parse(path: string | URL, op: string, mayBeRoot: boolean): StorePath;
   /** Where a path leads now, symbolic links followed. */

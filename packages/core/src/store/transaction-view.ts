@@ -10,7 +10,7 @@ import type { FileStat } from '../files/file-system.js';
 import { listDirectory, type ReaddirOptions } from '../files/listing.js';
 import { ancestors, isBelow, type StorePath } from '../path/path.js';
 import { baseTree, directoryDigest } from '../plan/base-tree.js';
-import type { Operation, TrackedRead } from '../plan/operation.js';
+import type { Content, Operation, TrackedRead } from '../plan/operation.js';
 import { resolveOperation } from '../plan/resolution.js';
 import { type FileNode, WorkingTree } from '../plan/working-tree.js';
 import { fingerprintOf } from '../record/image.js';
@@ -156,15 +156,14 @@ export class TransactionView {
       this.#track(read!);
       if (read!.content !== undefined) parts.push(read!.content);
     }
-    for (const part of node.parts)
-      parts.push(part.kind === 'bytes' ? part.bytes : this.#stagedBytes(part.name));
+    for (const part of node.parts) parts.push(part.kind === 'bytes' ? part.bytes : this.#stagedBytes(part));
     return Buffer.concat(parts);
   }
 
-  #stagedBytes(name: string): Uint8Array {
-    const { fileSystem, stagedDirectory } = this.#access;
+  #stagedBytes({ volume, name }: Extract<Content, { kind: 'staged' }>): Uint8Array {
+    const { fileSystem, stagingPlaces } = this.#access;
     const pieces: Uint8Array[] = [];
-    const descriptor = fileSystem.openRead(`${stagedDirectory}/${name}`);
+    const descriptor = fileSystem.openRead(`${stagingPlaces.place(volume).directory}/${name}`);
     try {
       eachPiece(fileSystem, descriptor, (piece) => pieces.push(Uint8Array.prototype.slice.call(piece)));
     } finally {
