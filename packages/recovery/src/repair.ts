@@ -2,7 +2,8 @@
  * Repair: ends a blocked transaction the way a person says.
  *
  * - `forward`: every path that can be redone is; what cannot stays as it is, and ours is kept aside.
- * - `back`: every path gets its before-image again, if that passes its checksum; otherwise nothing is touched.
+ * - `back`: every path gets its before-image again, if that passes its checksum; otherwise nothing is touched. Content that
+ *   had been staged before the transaction, which nobody can write again by repeating it, is kept aside.
  * - `quarantine`: the tree stays as it is; what the transaction holds goes to `conflicts/`.
  *
  * Whatever is replaced is kept in `conflicts/` first. All of it is durable before the one batch that writes rows of what
@@ -56,13 +57,13 @@ import {
 } from '@forewrit/core';
 import { lockKeysOf, readTransactionRows } from './analysis.js';
 import { noteUnflushed, subjectOf, unlock } from './completion.js';
-import type { SavedConflict } from './conflicts.js';
+import { type SavedConflict, saveOurs } from './conflicts.js';
 import { PathHistory } from './path-history.js';
-import { isReachable, type RecoveryContext, recoveryContext } from './recovery-context.js';
+import { isReachable, type RecoveryContext, recoveryContext, targetName } from './recovery-context.js';
 import { acquireRecoveryLock, releaseRecoveryLock } from './recovery-lock.js';
 import { createRecoverer } from './recovery.js';
 import { goBack, refuseWithoutBeforeImages } from './repair-back.js';
-import { quarantine, type RepairSubject } from './quarantine.js';
+import { quarantine, type RepairEffects, type RepairSubject } from './quarantine.js';
 import { planTransaction } from './transaction-plan.js';
 import { Surprise, TransactionRedo } from './transaction-redo.js';
 
@@ -219,6 +220,7 @@ class Repair {
         refuseWithoutBeforeImages(this.#context, this.#subjects);
         for (const subject of this.#subjects.toReversed()) {
           if (subject.target.action === 'move-directory') this.#flushBelow(subject.target.path);
+          if (isAdopted(subject)) this.#keepOurs(subject, effects);
           this.#did.set(subject.target.path, goBack(this.#context, subject, effects));
         }
         break;
@@ -239,6 +241,11 @@ class Repair {
       paths: [...this.#did].map(([path, did]) => ({ path, did })),
       conflicts: [...this.#conflicts.values()],
     };
+  }
+
+  #keepOurs(subject: RepairSubject, { saved }: RepairEffects): void {
+    const ours = saveOurs(this.#context, subject);
+    if (ours !== undefined) saved(ours);
   }
 
   #forward(effects: Pick<ConstructorParameters<typeof TransactionRedo>[2], 'saved' | 'touched'>): void {
@@ -370,6 +377,12 @@ class Repair {
       if (target.beforeName !== undefined) removeTree(fileSystem, beforePath(volume, target.beforeName));
     }
   }
+}
+
+/** The durable copy was there before the transaction, under a name that was not made for it. */
+function isAdopted({ transaction, target }: RepairSubject): boolean {
+  const { action, staged } = target;
+  return action === 'write' && staged !== undefined && staged !== targetName(transaction, target);
 }
 
 function writeRows(

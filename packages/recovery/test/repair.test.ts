@@ -5,6 +5,7 @@ import { repairTransaction, type RepairDirection, type RepairReport } from '#src
 import { announceSeed, assert, Random, suite } from '@forewrit/testkit';
 import { differentChoices, enumerate } from './crash/enumeration.js';
 import { undoScenarios } from './crash/undo-scenarios.js';
+import { recordOf, Stager } from './staging-world.js';
 import {
   conflictContents,
   edit,
@@ -32,6 +33,12 @@ interface Blocked {
 
 /** The content of `rotten` is gone; what comes before it in the transaction was applied, the rest was not. */
 async function blocked(...operations: readonly Operation[]): Promise<Blocked> {
+  return await blockedBy(async (dying) => {
+    assert.instance(dying.attempt(...operations, write('rotten', 'x')), Error);
+  });
+}
+
+async function blockedBy(commit: (dying: SimulatedProcess) => Promise<void>): Promise<Blocked> {
   const world = new World();
   const first = await world.open(large);
   first.commit(write('a', 'old a'), write('b', 'old b'), write('d/x', 'old x'), write('gone', 'old'));
@@ -43,7 +50,7 @@ async function blocked(...operations: readonly Operation[]): Promise<Blocked> {
       if (method === 'rename' && dest === `${root}/rotten`) dying.kill();
     },
   });
-  assert.instance(dying.attempt(...operations, write('rotten', 'x')), Error);
+  await commit(dying);
   dying.kill();
   const after = world.powerCut();
   const staged = after.outside
@@ -125,6 +132,30 @@ test('back puts back a directory that had moved, with what is in it', async () =
   });
   await settle(at, 'back');
   assert.equal(tree(at.world.outside), oldTree);
+});
+
+test('back keeps aside content that was staged over time, whether or not it was applied', async () => {
+  const text = 'What arrived over days.';
+  for (const path of ['a', 'z']) {
+    const at = await blockedBy(async (dying) => {
+      const stager = new Stager(dying);
+      const staged = await stager.stage('x');
+      await staged.append(text);
+      await staged.sync();
+      try {
+        await stager.write(path, staged, write('b', 'new b'), write('rotten', 'x'));
+      } catch {
+        // Killed at its last target but, perhaps, this one.
+      }
+    });
+    const wasApplied = tree(at.world.outside)[path] === text;
+    assert.is(wasApplied, path === 'a');
+    const { conflicts } = await settle(at, 'back');
+    assert.equal(tree(at.world.outside), oldTree);
+    assert.ok(conflicts.some((each) => each.path === path));
+    assert.ok(conflictContents(at.world.outside).includes(text), `${path}: kept`);
+    assert.is(recordOf(at.world, 'x'), undefined);
+  }
 });
 
 test('back with a damaged before-image touches nothing', async () => {

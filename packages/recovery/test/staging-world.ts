@@ -32,7 +32,8 @@ export class Stager {
   ) {
     this.process = process;
     let counter = firstCounter;
-    const { log, fileSystem, roots, clock } = process.context;
+    const { context } = process;
+    const { log, fileSystem, roots, clock } = context;
     const over = asyncOver(fileSystem);
     this.#resumables = new Resumables(
       {
@@ -48,7 +49,7 @@ export class Stager {
         stagingPlaces: new StagingPlaces({
           fileSystem,
           roots,
-          resolve: (path) => path,
+          resolve: (path) => context.resolver.resolve(path, { followLast: true, op: 'stage' }).path,
           openArea: (volume) => this.#record({ kind: 'open-area', volume }),
         }),
         parse: (path, op) => parsePath(path, roots, op),

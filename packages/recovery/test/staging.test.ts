@@ -2,7 +2,7 @@
 
 import { recordOf, Stager } from './staging-world.js';
 import { type Content, deregisterOwner, type Operation } from '@forewrit/core';
-import { assert, suite } from '@forewrit/testkit';
+import { assert, SimulatedDisk, suite } from '@forewrit/testkit';
 import { contentOf, edit, root, stagingNames, tree, World, write } from './world.js';
 
 const test = suite('staging');
@@ -435,6 +435,81 @@ test('a failed flush is not believed: what was durable before is what there is',
   const next = new Stager(await after.open());
   await next.write('x', await next.stage('x'));
   assert.is(contentOf(after.outside, 'x'), `${text}again`);
+});
+
+const data = { roots: { data: '/data' }, inlineLimitBytes: 0 };
+const area = '/data/.forewrit-staged';
+
+async function stagedElsewhere(world: World): Promise<Stager> {
+  const stager = new Stager(await world.open(data));
+  const staged = await stager.stage('x', { path: 'data:d/x' });
+  await staged.append(text);
+  await staged.sync();
+  return stager;
+}
+
+function twoFileSystems(): World {
+  return new World(new SimulatedDisk({ volumes: [{ mountPoint: '/data' }] }));
+}
+
+test('content for a file on another file system is staged there, and is put in its place without a copy', async () => {
+  const world = twoFileSystems();
+  const first = await stagedElsewhere(world);
+  assert.equal(stagingNames(world.outside), []);
+  assert.equal(stagingNames(world.outside, area), ['staged/1-rs-s0']);
+  const { ino } = world.outside.lstat(`${area}/staged/1-rs-s0`)!;
+  first.process.kill();
+  const after = world.powerCut(() => false);
+  const next = new Stager(await after.open(data));
+  const staged = await next.stage('x', { path: 'elsewhere' });
+  assert.is(staged.offset, text.length);
+  await next.write('data:d/x', staged);
+  assert.is(after.outside.lstat('/data/d/x')?.ino, ino);
+  assert.is(contentOf(after.outside, '/data/d/x'), text);
+  next.process.checkpoint();
+  assert.equal(stagingNames(after.outside, area), []);
+});
+
+test('content that was staged for a file on another file system than it is written to is copied, and its names go', async () => {
+  const world = twoFileSystems();
+  const stager = await stagedElsewhere(world);
+  const { ino } = world.outside.lstat(`${area}/staged/1-rs-s0`)!;
+  stager.process.kill();
+  const next = new Stager(await world.open(data));
+  await next.write('here', await next.stage('x'));
+  assert.is(contentOf(world.outside, 'here'), text);
+  assert.is.not(world.outside.lstat(`${root}/here`)?.ino, ino);
+  next.process.checkpoint();
+  assert.equal([...stagingNames(world.outside), ...stagingNames(world.outside, area)], []);
+});
+
+test('content on a file system that is not there is out of reach, not lost', async () => {
+  const world = twoFileSystems();
+  const first = await stagedElsewhere(world);
+  first.process.kill();
+  // Recovered, and looked at, without it.
+  const without = new Stager(await world.open());
+  await assert.rejectsWithCode(without.stage('x'), 'ERR_INVALID_PATH');
+  await assert.rejectsWithCode(without.discard('x'), 'ERR_INVALID_PATH');
+  without.process.kill();
+  world.outside.rename(area, '/data/hidden');
+  const unmounted = new Stager(await world.open(data));
+  await assert.rejectsWithCode(unmounted.stage('x'), 'ERR_NOT_FOUND');
+  unmounted.process.kill();
+  world.outside.rename('/data/hidden', area);
+  const next = new Stager(await world.open(data));
+  assert.is((await next.stage('x')).offset, text.length);
+});
+
+test('content for a file whose path leads nowhere is staged in the store, and refused by the commit', async () => {
+  const world = twoFileSystems();
+  world.outside.symlink('/elsewhere', `${root}/out`);
+  const stager = new Stager(await world.open(data));
+  const staged = await stager.stage('x', { path: 'out/x' });
+  await staged.append(text);
+  await staged.sync();
+  assert.is(recordOf(world, 'x')?.resumable.volume, '');
+  await assert.rejectsWithCode(stager.write('out/x', staged), 'ERR_PATH_ESCAPE');
 });
 
 test('an owner that was declared dead records nothing more', async () => {

@@ -11,11 +11,12 @@ import {
   type Fault,
   type PersistenceModel,
   Random,
-  type SimulatedDisk,
+  SimulatedDisk,
   suite,
 } from '@forewrit/testkit';
 import { isStoreError } from '@forewrit/core';
 import { recordOf, Stager } from '../staging-world.js';
+import { crashesAt } from './preparation.js';
 import { contentOf, root, stagingNames, tree, World, write } from '../world.js';
 
 const pieces = ['The first piece. ', 'A second one, somewhat longer. ', 'The end.'] as const;
@@ -43,11 +44,15 @@ interface Moment {
 
 interface Act {
   promised: Promised;
+  /** Where the story's files are: '' or `data:`. */
+  readonly where: '' | 'data:';
   readonly open: (faults?: readonly Fault[]) => Promise<Stager>;
 }
 
 interface Story {
   readonly name: string;
+  /** Default: the store's own file system. */
+  readonly where?: 'data:';
   readonly run: (act: Act) => Promise<void>;
 }
 
@@ -58,7 +63,7 @@ function told(act: Act, promised: Partial<Promised>): void {
 type Staged = Awaited<ReturnType<Stager['stage']>>;
 
 async function stage(act: Act, stager: Stager): Promise<Staged> {
-  const staged = await stager.stage('x');
+  const staged = await stager.stage('x', { path: `${act.where}d/x` });
   told(act, { begun: true });
   return staged;
 }
@@ -71,7 +76,7 @@ async function add(act: Act, staged: Staged, piece: string): Promise<void> {
 
 async function commit(act: Act, stager: Stager, staged: Staged): Promise<void> {
   told(act, { ending: 'commit' });
-  await stager.write('d/x', staged);
+  await stager.write(`${act.where}d/x`, staged);
   told(act, { ended: true });
 }
 
@@ -116,6 +121,20 @@ const stories: readonly Story[] = [
     },
   },
   {
+    name: 'for a file on another file system',
+    where: 'data:',
+    run: async (act) => {
+      const first = await act.open();
+      await add(act, await stage(act, first), pieces[0]);
+      first.process.kill();
+      const second = await act.open();
+      const staged = await stage(act, second);
+      await add(act, staged, pieces[1] + pieces[2]);
+      await commit(act, second, staged);
+      second.process.checkpoint();
+    },
+  },
+  {
     name: 'rolled back, and committed elsewhere',
     run: async (act) => {
       const stager = await act.open([
@@ -137,19 +156,22 @@ const stories: readonly Story[] = [
   },
 ];
 
+const roots = { data: '/data' };
+const areas = [`${root}/.forewrit`, '/data/.forewrit-staged'];
+
 async function record(story: Story, model: PersistenceModel): Promise<Moment[]> {
-  const world = new World();
-  (await world.open()).kill();
+  const world = new World(new SimulatedDisk({ volumes: [{ mountPoint: '/data' }] }));
+  (await world.open({ roots })).kill();
   world.disk.settle();
   const moments: Moment[] = [];
   const act: Act = {
+    where: story.where ?? '',
     promised: { begun: false, durable: 0, ending: 'no', ended: false },
     open: async (faults = []) => {
       const onStep = (what: string): void => {
-        const crash = world.disk.crashPoint(model);
-        moments.push({ what, crash, death: world.fork(), promised: act.promised });
+        for (const crash of crashesAt(world, model, what)) moments.push({ ...crash, promised: act.promised });
       };
-      return new Stager(await world.open({ inlineLimitBytes, faults, onStep }));
+      return new Stager(await world.open({ inlineLimitBytes, roots, faults, onStep }));
     },
   };
   await story.run(act);
@@ -157,15 +179,19 @@ async function record(story: Story, model: PersistenceModel): Promise<Moment[]> 
 }
 
 /** Recovers, looks, goes on to the end, and looks again. */
-async function judge(world: World, { begun, durable, ending, ended }: Promised): Promise<void> {
+async function judge(
+  world: World,
+  { begun, durable, ending, ended }: Promised,
+  where: Act['where'],
+): Promise<void> {
   const insist = (isTrue: boolean, what: string): void => {
     if (!isTrue) throw new Error(what);
   };
-  const process = await world.open({ inlineLimitBytes });
+  const process = await world.open({ inlineLimitBytes, roots });
   const { blocked, kept } = process.recovery!;
   insist(blocked.length + kept.length === 0, JSON.stringify(process.recovery));
-  const found = tree(world.outside);
-  const paths = Object.keys(found).filter((path) => path !== 'd/' && path !== 'beside');
+  const found = { ...tree(world.outside), ...tree(world.outside, '/data') };
+  const paths = Object.keys(found).filter((path) => !path.endsWith('/') && path !== 'beside');
   const record = recordOf(world, 'x');
   const isCommitted = paths.length > 0;
   for (const path of paths) insist(found[path] === whole, `${path} holds ${JSON.stringify(found[path])}`);
@@ -175,25 +201,34 @@ async function judge(world: World, { begun, durable, ending, ended }: Promised):
   insist(!isCommitted || record === undefined, 'committed, and to be continued all the same');
   insist(!(ended && ending === 'discard') || record === undefined, 'discarded, and still there');
   if (begun && ending === 'no') insist(record !== undefined, 'what was begun is lost');
-  const names = stagingNames(world.outside);
+  const names = namesIn(world);
   const expected = record === undefined ? [] : [`staged/${record.resumable.staged}`];
   insist(names.join() === expected.join(), `left in the staging areas: ${names.join()}`);
 
   const stager = new Stager(process);
-  const staged = await stager.stage('x');
+  const staged = await stager.stage('x', { path: `${where}again` });
   if (record !== undefined) {
     insist(staged.offset >= durable, `${staged.offset} bytes are left of ${durable}`);
-    const path = `${root}/.forewrit/staged/${record.resumable.staged}`;
+    const area = areas[where === '' ? 0 : 1];
+    const path = `${area}/staged/${record.resumable.staged}`;
     const text = contentOf(world.outside, path);
     insist(text === whole.slice(0, staged.offset), `what is to be continued is ${JSON.stringify(text)}`);
   }
   const rest = whole.slice(staged.offset);
   if (rest !== '') await staged.append(rest);
-  await stager.write('again', staged);
-  insist(contentOf(world.outside, 'again') === whole, 'it cannot be continued');
+  await stager.write(`${where}again`, staged);
+  const again = where === '' ? 'again' : '/data/again';
+  insist(contentOf(world.outside, again) === whole, 'it cannot be continued');
   process.checkpoint();
-  insist(stagingNames(world.outside).length === 0, 'something is left in the staging areas');
+  insist(namesIn(world).length === 0, 'something is left in the staging areas');
   process.kill();
+}
+
+/** In all staging areas that there are. */
+function namesIn({ outside }: World): string[] {
+  return areas.flatMap((area) =>
+    outside.lstat(`${area}/staged`) === undefined ? [] : stagingNames(outside, area),
+  );
 }
 
 const name = 'crash enumeration of staging';
@@ -223,7 +258,7 @@ for (const story of stories) {
         };
         for (const world of worlds()) {
           try {
-            await judge(world, moment.promised);
+            await judge(world, moment.promised, story.where ?? '');
           } catch (error) {
             throw new Error(`${where}: ${error instanceof Error ? error.stack : String(error)}`, {
               cause: error,
