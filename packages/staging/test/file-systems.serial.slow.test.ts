@@ -20,6 +20,9 @@ for (const type of ['tmpfs', 'ext4'] as const) {
   test.skipIf(whyNoMount(type), `writes and moves to a ${type} are all or nothing, killed at each step`, () =>
     runOn(type, 'crossing'),
   );
+  test.skipIf(whyNoMount(type), `what is for a file on a ${type} is staged there, while there is room`, () =>
+    runOn(type, 'there'),
+  );
 }
 
 test.skipIf(

@@ -20,7 +20,7 @@ import type { CrossingRequest } from './crossing-child.js';
 import { linesOf } from './crossing-content.js';
 
 export interface MountRequest {
-  readonly part: 'crossing' | 'full';
+  readonly part: 'crossing' | 'there' | 'full';
   /** On the ordinary file system. */
   readonly directory: string;
   /** The one that was mounted. */
@@ -82,6 +82,9 @@ async function killedAcross(): Promise<void> {
       const target = does === 'move back' ? ['here'] : ['other:there'];
       assert.equal(found, isEarly ? source : target, what);
       if (isEarly && does === 'write with an id') {
+        // What waits to be continued is where its file will be.
+        assert.is(readdirSync(`${other}/.forewrit-staged/staged`).length, 1, what);
+        assert.equal(readdirSync(`${root}/.forewrit/staged`), [], what);
         assert.is((await store.staged())[0]?.durableBytes, content.length, what);
         await writeFileAtomically(store, 'other:there', content, { id: 'x' });
         assert.is(readFileSync(`${other}/there`, 'utf8'), content, what);
@@ -96,6 +99,38 @@ async function killedAcross(): Promise<void> {
       rmSync(other, { recursive: true });
     }
   }
+}
+
+/** The content is never on the store's own file system, and the file is the one that was staged. */
+async function stagedThere(): Promise<void> {
+  const other = `${mount}/other`;
+  mkdirSync(other);
+  const store = await openStore(`${directory}/store`, { roots: { other }, committer: 'inline' });
+  const here = `${directory}/store/.forewrit/staged`;
+  const there = `${other}/.forewrit-staged/staged`;
+  for (const id of [undefined, 'x']) {
+    const options = { ...(id === undefined ? {} : { id }), chunkSizeBytes: 1 << 16 };
+    const writer = await StreamingFileWriter.open(store, 'other:d/there', options);
+    await writer.write(content);
+    const [name, ...more] = readdirSync(there);
+    assert.equal([more, readdirSync(here)], [[], []]);
+    const { ino } = statSync(`${there}/${name}`);
+    await writer.commit();
+    assert.is(statSync(`${other}/d/there`).ino, ino);
+    assert.is(readFileSync(`${other}/d/there`, 'utf8'), content);
+    await store.checkpoint();
+    assert.equal([readdirSync(there), readdirSync(here)], [[], []]);
+  }
+  // Its room is looked at there, too.
+  const { availableBytes } = store.space('other:');
+  const endless = function* (): Generator<Buffer> {
+    for (;;) yield Buffer.alloc(1 << 20, 'x');
+  };
+  const known = StreamingFileWriter.open(store, 'other:y', { totalBytes: availableBytes });
+  await assert.rejectsWithCode(known, 'ERR_NO_SPACE');
+  await assert.rejectsWithCode(writeFileAtomically(store, 'other:y', endless()), 'ERR_NO_SPACE');
+  assert.equal([readdirSync(there), readdirSync(here), existsSync(`${other}/y`)], [[], [], false]);
+  await store.close();
 }
 
 /** Until nothing more fits. */
@@ -161,7 +196,7 @@ async function fullDisk(): Promise<void> {
 }
 
 try {
-  await (part === 'crossing' ? killedAcross() : fullDisk());
+  await { crossing: killedAcross, there: stagedThere, full: fullDisk }[part]();
   say({ type: 'done' });
 } catch (error) {
   say({ type: 'failed', error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
