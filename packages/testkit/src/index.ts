@@ -11,6 +11,7 @@ export {
   processTimeoutMsDefault,
   requestOf,
   say,
+  starvedMsOf,
   TestProcess,
   type TestProcessOptions,
   untilStopped,
