@@ -37,7 +37,7 @@ export const stagingMutants: readonly Mutant[] = [
     package: 'core',
     edits: [
       {
-        snippet: "await system('stage', () => fileSystem.syncDirectory(stagedDirectory));",
+        snippet: "await system('stage', () => fileSystem.syncDirectory(directory));",
         replacement: '',
       },
     ],
@@ -186,6 +186,26 @@ export const stagingMutants: readonly Mutant[] = [
     killer: {
       file: 'recovery/staging',
       test: 'a discard that dies half-way leaves what can be continued, or nothing',
+    },
+  },
+  {
+    name: 'staged-in-the-store-only',
+    breaks: 'content for a file on another file system is staged in the store, and copied by the commit',
+    package: 'core',
+    edits: [{ snippet: 'const volume = this.#guess(path);', replacement: "const volume = '';" }],
+    killer: {
+      file: 'recovery/staging',
+      test: 'content for a file on another file system is staged there, and is put in its place without a copy',
+    },
+  },
+  {
+    name: 'staged-content-dropped-by-repair',
+    breaks: 'a repair that goes back drops content that took days to arrive',
+    package: 'recovery',
+    edits: [{ snippet: 'if (isAdopted(subject)) this.#keepOurs(subject, effects);', replacement: '' }],
+    killer: {
+      file: 'recovery/repair',
+      test: 'back keeps aside content that was staged over time, whether or not it was applied',
     },
   },
 ];
