@@ -3,7 +3,7 @@
  * an overlay; owners, symbolic links, spare files, content that the caller has staged; and somebody who edits the files.
  */
 
-import { deregisterOwner, hash64, type Operation } from '@forewrit/core';
+import { deregisterOwner, hash64, type Operation, type StagingRequest } from '@forewrit/core';
 import { type Fault, SimulatedDisk, type SimulatedFileSystem } from '@forewrit/testkit';
 import type { Act } from '../crash/scenarios.js';
 import { blockedScenario } from '../crash/undo-scenarios.js';
@@ -62,6 +62,43 @@ const writesStaged: Act = {
       { type: 'write', path: 'b', content: two!, options: {} },
       append('b', 'b'),
     );
+  },
+};
+
+/** Too old from the beginning, so that recovery need not wait for anybody to go on with it. */
+const ttlMs = -1;
+
+/** Content that arrives over time, on a file system of its own; it is adopted, and something else is discarded. */
+const stagesOverTime: Act = {
+  makes: { a: 'a0.', b: 'b0.', 'd/': '', 'd/c': 'c0.', 'mnt/': '', 'mnt/x': large },
+  does(process, { outside }) {
+    const record = (request: StagingRequest): void => {
+      const [refusal] = process.engine.resumables.run([request]);
+      if (refusal !== undefined) throw refusal;
+    };
+    const begin = (id: string, counter: number, volume: string): string => {
+      const staged = `${process.owner.id}-${counter}-s0`;
+      edit(
+        outside,
+        `${volume === '' ? '.forewrit' : `${volume}/.forewrit-staged`}/staged/${staged}`,
+        large,
+        'new',
+      );
+      record({ kind: 'begin', id, counter, ttlMs, volume, staged });
+      return staged;
+    };
+    const owner = process.owner.number;
+    const checksum = hash64(Buffer.from(large));
+    record({ kind: 'open-area', volume: 'mnt' });
+    const number = { owner, counter: 1000 };
+    const name = begin('x', number.counter, 'mnt');
+    record({ kind: 'advance', id: 'x', number, offset: large.length, checksum });
+    const discarded = begin('y', 1001, '');
+    record({ kind: 'discard', id: 'y', number: { owner, counter: 1001 } });
+    outside.unlink(`${root}/.forewrit/staged/${discarded}`);
+    const content = { kind: 'staged', volume: 'mnt', name, size: large.length, checksum } as const;
+    const resumable = { id: 'x', number };
+    process.commit({ type: 'write', path: 'mnt/x', content: { ...content, resumable }, options: {} });
   },
 };
 
@@ -186,6 +223,12 @@ export const faultScenarios: readonly FaultScenario[] = [
     steps: [[write('a', 'a1.')]],
   },
   { name: 'content that the caller has staged', before: files, steps: [writesStaged, 'checkpoint'] },
+  {
+    name: 'content that arrives over time',
+    disk: () => new SimulatedDisk({ volumes: [{ mountPoint: `${root}/mnt` }] }),
+    before: files,
+    steps: [stagesOverTime, 'checkpoint'],
+  },
   {
     name: 'append and copy',
     before: [[write('a', 'a0.'), write('b', large)]],
