@@ -4,6 +4,7 @@
  */
 
 import type { Collection, Store, Transaction } from '@forewrit/core';
+import type { ChecksumAlgorithm } from './integrity.js';
 import type { Operation } from './operation.js';
 
 const collection = 'forewrit.staging';
@@ -15,6 +16,7 @@ export interface CompletedEntry {
   readonly bytes: number;
   readonly transaction: string;
   readonly checksum: string;
+  readonly algorithm: ChecksumAlgorithm;
   readonly metadata?: unknown;
 }
 

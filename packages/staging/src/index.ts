@@ -2,7 +2,7 @@
 
 export { type BatchOptions, type BatchProgress, BatchFileWriter, writeFilesBatch } from './batch-writer.js';
 export { ChunkingStrategy, type ChunkingOptions, chunksOf } from './chunking.js';
-export { type ChecksumAlgorithm, checksumAlgorithms } from './integrity.js';
+export { type ChecksumAlgorithm, checksumAlgorithms, verifyFile, type VerifyOptions } from './integrity.js';
 export type { WriteOptions } from './options.js';
 export type { Progress } from './progress.js';
 export { type CleanUpReport, type StagingEvents, StagingManager, type StagingStats } from './manager.js';

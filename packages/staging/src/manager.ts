@@ -16,6 +16,7 @@ import {
 } from '@forewrit/core';
 import { CompletedOperations } from './completed.js';
 import { type Health, healthOf } from './health.js';
+import { verifyFile } from './integrity.js';
 import { FairQueue } from './limits.js';
 import { managerDefaults, type ManagerOptions, checkManagerOptions } from './manager-options.js';
 import { hasEnded, type Operation } from './operation.js';
@@ -177,6 +178,27 @@ export class StagingManager extends EventEmitter<StagingEvents> implements Async
     const staged = await this.#staged(id);
     const known = staged === undefined ? undefined : stagedAsOperation(staged);
     return known ?? laterOf(own, await this.#completed.get(id));
+  }
+
+  /**
+   * Compares the file of a completed operation with the digest that it had then.
+   *
+   * @throws StoreError ERR_NOT_FOUND if there is no such operation; ERR_INTEGRITY if the file is another one
+   */
+  async verify(id: string): Promise<void> {
+    checkId('verify', id);
+    const known = await this.get(id);
+    if (known?.state !== 'completed') {
+      throw new StoreError('ERR_NOT_FOUND', `There is no completed operation '${id}'`, {
+        op: 'verify',
+        hint:
+          known === undefined ? 'It may have been forgotten: see maxStagingAgeMs.' : `It is ${known.state}.`,
+      });
+    }
+    await verifyFile(this.#store, known.path, {
+      checksum: known.algorithm,
+      expectedChecksum: known.checksum,
+    });
   }
 
   /** All operations that are known, the oldest first. */

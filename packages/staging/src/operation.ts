@@ -1,6 +1,7 @@
 /** What the manager knows of an operation: six states, each with what is known in it. */
 
 import type { TransactionId } from '@forewrit/core';
+import type { ChecksumAlgorithm } from './integrity.js';
 
 export type OperationState =
   /** Waits for its turn. */
@@ -19,6 +20,7 @@ export type OperationState =
       readonly transaction: TransactionId;
       /** In hexadecimal digits. */
       readonly checksum: string;
+      readonly algorithm: ChecksumAlgorithm;
     }
   | {
       readonly state: 'failed';

@@ -54,7 +54,7 @@ export class RunningOperation {
     try {
       this.#leave = await queue.enter(AbortSignal.any(signals));
       this.#writer = await StreamingFileWriter.open(this.#store, path, this.#writeOptions(), {
-        alsoCommit: (tx, { bytes, checksum }) => {
+        alsoCommit: (tx, { bytes, checksum, algorithm }) => {
           const { id, metadata } = options;
           if (id === undefined) return;
           CompletedOperations.record(tx, id, {
@@ -64,6 +64,7 @@ export class RunningOperation {
             bytes,
             transaction: tx.id,
             checksum,
+            algorithm,
             ...(metadata === undefined ? {} : { metadata }),
           });
         },
@@ -120,8 +121,8 @@ export class RunningOperation {
     const endedAtMs = Date.now();
     switch (end.how) {
       case 'committed': {
-        const { bytes, transaction, checksum } = end.result;
-        this.#become({ state: 'completed', endedAtMs, bytes, transaction, checksum });
+        const { bytes, transaction, checksum, algorithm } = end.result;
+        this.#become({ state: 'completed', endedAtMs, bytes, transaction, checksum, algorithm });
         break;
       }
       case 'cancelled':

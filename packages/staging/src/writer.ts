@@ -12,7 +12,7 @@ import {
   type Transaction,
 } from '@forewrit/core';
 import { Chunker } from './chunking.js';
-import { Digest, requireDigest } from './integrity.js';
+import { type ChecksumAlgorithm, Digest, requireDigest } from './integrity.js';
 import { checkWriteOptions, writeDefaults, type WriteOptions } from './options.js';
 import { type Progress, ProgressMeter } from './progress.js';
 import { noteRate } from './rates.js';
@@ -27,7 +27,7 @@ export type Source = string | Uint8Array | AsyncIterable<string | Uint8Array> | 
 export interface WriteResult extends Commit {
   /** Of the content, by `algorithm`. */
   readonly checksum: string;
-  readonly algorithm: string;
+  readonly algorithm: ChecksumAlgorithm;
   /** Where the file is that was replaced, if it was to be kept. */
   readonly backupPath?: string;
 }
@@ -37,7 +37,7 @@ export interface WriterHooks {
   /** Part of the same transaction. */
   readonly alsoCommit?: (
     tx: Transaction,
-    about: { readonly bytes: number; readonly checksum: string },
+    about: { readonly bytes: number } & Pick<WriteResult, 'checksum' | 'algorithm'>,
   ) => void;
   readonly onEnd?: (end: WriterEnd) => void;
 }
@@ -249,10 +249,12 @@ export class StreamingFileWriter implements AsyncDisposable {
     if (expectedChecksum !== undefined && found !== undefined)
       requireDigest(this.path, { algorithm: checksum, expected: expectedChecksum, found });
     await this.#sink.finish();
+    const algorithm = found === undefined ? 'xxh64' : checksum;
     const committing = async (): Promise<Commit> =>
-      await this.#sink.commit((tx) =>
-        this.#hooks.alsoCommit?.(tx, { bytes: this.#bytes, checksum: found ?? this.#sink.checksum ?? '' }),
-      );
+      await this.#sink.commit((tx) => {
+        const about = { bytes: this.#bytes, checksum: found ?? this.#sink.checksum ?? '', algorithm };
+        this.#hooks.alsoCommit?.(tx, about);
+      });
     // Of a transaction that has failed nothing is left to try again with.
     const commit = this.id === undefined ? await committing() : await withRetries(committing, this.#options);
     if (validateIntegrity && commit.bytes !== this.#bytes)
@@ -263,7 +265,7 @@ export class StreamingFileWriter implements AsyncDisposable {
     return {
       ...commit,
       checksum: found ?? (await this.#store.stat(this.path)).checksum ?? '',
-      algorithm: found === undefined ? 'xxh64' : checksum,
+      algorithm,
       ...(backupPath === undefined || !(await this.#store.exists(backupPath)) ? {} : { backupPath }),
     };
   }
