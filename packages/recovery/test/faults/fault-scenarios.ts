@@ -3,11 +3,11 @@
  * an overlay; owners, symbolic links, spare files, content that the caller has staged; and somebody who edits the files.
  */
 
-import { deregisterOwner, hash64, type Operation, type StagingRequest } from '@forewrit/core';
+import { deregisterOwner, hash64, isStoreError, type Operation, type StagingRequest } from '@forewrit/core';
 import { type Fault, SimulatedDisk, type SimulatedFileSystem } from '@forewrit/testkit';
 import type { Act } from '../crash/scenarios.js';
 import { blockedScenario } from '../crash/undo-scenarios.js';
-import { edit, mkdir, move, remove, root, World, write } from '../world.js';
+import { edit, mkdir, move, remove, root, type SimulatedProcess, World, write } from '../world.js';
 import type { FaultScenario } from './fault-scenario.js';
 import { recoveryScenarios } from './fault-scenarios-recovery.js';
 
@@ -68,25 +68,46 @@ const writesStaged: Act = {
 /** Too old from the beginning, so that recovery need not wait for anybody to go on with it. */
 const ttlMs = -1;
 
+function recorder({ engine }: SimulatedProcess): (request: StagingRequest) => void {
+  return (request) => {
+    const [refusal] = engine.resumables.run([request]);
+    if (refusal !== undefined) throw refusal;
+  };
+}
+
+function beginStaging(
+  process: SimulatedProcess,
+  outside: SimulatedFileSystem,
+  { id, counter, volume }: { readonly id: string; readonly counter: number; readonly volume: string },
+): string {
+  const staged = `${process.owner.id}-${counter}-s0`;
+  const area = volume === '' ? '.forewrit' : `${volume}/.forewrit-staged`;
+  edit(outside, `${area}/staged/${staged}`, large, 'new');
+  recorder(process)({ kind: 'begin', id, counter, ttlMs, volume, staged });
+  return staged;
+}
+
+/** Content that arrived over time, in a transaction that is rolled back while somebody replaces its file. */
+const adoptsAndRollsBack: Act = {
+  does(process, { outside }) {
+    const number = { owner: process.owner.number, counter: 1000 };
+    const name = beginStaging(process, outside, { id: 'x', counter: number.counter, volume: '' });
+    const checksum = hash64(Buffer.from(large));
+    recorder(process)({ kind: 'advance', id: 'x', number, offset: large.length, checksum });
+    const resumable = { id: 'x', number };
+    const content = { kind: 'staged', volume: '', name, size: large.length, checksum, resumable } as const;
+    const outcome = process.attempt({ type: 'write', path: 'a', content, options: {} }, write('b', 'b1.'));
+    if (outcome instanceof Error && !isStoreError(outcome, 'ERR_APPLY_ROLLED_BACK')) throw outcome;
+  },
+};
+
 /** Content that arrives over time, on a file system of its own; it is adopted, and something else is discarded. */
 const stagesOverTime: Act = {
   makes: { a: 'a0.', b: 'b0.', 'd/': '', 'd/c': 'c0.', 'mnt/': '', 'mnt/x': large },
   does(process, { outside }) {
-    const record = (request: StagingRequest): void => {
-      const [refusal] = process.engine.resumables.run([request]);
-      if (refusal !== undefined) throw refusal;
-    };
-    const begin = (id: string, counter: number, volume: string): string => {
-      const staged = `${process.owner.id}-${counter}-s0`;
-      edit(
-        outside,
-        `${volume === '' ? '.forewrit' : `${volume}/.forewrit-staged`}/staged/${staged}`,
-        large,
-        'new',
-      );
-      record({ kind: 'begin', id, counter, ttlMs, volume, staged });
-      return staged;
-    };
+    const record = recorder(process);
+    const begin = (id: string, counter: number, volume: string): string =>
+      beginStaging(process, outside, { id, counter, volume });
     const owner = process.owner.number;
     const checksum = hash64(Buffer.from(large));
     record({ kind: 'open-area', volume: 'mnt' });
@@ -157,6 +178,14 @@ function linkScenario(name: string, everywhere: readonly Fault[]): FaultScenario
     steps: [[move('l', 'm'), write('a', 'a1.')], [move('m', 'k')], [move('b', 'k')], 'checkpoint'],
   };
 }
+
+/** Somebody replaces the first file when the second is about to be put in place, which fails. */
+const replacesBeforeRollBack: FaultScenario['meddles'] = ({ method, dest }, world) => {
+  if (method !== 'rename' || dest !== `${root}/b`) return;
+  world.disk.clock.advance(5);
+  edit(world.outside, 'a', 'somebody else');
+  world.disk.settle();
+};
 
 export const faultScenarios: readonly FaultScenario[] = [
   ...recoveryScenarios,
@@ -303,13 +332,16 @@ export const faultScenarios: readonly FaultScenario[] = [
     before: files,
     faults: secondFails,
     edits: ['somebody else'],
-    meddles: ({ method, dest }, world) => {
-      if (method !== 'rename' || dest !== `${root}/b`) return;
-      world.disk.clock.advance(5);
-      edit(world.outside, 'a', 'somebody else');
-      world.disk.settle();
-    },
+    meddles: replacesBeforeRollBack,
     steps: [[write('a', 'a1.'), write('b', 'b1.')]],
+  },
+  {
+    name: 'content that arrived over time, and an edit that its roll-back meets',
+    before: files,
+    faults: secondFails,
+    edits: ['somebody else'],
+    meddles: replacesBeforeRollBack,
+    steps: [adoptsAndRollsBack],
   },
   {
     name: 'a parent that somebody has made meanwhile',
