@@ -16,10 +16,10 @@ import {
   stagedPath,
   StoreError,
 } from '@forewrit/core';
-import { saveTheirs, setAside } from './conflicts.js';
+import { saveOurs, saveTheirs, setAside } from './conflicts.js';
 import { linkFresh } from './fresh-file.js';
 import type { RepairEffects, RepairSubject } from './quarantine.js';
-import { directoryOf, type RecoveryContext } from './recovery-context.js';
+import { directoryOf, type RecoveryContext, targetName } from './recovery-context.js';
 import { freshName } from './redo.js';
 
 export function refuseWithoutBeforeImages(
@@ -77,6 +77,19 @@ export function goBack(
   if (target.before.type === 'absent') return 'removed';
   putBack(context, subject);
   return 'restored';
+}
+
+/** Content whose durable copy was there before the transaction, under a name that was not made for it, goes nowhere else. */
+export function keepAdopted(
+  context: RecoveryContext,
+  subject: RepairSubject,
+  { saved }: Pick<RepairEffects, 'saved'>,
+): void {
+  const { transaction, target } = subject;
+  const { action, staged } = target;
+  if (action !== 'write' || staged === undefined || staged === targetName(transaction, target)) return;
+  const ours = saveOurs(context, subject);
+  if (ours !== undefined) saved(ours);
 }
 
 /**

@@ -57,13 +57,13 @@ import {
 } from '@forewrit/core';
 import { lockKeysOf, readTransactionRows } from './analysis.js';
 import { noteUnflushed, subjectOf, unlock } from './completion.js';
-import { type SavedConflict, saveOurs } from './conflicts.js';
+import type { SavedConflict } from './conflicts.js';
 import { PathHistory } from './path-history.js';
-import { isReachable, type RecoveryContext, recoveryContext, targetName } from './recovery-context.js';
+import { isReachable, type RecoveryContext, recoveryContext } from './recovery-context.js';
 import { acquireRecoveryLock, releaseRecoveryLock } from './recovery-lock.js';
 import { createRecoverer } from './recovery.js';
-import { goBack, refuseWithoutBeforeImages } from './repair-back.js';
-import { quarantine, type RepairEffects, type RepairSubject } from './quarantine.js';
+import { goBack, keepAdopted, refuseWithoutBeforeImages } from './repair-back.js';
+import { quarantine, type RepairSubject } from './quarantine.js';
 import { planTransaction } from './transaction-plan.js';
 import { Surprise, TransactionRedo } from './transaction-redo.js';
 
@@ -220,7 +220,7 @@ class Repair {
         refuseWithoutBeforeImages(this.#context, this.#subjects);
         for (const subject of this.#subjects.toReversed()) {
           if (subject.target.action === 'move-directory') this.#flushBelow(subject.target.path);
-          if (isAdopted(subject)) this.#keepOurs(subject, effects);
+          keepAdopted(this.#context, subject, effects);
           this.#did.set(subject.target.path, goBack(this.#context, subject, effects));
         }
         break;
@@ -241,11 +241,6 @@ class Repair {
       paths: [...this.#did].map(([path, did]) => ({ path, did })),
       conflicts: [...this.#conflicts.values()],
     };
-  }
-
-  #keepOurs(subject: RepairSubject, { saved }: RepairEffects): void {
-    const ours = saveOurs(this.#context, subject);
-    if (ours !== undefined) saved(ours);
   }
 
   #forward(effects: Pick<ConstructorParameters<typeof TransactionRedo>[2], 'saved' | 'touched'>): void {
@@ -377,12 +372,6 @@ class Repair {
       if (target.beforeName !== undefined) removeTree(fileSystem, beforePath(volume, target.beforeName));
     }
   }
-}
-
-/** The durable copy was there before the transaction, under a name that was not made for it. */
-function isAdopted({ transaction, target }: RepairSubject): boolean {
-  const { action, staged } = target;
-  return action === 'write' && staged !== undefined && staged !== targetName(transaction, target);
 }
 
 function writeRows(

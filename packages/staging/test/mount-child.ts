@@ -121,6 +121,13 @@ async function stagedThere(): Promise<void> {
     await store.checkpoint();
     assert.equal([readdirSync(there), readdirSync(here)], [[], []]);
   }
+  // A transaction reads what it has written, and takes it away with itself.
+  const tx = await store.begin();
+  await tx.writeFile('other:z', [content]);
+  assert.is(readdirSync(there).length, 1);
+  assert.is(await tx.readFile('other:z', 'utf8'), content);
+  await tx.abort();
+  assert.equal(readdirSync(there), []);
   // Its room is looked at there, too.
   const { availableBytes } = store.space('other:');
   const endless = function* (): Generator<Buffer> {

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { finished, pipeline } from 'node:stream/promises';
 import { type Progress, StreamingFileWriter, type WriteOptions, writeFileAtomically } from '#src/index.js';
 import { assert, suite } from '@forewrit/testkit';
 import { numberedLines, testStore } from './staging-store.js';
@@ -95,6 +96,26 @@ for (const [kind, options] of Object.entries(kinds)) {
     assert.equal(await world.leftovers(), []);
   });
 }
+
+test('a stream takes no more than the disk does', async () => {
+  await using world = await testStore();
+  const piece = Buffer.alloc(3 << 20, 'content ');
+  const first = await StreamingFileWriter.open(world.store, 'a');
+  const stream = first.writable();
+  assert.is(stream.write(piece), false);
+  await once(stream, 'drain');
+  assert.is(first.offset, piece.length);
+  stream.end();
+  await finished(stream);
+  const second = await StreamingFileWriter.open(world.store, 'b');
+  const writer = second.webWritable().getWriter();
+  const written = writer.write(piece);
+  assert.ok((writer.desiredSize ?? 1) <= 0);
+  await Promise.all([written, writer.ready]);
+  assert.ok((writer.desiredSize ?? 0) > 0);
+  await writer.close();
+  for (const path of ['a', 'b']) assert.is(world.text(path), piece.toString());
+});
 
 test('a writer that is disposed of without a commit leaves nothing', async () => {
   await using world = await testStore();

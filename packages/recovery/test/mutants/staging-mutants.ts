@@ -202,7 +202,7 @@ export const stagingMutants: readonly Mutant[] = [
     name: 'staged-content-dropped-by-repair',
     breaks: 'a repair that goes back drops content that took days to arrive',
     package: 'recovery',
-    edits: [{ snippet: 'if (isAdopted(subject)) this.#keepOurs(subject, effects);', replacement: '' }],
+    edits: [{ snippet: 'keepAdopted(this.#context, subject, effects);', replacement: '' }],
     killer: {
       file: 'recovery/repair',
       test: 'back keeps aside content that was staged over time, whether or not it was applied',
