@@ -3,7 +3,9 @@
 import {
   appendFileSync,
   chmodSync,
+  mkdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   truncateSync,
@@ -27,6 +29,34 @@ async function reopened(world: StoreWorld, store: Store, options: StoreOptions =
   await store.close();
   return await world.open(options);
 }
+
+test('a directory in the place of staged content is refused; it is kept until it is discarded', async () => {
+  await using world = await storeWorld();
+  const staged = await world.store.stage('x');
+  await staged.append('durable');
+  await staged.close();
+  const path = stagedFile(world);
+  rmSync(path);
+  mkdirSync(path);
+  await assert.rejectsWithCode(world.store.stage('x'), 'ERR_INTEGRITY');
+  assert.is((await world.store.staged()).length, 1);
+});
+
+test('where the staging area is gone, staging is ERR_IO, and writing in another encoding is as ever', async () => {
+  await using world = await storeWorld();
+  const area = `${world.root}/.forewrit/staged`;
+  const staged = await world.store.stage('x');
+  await staged.append('abcd', 'hex');
+  assert.is(staged.offset, 2);
+  await staged.close();
+  renameSync(area, `${area}-`);
+  await assert.rejectsWithCode(world.store.stage('y'), 'ERR_IO');
+  renameSync(`${area}-`, area);
+  await world.store.writeFile('x', await world.store.stage('x'));
+  assert.equal([...readFileSync(`${world.root}/x`)], [0xab, 0xcd]);
+  await world.store.writeFile('z', 'abcd', { encoding: 'hex' });
+  assert.equal([...readFileSync(`${world.root}/z`)], [0xab, 0xcd]);
+});
 
 test('content that was staged becomes a file, and nothing of it is left', async () => {
   await withStores({}, async ({ store, text, leftovers }) => {

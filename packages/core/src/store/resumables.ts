@@ -180,8 +180,8 @@ export class Resumables {
     { volume, directory }: StagingPlace,
     about: { readonly id: string; readonly ttlMs: number; readonly metadata?: Uint8Array },
   ): Promise<StagedContent> {
-    const { asyncFileSystem: fileSystem, requireSpace, unpack } = this.#access;
-    requireSpace('stage', 0, directory);
+    const { asyncFileSystem: fileSystem, unpack } = this.#access;
+    this.#requireSpace('stage', 0, directory);
     const number = { owner: committer.state.ownerNumber, counter: this.#nextCounter() };
     const name = `${transactionId(number)}-s0`;
     const path = `${directory}/${name}`;
@@ -282,14 +282,14 @@ export class Resumables {
       'id' | 'number' | 'volume' | 'name' | 'descriptor' | 'checksum' | 'offset'
     >,
   ): ResumableFile {
-    const { asyncFileSystem: fileSystem, maxFileBytes, requireSpace, stagingPlaces } = this.#access;
+    const { asyncFileSystem: fileSystem, maxFileBytes, stagingPlaces } = this.#access;
     const { directory } = stagingPlaces.place(about.volume);
     const file: ResumableFile = new ResumableFile({
       ...about,
       path: `${directory}/${about.name}`,
       fileSystem,
       sizeBytesMax: maxFileBytes,
-      requireSpace: (bytes) => requireSpace('append', bytes, directory),
+      requireSpace: (bytes) => this.#requireSpace('append', bytes, directory),
       record: (request) => committer.stage(request),
       onEnd: () => {
         if (this.#open.get(about.id) === file) this.#open.delete(about.id);
@@ -297,6 +297,14 @@ export class Resumables {
     });
     this.#open.set(about.id, file);
     return file;
+  }
+
+  #requireSpace(op: string, bytes: number, directory: string): void {
+    try {
+      this.#access.requireSpace(op, bytes, directory);
+    } catch (error) {
+      throw failed(op, error);
+    }
   }
 
   #pathOf({ volume, staged }: Resumable): string {
@@ -337,12 +345,17 @@ async function system<T>(op: string, action: () => Promise<T>): Promise<T> {
   try {
     return await action();
   } catch (error) {
-    const failure = fromSystemError(error, { op });
-    if (failure.code !== 'ERR_NOT_FOUND' && failure.code !== 'ERR_EXISTS') throw failure;
-    throw new StoreError('ERR_IO', failure.message, {
-      op,
-      hint: "Something has interfered with the store's own directory.",
-      cause: error,
-    });
+    throw failed(op, error);
   }
+}
+
+/** Of the store's own directories "not found" says nothing about what was asked for. */
+function failed(op: string, error: unknown): StoreError {
+  const failure = fromSystemError(error, { op });
+  if (failure.code !== 'ERR_NOT_FOUND' && failure.code !== 'ERR_EXISTS') return failure;
+  return new StoreError('ERR_IO', failure.message, {
+    op,
+    hint: "Something has interfered with the store's own directory.",
+    cause: error,
+  });
 }
