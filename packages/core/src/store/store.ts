@@ -5,7 +5,7 @@ import type { CheckpointReport } from '../commit/checkpoint.js';
 import type { Commit } from '../commit/job.js';
 import type { Committer, CommitterEvent } from '../committer/committer.js';
 import type { RecoveryReport } from '../committer/recoverer.js';
-import { coded, InvalidArgumentError, isStoreError, StoreError, toError } from '../errors.js';
+import { coded, InvalidArgumentError, isStoreError, StoreError, toError, withStoreCode } from '../errors.js';
 import type { StoreSpace } from '../files/free-space.js';
 import { listDirectory, type ReaddirOptions } from '../files/listing.js';
 import type { StorePath } from '../path/path.js';
@@ -385,7 +385,11 @@ export class Store implements AsyncDisposable {
   /** What is free on the file system that holds this path, or will hold it; of the root by default. */
   space(path: string | URL = '.'): StoreSpace {
     const target = path === '.' ? '' : this.#access.parse(path, 'space', true);
-    return this.#access.space(target);
+    try {
+      return this.#access.space(target);
+    } catch (error) {
+      throw withStoreCode(error, { op: 'space', path: target });
+    }
   }
 
   stats(): StoreStats {

@@ -1,12 +1,12 @@
 /** Faults while a store is opened, read and closed by those who use it. */
 
-import type { Store } from '@forewrit/core';
+import type { StagedContent, Store } from '@forewrit/core';
 import { announceSeed, assert, suite } from '@forewrit/testkit';
 import { callSites } from './call-sites.js';
 import { FaultCampaign } from './fault-campaign.js';
 import { faultsInUse, openOn, type StoreScenario, type Use } from './store-use.js';
 import { campaigns, reachableOf, unreachable } from './unreachable.js';
-import { edit, World, write } from '../world.js';
+import { edit, root, World, write } from '../world.js';
 
 const test = suite('faults at the surface', { timeoutMs: 600_000 });
 const seed = announceSeed('faults at the surface');
@@ -79,6 +79,75 @@ async function verifies(store: Store): Promise<unknown> {
   return findings.filter(({ problem }) => problem !== 'unreadable');
 }
 
+async function stagedFindings(store: Store): Promise<unknown> {
+  const { findings } = await store.verify();
+  return findings.map(({ path }) => path).filter((path) => path.startsWith('.forewrit/'));
+}
+
+async function discardAll(store: Store): Promise<void> {
+  for (const { id } of await store.staged()) await store.discardStaged(id);
+}
+
+async function contentOf(staged: StagedContent): Promise<string> {
+  const pieces: string[] = [];
+  for await (const piece of staged.pieces()) pieces.push(text(piece));
+  return pieces.join('');
+}
+
+/** Begun anew, let go of and taken up again, and given up. */
+async function arrives(store: Store): Promise<unknown> {
+  await store.discardStaged('slow');
+  const staged = await store.stage('slow', { metadata: { of: 'b' } });
+  try {
+    await staged.append(large);
+    await staged.sync();
+    await staged.append('and more');
+  } finally {
+    await staged.close();
+  }
+  const listed = (await store.staged()).map(({ id, durableBytes, heldBy }) => [id, durableBytes, heldBy]);
+  const again = await store.stage('slow');
+  try {
+    return [listed, again.resumed, again.offset, again.metadata, await contentOf(again)];
+  } finally {
+    await again.discard();
+  }
+}
+
+/** What a process has staged that is dead by now, and whose commit had set the mode already. */
+async function stagedByTheDead(): Promise<World> {
+  const world = await saved();
+  const { store, kill } = await openOn(world, {});
+  const staged = await store.stage('left');
+  await staged.append(large);
+  await staged.sync();
+  const area = `${root}/.forewrit/staged`;
+  for (const name of world.outside.list(area)) world.outside.chmodPath(`${area}/${name}`, 0o444);
+  kill();
+  world.disk.settle();
+  return world.fork();
+}
+
+async function damagedOfTheDead(): Promise<World> {
+  const world = await stagedByTheDead();
+  const area = `${root}/.forewrit/staged`;
+  for (const name of world.outside.list(area)) {
+    world.outside.chmodPath(`${area}/${name}`, 0o600);
+    edit(world.outside, `.forewrit/staged/${name}`, large.toLowerCase());
+  }
+  world.disk.settle();
+  return world.fork();
+}
+
+async function takesUp(store: Store): Promise<unknown> {
+  const staged = await store.stage('left');
+  try {
+    return [staged.resumed, staged.offset, await contentOf(staged)];
+  } finally {
+    await staged.close();
+  }
+}
+
 const scenarios: readonly StoreScenario[] = [
   {
     name: 'a store that is made, where there is not even a directory',
@@ -91,6 +160,27 @@ const scenarios: readonly StoreScenario[] = [
     name: 'a store that is read and written',
     prepare: saved,
     uses: [...reads, stages, verifies],
+    makes: files,
+  },
+  {
+    name: 'content that arrives over time',
+    prepare: saved,
+    uses: [arrives, async (store) => Promise.resolve(store.space('d/new').availableBytes > 0)],
+    tidies: discardAll,
+    makes: files,
+  },
+  {
+    name: 'content that a dead process has staged',
+    prepare: stagedByTheDead,
+    uses: [verifies, takesUp],
+    tidies: discardAll,
+    makes: files,
+  },
+  {
+    name: 'content that a dead process has staged, and that is damaged',
+    prepare: damagedOfTheDead,
+    uses: [stagedFindings],
+    tidies: discardAll,
     makes: files,
   },
   {
