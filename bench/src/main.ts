@@ -1,6 +1,6 @@
 /**
- * `npm run bench [-- save|open|large] [--directory DIR] [--rounds N] [--transactions N] [--mebibytes N] [--pairs N]
- * [--json] [--check]`
+ * `npm run bench [-- save|open|large|tasks] [--directory DIR] [--rounds N] [--transactions N] [--mebibytes N] [--pairs N]
+ * [--tasks N] [--json] [--check]`
  *
  * `--check` compares the ratios with the limits that the project promises and exits 1 if one is over.
  */
@@ -13,6 +13,7 @@ import { describeEnvironment } from './environment.js';
 import { measureLarge } from './large.js';
 import { measureOpen } from './open.js';
 import { measureSave } from './save.js';
+import { measureTasks } from './tasks.js';
 
 /** Promised, on the disk that the check runs on. */
 const limits = {
@@ -22,6 +23,7 @@ const limits = {
   largeToWriteStream: 1 / 0.9,
   batchManyToFew: 1.5,
 } as const;
+const taskLimitsMs = { start: 3, get: 5, list: 5 } as const;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -31,13 +33,14 @@ const { values, positionals } = parseArgs({
     transactions: { type: 'string', default: '100000' },
     mebibytes: { type: 'string', default: '1024' },
     pairs: { type: 'string', default: '5' },
+    tasks: { type: 'string', default: '10000' },
     json: { type: 'boolean', default: false },
     check: { type: 'boolean', default: false },
   },
 });
 
 async function main(): Promise<void> {
-  const scenarios = positionals.length === 0 ? ['save', 'open'] : positionals;
+  const scenarios = positionals.length === 0 ? ['save', 'open', 'large', 'tasks'] : positionals;
   const base = values.directory ?? path.join(process.cwd(), '.bench');
   fs.mkdirSync(base, { recursive: true });
   const directory = fs.mkdtempSync(path.join(base, 'run-'));
@@ -53,6 +56,10 @@ async function main(): Promise<void> {
     const verdict = ratio <= limit ? 'within' : 'OVER';
     say(`  ${what}: ${ratio.toFixed(2)} × (${verdict} the limit of ${limit})`);
     if (ratio > limit) failures.push(what);
+  };
+  const judgeMs = (what: string, ms: number, limitMs: number): void => {
+    say(`  ${what}: ${ms <= limitMs ? 'within' : 'OVER'} the limit of ${limitMs} ms`);
+    if (ms > limitMs) failures.push(what);
   };
   try {
     say(`On ${Object.values(results['environment'] as object).join(', ')}`);
@@ -91,6 +98,26 @@ async function main(): Promise<void> {
       const { fewMs, manyMs, ratio } = large.batch;
       say(`batch: files of 2 KB; ms a file: ${fewMs.toFixed(3)} of ten, ${manyMs.toFixed(3)} of a thousand`);
       judge('a file of a thousand against one of ten', ratio, limits.batchManyToFew);
+    }
+    if (scenarios.includes('tasks')) {
+      const tasks = await measureTasks(
+        path.join(directory, 'tasks'),
+        Number(values.tasks),
+        Number(values.rounds),
+      );
+      results['tasks'] = tasks;
+      say(`tasks: beside ${tasks.finished} that have ended; p50 / p95 in ms`);
+      say(`  start, durable, before the spawn   ${show(tasks.startMs)}`);
+      say(`  one entry put, for comparison      ${show(tasks.putMs)}`);
+      say(`  get                                ${show(tasks.getMs)}`);
+      say(`  list, a page of 50                 ${show(tasks.listMs)}`);
+      say(`    by tag                           ${show(tasks.listByTagMs)}`);
+      say(`    by state                         ${show(tasks.listByStateMs)}`);
+      say(`    in the middle                    ${show(tasks.listAtCursorMs)}`);
+      say(`  once: open ${tasks.openMs.toFixed(1)} ms, remove a thousand ${tasks.pruneMs.toFixed(0)} ms`);
+      judgeMs('start', tasks.startMs.p50, taskLimitsMs.start);
+      judgeMs('get', tasks.getMs.p50, taskLimitsMs.get);
+      judgeMs('list', tasks.listMs.p50, taskLimitsMs.list);
     }
     if (values.json) process.stdout.write(`${JSON.stringify(results, undefined, 2)}${os.EOL}`);
   } finally {

@@ -1,5 +1,6 @@
 /** What every verb of the command is: from options to a result, which is printed as text or as JSON. */
 
+import type { Command } from 'commander';
 import type { ExitCode } from './exit-code.js';
 import type { Terminal } from './terminal.js';
 
@@ -13,6 +14,13 @@ export interface CommandContext {
 
 /** What JSON can hold. Keys are part of the public surface; a BigInt becomes decimal text before it gets here. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+/** Adds its own options to the ones that every verb has. */
+export type Verb<Options> = (
+  context: CommandContext,
+  options: Options,
+  command: Command,
+) => Promise<CommandResult>;
 
 export interface CommandResult {
   readonly exitCode: ExitCode;

@@ -20,6 +20,16 @@ export function formatTime(atMs: number): string {
   return new Date(atMs).toISOString();
 }
 
+/** '42 s', '3 min', '5 h', '12 d': the order of size alone. */
+export function formatAge(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  if (seconds < 120) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 120) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 48 ? `${hours} h` : `${Math.floor(hours / 24)} d`;
+}
+
 export function formatCount(count: number): string {
   return count.toLocaleString('en-US');
 }

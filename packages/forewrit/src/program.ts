@@ -1,14 +1,16 @@
 /** The `forewrit` command: its verbs and options, and what is printed where. `cli.ts` gives it a process. */
 
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import type { CommandContext, CommandResult, Json } from './command.js';
+import type { Json, Verb } from './command.js';
 import { demo } from './commands/demo.js';
 import { dump } from './commands/dump.js';
 import { recover } from './commands/recover.js';
 import { type Direction, repair } from './commands/repair.js';
 import { status } from './commands/status.js';
+import { addTasks } from './commands/tasks/tasks.js';
 import { errorAsJson, errorAsText } from './error-report.js';
 import { type ExitCode, exitCodeOf, exitCodes } from './exit-code.js';
+import { parseLimit, wholeNumber } from './parse.js';
 import type { Terminal } from './terminal.js';
 import { version } from './version.js';
 
@@ -24,8 +26,6 @@ interface GlobalOptions {
   readonly json: boolean;
   readonly debug: boolean;
 }
-
-type Verb<Options> = (context: CommandContext, options: Options, command: Command) => Promise<CommandResult>;
 
 /** Never throws: what goes wrong is printed, and told by the exit code. */
 export async function runProgram(run: Run): Promise<ExitCode> {
@@ -110,6 +110,7 @@ class Program {
       .option('--limit <n>', 'only the newest n records', parseLimit)
       .option('--stats', 'counts and sizes in place of the records', false);
     this.#addRepair();
+    addTasks(this.#command, (parent, name, verb) => this.#verb(name, verb, parent));
     this.#verb('demo', demo)
       .summary('kill a saving process again and again, and look at its files')
       .description(
@@ -145,8 +146,8 @@ class Program {
     }
   }
 
-  #verb<Options>(name: string, verb: Verb<Options>): Command {
-    const command = this.#command.command(name);
+  #verb<Options>(name: string, verb: Verb<Options>, parent = this.#command): Command {
+    const command = parent.command(name);
     return command.action(async () => {
       const options = command.optsWithGlobals<GlobalOptions & Options>();
       const { terminal, signal } = this.#run;
@@ -204,14 +205,5 @@ function parseOwner(text: string): string {
   throw new InvalidArgumentError('The id of an owner looks like 1f.');
 }
 
-const parseLimit = wholeNumber({ min: 1, max: 1_000_000_000 });
 const parseKills = wholeNumber({ min: 1, max: 10_000 });
 const parseSeconds = wholeNumber({ min: 1, max: 3600 });
-
-function wholeNumber({ min, max }: { readonly min: number; readonly max: number }): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (/^\d+$/.test(text) && value >= min && value <= max) return value;
-    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
-  };
-}

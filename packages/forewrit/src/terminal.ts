@@ -10,15 +10,15 @@ export type Colors = ReturnType<typeof picocolors.createColors>;
 
 export interface Terminal {
   readonly colors: Colors;
-  /** Text for the standard output; ends its own lines. */
-  write(text: string): void;
+  /** Text for the standard output; ends its own lines. Bytes as they are. */
+  write(text: string | Uint8Array): void;
   writeError(text: string): void;
   /** Replaces the line that is being shown, on a terminal; nothing anywhere else. '' takes it away. */
   progress(text: string): void;
 }
 
 interface Stream {
-  write(text: string): unknown;
+  write(text: string | Uint8Array): unknown;
   /** Absent, whatever its type says, where there is no terminal. */
   readonly isTTY?: boolean;
 }

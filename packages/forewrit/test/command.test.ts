@@ -6,7 +6,7 @@ import { type JsonError, runCommand, runJson } from './command-run.js';
 
 const test = suite('the command');
 
-const verbs = ['status', 'recover', 'dump', 'repair', 'demo'];
+const verbs = ['status', 'recover', 'dump', 'repair', 'demo', 'tasks'];
 const manifest = fileURLToPath(new URL('../package.json', import.meta.url));
 
 test('says its version', async () => {
@@ -57,6 +57,16 @@ const misuses: readonly (readonly string[])[] = [
   ['demo', '--kills', '0'],
   ['demo', '--kills', '99999999'],
   ['demo', '--seconds', 'x'],
+  ['tasks', 'nonsense'],
+  ['tasks', 'run'],
+  ['tasks', 'run', '--env', 'NAME', 'true'],
+  ['tasks', 'run', '--after', '../x', 'true'],
+  ['tasks', 'list', '--state', 'asleep'],
+  ['tasks', 'show', 'a b'],
+  ['tasks', 'output', 'x', '--tail', '1', '--offset', '2'],
+  ['tasks', 'stop', 'x', '--signal', 'NO'],
+  ['tasks', 'group', 'g', '--pause', '--resume'],
+  ['tasks', 'group', 'g', '--parallel', '0'],
 ];
 for (const args of misuses) {
   test(`\`forewrit ${args.join(' ')}\` is wrong usage`, async () => {
@@ -82,6 +92,8 @@ const needingStore: readonly (readonly string[])[] = [
   ['recover', '--dry-run'],
   ['recover', '--owner-dead', '1'],
   ['repair', '1-1', '--forward'],
+  ['tasks', 'list'],
+  ['tasks', 'wait', 'x'],
 ];
 for (const args of needingStore) {
   test(`\`forewrit ${args.join(' ')}\` says that there is no store, and makes none`, async () => {

@@ -14,10 +14,10 @@ function codeBlocks(text: string): string[] {
   return [...text.matchAll(/^```(?:js|ts|javascript|typescript)\n(.*?)^```/gms)].map((match) => match[1]!);
 }
 
-/** A directory in which `forewrit` and `@forewrit/staging` are installed. */
+/** A directory in which `forewrit`, `@forewrit/staging` and the task engine are installed. */
 function install(directory: string): void {
-  mkdirSync(`${directory}/node_modules`);
-  mkdirSync(`${directory}/node_modules/@forewrit`);
+  mkdirSync(`${directory}/node_modules/@forewrit`, { recursive: true });
+  symlinkSync(`${workspace}/packages/tasks`, `${directory}/node_modules/@forewrit/tasks`, 'dir');
   symlinkSync(forewrit, `${directory}/node_modules/forewrit`, 'dir');
   symlinkSync(`${workspace}/packages/staging`, `${directory}/node_modules/@forewrit/staging`, 'dir');
 }

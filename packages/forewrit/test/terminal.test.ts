@@ -10,7 +10,7 @@ function streams(isTerminal: boolean, env: TerminalStreams['env'] = {}) {
   const stream = (name: 'stdout' | 'stderr'): TerminalStreams['stdout'] => ({
     ...(isTerminal ? { isTTY: true } : {}),
     write: (text) => {
-      written[name] += text;
+      written[name] += String(text);
     },
   });
   return { written, terminal: openTerminal({ stdout: stream('stdout'), stderr: stream('stderr'), env }) };

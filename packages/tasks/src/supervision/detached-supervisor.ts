@@ -94,8 +94,7 @@ export class DetachedSupervisor implements Supervisor {
       try {
         socket = await connectTask(path, { recorded: readShimRecord(path)?.socket });
       } catch (error) {
-        const code = codeOf(error);
-        if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ECONNREFUSED') return undefined;
+        if (isGone(codeOf(error))) return undefined;
         throw error;
       }
       return await openConnection(socket, {
@@ -146,6 +145,11 @@ export class DetachedSupervisor implements Supervisor {
         .filter((path) => fileSystem.lstat(path)?.type === 'directory');
     });
   }
+}
+
+/** A shim that ends while somebody connects resets the connection. */
+function isGone(code: string | undefined): boolean {
+  return code === 'ENOENT' || code === 'ENOTDIR' || code === 'ECONNREFUSED' || code === 'ECONNRESET';
 }
 
 async function withCode<T>(op: string, path: string, body: () => Promise<T>): Promise<T> {

@@ -44,6 +44,7 @@ class SocketConnection implements ShimConnection {
   readonly #writes = new Map<number, Waiting>();
   readonly #closed: Promise<void>;
   #lastId = 0;
+  #stopping = false;
   #writing: Promise<unknown> = Promise.resolve();
   #exit: ExitRecord | undefined;
   #greet: (welcome: boolean) => void = () => undefined;
@@ -63,6 +64,8 @@ class SocketConnection implements ShimConnection {
       }, timeoutMs);
       this.#greet = (welcome) => {
         clearTimeout(timer);
+        // To hear of a task does not keep the process alive; to wait for an answer does.
+        socket.unref();
         resolve(welcome);
       };
     });
@@ -86,6 +89,8 @@ class SocketConnection implements ShimConnection {
   }
 
   async stop({ signal, graceMs }: StopOptions = {}): Promise<ExitRecord> {
+    this.#stopping = true;
+    this.#socket.ref();
     this.#send({
       type: 'stop',
       ...(signal === undefined ? {} : { signal }),
@@ -98,8 +103,11 @@ class SocketConnection implements ShimConnection {
   }
 
   write(data: Uint8Array, { end = false }: { readonly end?: boolean } = {}): Promise<void> {
+    this.#socket.ref();
     const written = this.#writing.then(() => this.#write(data, end));
-    this.#writing = written.catch(() => undefined);
+    const done = written.catch(() => undefined);
+    this.#writing = done;
+    void this.#restAfter(done);
     return written;
   }
 
@@ -129,6 +137,12 @@ class SocketConnection implements ShimConnection {
         });
       }
     }
+  }
+
+  /** When nothing is written any more; a stop goes on until the end. */
+  async #restAfter(done: Promise<unknown>): Promise<void> {
+    await done;
+    if (this.#writing === done && !this.#stopping) this.#socket.unref();
   }
 
   #writePiece(bytes: Uint8Array, end: boolean): Promise<WriteFailure | undefined> {

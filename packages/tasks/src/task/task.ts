@@ -22,14 +22,19 @@ export type TaskCause =
   | 'spawn-error'
   | 'dependency-failed'
   | 'shim-died'
-  | 'reboot';
+  | 'reboot'
+  /** `survive: 'never'`, and the engine's process ended. */
+  | 'engine-died';
 
 export interface TaskSpec {
   /** A string is run by the shell (`/bin/sh -c`); a file with arguments is run as it is. */
   readonly command: string | { readonly file: string; readonly args?: readonly string[] };
-  /** The store's root. */
+  /** Relative to the store's root, which is the default. */
   readonly cwd?: string;
-  /** On top of the engine's own environment; only the names are kept in the record. */
+  /**
+   * On top of the environment of the engine that launches it. Kept in the store, so that another engine can launch the
+   * task; a record shows the names only.
+   */
   readonly env?: Readonly<Record<string, string>>;
   /** As `env`, but never written to a disk, and replaced in the output where 8 bytes or longer. */
   readonly secretEnv?: Readonly<Record<string, string>>;
@@ -83,12 +88,19 @@ export interface TaskRecord {
   readonly signal?: string;
   readonly command: TaskSpec['command'];
   readonly cwd: string;
+  /** Names only, those of `secretEnv` among them. */
+  readonly envNames: readonly string[];
+  readonly stdin: 'none' | 'pipe' | 'text';
+  readonly priority: number;
   readonly createdAtMs: number;
   readonly startedAtMs?: number;
   readonly endedAtMs?: number;
   readonly timeoutMs: number;
   /** 1 for the first. */
   readonly attempt: number;
+  /** Not before; of a task that is delayed, or waits for its next attempt. */
+  readonly startAfterMs?: number;
+  readonly dependsOn?: readonly { readonly id: string; readonly on: 'success' | 'finish' }[];
   readonly label?: string;
   readonly tags?: readonly string[];
   readonly group?: string;
@@ -96,4 +108,17 @@ export interface TaskRecord {
   readonly droppedBytes: number;
   /** Whether all of the output was read to its end. */
   readonly complete: boolean;
+  /** Processes of its tree that could not be ended with it. */
+  readonly survivors: readonly { readonly pid: number; readonly startTime: string }[];
+  /** What went wrong, or what to do about it, for people to read. */
+  readonly detail?: string;
+}
+
+export const liveStates = ['pending', 'blocked', 'starting', 'running', 'orphaned'] as const;
+export const settledStates = ['completed', 'failed', 'timeout', 'terminated', 'lost'] as const;
+export type LiveState = (typeof liveStates)[number];
+export type SettledState = (typeof settledStates)[number];
+
+export function isSettled(state: TaskState): state is SettledState {
+  return (settledStates as readonly string[]).includes(state);
 }
