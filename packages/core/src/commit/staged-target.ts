@@ -3,7 +3,6 @@
 import type { Descriptor, FileSystem } from '../files/file-system.js';
 import type { Volume } from '../files/volume.js';
 import type { Target, TransactionId } from '../record/record.js';
-import { attempt } from './attempt.js';
 
 /** A target with what this process holds of it. */
 export interface StagedTarget {
@@ -34,18 +33,20 @@ export function beforePath(volume: Volume, name: string): string {
   return `${volume.before}/${name}`;
 }
 
-export function discardTarget(fileSystem: FileSystem, staged: StagedTarget): void {
+/** What removes the names that were made for it, in an order in which each may fail. */
+export function removalsOf(fileSystem: FileSystem, staged: StagedTarget): (() => void)[] {
   const { target, volume } = staged;
-  if (staged.descriptor !== undefined) attempt(() => fileSystem.close(staged.descriptor!));
+  const removals: (() => void)[] = [];
   if (target.applyName !== undefined) {
     const path = stagedPath(volume, target.applyName);
     const makes = target.action === 'make-directory' || target.action === 'make-parent';
-    attempt(() => (makes ? fileSystem.removeDirectory(path) : fileSystem.unlink(path)));
+    removals.push(() => (makes ? fileSystem.removeDirectory(path) : fileSystem.unlink(path)));
   }
   if (target.staged !== undefined && !staged.adopted) {
-    attempt(() => fileSystem.unlink(stagedPath(volume, target.staged!)));
+    removals.push(() => fileSystem.unlink(stagedPath(volume, target.staged!)));
   }
   if (staged.beforeLinked && target.beforeName !== undefined) {
-    attempt(() => fileSystem.unlink(beforePath(volume, target.beforeName!)));
+    removals.push(() => fileSystem.unlink(beforePath(volume, target.beforeName!)));
   }
+  return removals;
 }

@@ -11,7 +11,7 @@
  */
 
 import { assert } from '../assert.js';
-import { fromSystemError, isStoreError, StoreError } from '../errors.js';
+import { fromSystemError, isStoreError, StoreError, systemCode } from '../errors.js';
 import type { Descriptor, FileStat, FileSystem } from '../files/file-system.js';
 import type { Volume } from '../files/volume.js';
 import { absolutePath, parentPath, type StorePath } from '../path/path.js';
@@ -20,6 +20,7 @@ import type { PlannedTarget } from '../plan/plan.js';
 import type { FileNode } from '../plan/working-tree.js';
 import { absent, type Image } from '../record/image.js';
 import type { Action, TransactionId } from '../record/record.js';
+import { attempt } from './attempt.js';
 import { lookBefore, takeBefore } from './before-image.js';
 import { PlanOutdated } from './plan-outdated.js';
 import { stageInline, stageLarge } from './staged-content.js';
@@ -30,12 +31,16 @@ import {
   stageDirectory,
   stageMove,
 } from './staged-move.js';
-import { discardTarget, type StagedTarget, type StagedTransaction } from './staged-target.js';
+import { removalsOf, type StagedTarget, type StagedTransaction } from './staged-target.js';
 import { StagingJob, type StagingOptions } from './staging-job.js';
+
+const leftMax = 256;
 
 export class StagingArea {
   readonly #options: StagingOptions;
   readonly #fileSystem: FileSystem;
+  /** Of transactions that were not committed, what could not be removed: one that is tried again makes the same names. */
+  readonly #left = new Map<TransactionId, readonly (() => void)[]>();
 
   constructor(options: StagingOptions) {
     this.#options = options;
@@ -61,6 +66,7 @@ export class StagingArea {
       !planned.some((target) => hasStagedPart(target.file));
     const targets: StagedTarget[] = [];
     try {
+      this.#removeLeft(id);
       const syncStaged = new Set<string>();
       let descriptors = 0;
       planned.forEach((target, index) => {
@@ -71,7 +77,7 @@ export class StagingArea {
           if (staged.descriptor !== undefined && ++descriptors > this.#options.descriptorsMax)
             this.#syncNow(staged);
         } catch (error) {
-          job.undo();
+          this.#leave(id, job.undo());
           throw error;
         }
         if (job.mustSyncDirectory) syncStaged.add(job.volume.staged);
@@ -95,7 +101,34 @@ export class StagingArea {
 
   /** Removes every trace of a transaction that will not commit. Best effort: what stays is swept at the next open. */
   discard(transaction: StagedTransaction): void {
-    for (const staged of transaction.targets) discardTarget(this.#fileSystem, staged);
+    for (const staged of transaction.targets) {
+      const { descriptor } = staged;
+      if (descriptor !== undefined) attempt(() => this.#fileSystem.close(descriptor));
+      this.#leave(
+        transaction.id,
+        removalsOf(this.#fileSystem, staged).filter((remove) => !attempt(remove)),
+      );
+    }
+  }
+
+  #leave(id: TransactionId, removals: readonly (() => void)[]): void {
+    if (removals.length === 0) return;
+    // Whoever tries again does so soon.
+    if (this.#left.size >= leftMax) this.#left.clear();
+    this.#left.set(id, [...(this.#left.get(id) ?? []), ...removals]);
+  }
+
+  #removeLeft(id: TransactionId): void {
+    const removals = this.#left.get(id);
+    if (removals === undefined) return;
+    for (const remove of removals) {
+      try {
+        remove();
+      } catch (error) {
+        if (systemCode(error) !== 'ENOENT') throw error;
+      }
+    }
+    this.#left.delete(id);
   }
 
   readonly #sizeOf = (path: StorePath): number =>

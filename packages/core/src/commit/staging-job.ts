@@ -57,8 +57,9 @@ export class StagingJob {
     this.name = `${id}-${index.toString(36)}`;
   }
 
-  undo(): void {
-    for (const remove of this.made.toReversed()) attempt(remove);
+  /** Returns what could not be done. */
+  undo(): (() => void)[] {
+    return this.made.toReversed().filter((remove) => !attempt(remove));
   }
 
   absolute(path: StorePath): string {
