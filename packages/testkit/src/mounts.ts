@@ -13,7 +13,7 @@ export type MountType = 'tmpfs' | 'overlay' | 'overlay-tmpfs' | 'ext4' | 'xfs' |
 export const mountTypes: readonly MountType[] = ['tmpfs', 'overlay', 'overlay-tmpfs', 'ext4', 'xfs', 'btrfs'];
 
 /** xfs takes none smaller. The image is sparse. */
-const imageBytes = 384 * 1024 * 1024;
+const imageBytesDefault = 384 * 1024 * 1024;
 const commandTimeoutMs = 30_000;
 
 const makers: Readonly<Record<'ext4' | 'xfs' | 'btrfs', readonly string[]>> = {
@@ -33,18 +33,22 @@ export interface PreparedMount {
 }
 
 /** Makes what the mount needs in an empty directory. Throws where that is impossible. */
-export function prepareMount(type: MountType, directory: string): PreparedMount {
+export function prepareMount(
+  type: MountType,
+  directory: string,
+  { imageBytes = imageBytesDefault }: { readonly imageBytes?: number } = {},
+): PreparedMount {
   const at = (name: string): string => `${directory}/${name}`;
   const path = at('mount');
   mkdirSync(path);
   const isOverlay = type === 'overlay' || type === 'overlay-tmpfs';
   const lower = isOverlay ? at('lower') : undefined;
   if (isOverlay) for (const name of ['lower', 'upper']) mkdirSync(at(name));
-  const mounts = mountCommands(type, at);
+  const mounts = mountCommands(type, at, imageBytes);
   return { path, lower, under: ['unshare', '-m', 'sh', '-ec', `${mounts.join('\n')}\nexec "$@"`, 'sh'] };
 }
 
-function mountCommands(type: MountType, at: (name: string) => string): string[] {
+function mountCommands(type: MountType, at: (name: string) => string, imageBytes: number): string[] {
   const path = quote(at('mount'));
   switch (type) {
     case 'tmpfs':
