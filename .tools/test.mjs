@@ -35,12 +35,13 @@ if (unknown.length > 0) {
 
 function discover() {
   const files = [];
-  for (const name of readdirSync(join(workspace, 'packages')).toSorted()) {
-    const compiled = join(workspace, 'packages', name, 'dist-test');
+  const names = readdirSync(join(workspace, 'packages')).toSorted();
+  for (const project of [...names.map((name) => `packages/${name}`), 'bench']) {
+    const compiled = join(workspace, project, 'dist-test');
     if (!existsSync(compiled)) continue;
     for (const entry of readdirSync(compiled, { recursive: true }).toSorted()) {
       if (!entry.endsWith('.test.js')) continue;
-      const title = ['packages', name, 'test', entry.slice(0, -'.js'.length)].join('/').replaceAll(sep, '/');
+      const title = `${project}/test/${entry.slice(0, -'.js'.length)}`.replaceAll(sep, '/');
       files.push({ title, path: join(compiled, entry) });
     }
   }

@@ -1,0 +1,62 @@
+/** Forewrit itself, as it comes, and with what it can be told to give up or put off. */
+
+import * as core from '@forewrit/core';
+import { openStore, type StoreOptions } from 'forewrit';
+import { reference } from '../measurement.js';
+import { type Contender, type Guarantees, Unavailable } from './contender.js';
+
+const all: Guarantees = {
+  durable: true,
+  fileAtomic: true,
+  setAtomic: true,
+  plainFiles: true,
+  multiProcess: true,
+};
+
+function ours(name: string, guarantees: Guarantees, setting: string, options: StoreOptions): Contender {
+  return {
+    name,
+    guarantees,
+    setting,
+    open: async (directory) => {
+      const store = await openStore(directory, options);
+      return {
+        save: async (set) => void (await store.writeFiles(set)),
+        read: (paths) => store.readFiles(paths),
+        close: () => store.close(),
+      };
+    },
+  };
+}
+
+export const forewrit = ours(
+  reference,
+  all,
+  'as it comes: `store.writeFiles(set)`. Durable, all or nothing, and every file in its place when it resolves.',
+  {},
+);
+
+export const forewritRelaxed = ours(
+  'forewrit, relaxed',
+  { ...all, durable: false },
+  "`durability: 'relaxed'`: resolves before the flush. A power cut may take the last sets, each of them whole.",
+  { durability: 'relaxed' },
+);
+
+const deferred = ours(
+  'forewrit, deferred',
+  all,
+  "`materialize: 'deferred'`: resolves when the set is flushed in the log; the files follow within 100 ms, at close, or at " +
+    'recovery. Readers of the library see the newest at once.',
+  { materialize: 'deferred' } as StoreOptions,
+);
+
+/** A store that does not know the option would pass it over, and be measured as something that it is not. */
+export const forewritDeferred: Contender = {
+  ...deferred,
+  open: async (directory) => {
+    if (!('materializeWithinMs' in core.defaults))
+      throw new Unavailable("this version has no materialize: 'deferred'");
+    return await deferred.open(directory);
+  },
+};

@@ -1,0 +1,31 @@
+/** Everybody, in the order in which they are shown. */
+
+import { atomically, steno, writeFileAtomic } from './atomic-files.js';
+import type { Contender } from './contender.js';
+import { betterSqlite3, classicLevel, lmdbFlushed, lmdbSync } from './databases.js';
+import { forewrit, forewritDeferred, forewritRelaxed } from './forewrit.js';
+import { limit } from './limit.js';
+import { fsyncAtOnce, fsyncInTurn, writeFileAtOnce, writeFileInTurn } from './plain-files.js';
+
+export const contenders: readonly Contender[] = [
+  forewrit,
+  forewritDeferred,
+  forewritRelaxed,
+  limit,
+  writeFileInTurn,
+  writeFileAtOnce,
+  fsyncInTurn,
+  fsyncAtOnce,
+  writeFileAtomic,
+  atomically,
+  steno,
+  betterSqlite3,
+  lmdbSync,
+  lmdbFlushed,
+  classicLevel,
+];
+
+/** For many savers at once: without those that wait for one file after the other, and the floor, which is for one saver. */
+export const forManySavers: readonly Contender[] = contenders.filter(
+  (contender) => ![limit, writeFileInTurn, fsyncInTurn].includes(contender),
+);
