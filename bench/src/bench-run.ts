@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { Random } from '@forewrit/testkit/random';
 import { judge } from './check.js';
-import { contenders } from './contenders/index.js';
+import { namedContenders } from './contenders/index.js';
 import { compileLimit, limit, limitProgramVariable } from './contenders/limit.js';
 import { describeEnvironment } from './environment.js';
 import type { RunOfScenario } from './measurement.js';
@@ -73,7 +73,7 @@ export async function runBench(options: BenchOptions): Promise<Results> {
       failures: measured.failures,
       missing,
       contenders: Object.fromEntries(
-        contenders.map(({ name, guarantees, setting }) => [name, { guarantees, setting }]),
+        namedContenders.map(({ name, guarantees, setting }) => [name, { guarantees, setting }]),
       ),
       series,
       verdicts: quick ? [] : judge({ series, missing }),

@@ -23,7 +23,7 @@ export interface Comparison {
 
 /**
  * Slower is what lies apart: the lowest that any new run's median may be is above the highest that any old one's may be, by
- * 95 % intervals. With five runs on either side that happens by chance in one of some thousand comparisons.
+ * 95 % intervals. Of five runs on either side, all of one lie above all of the other by chance in one of 252 comparisons.
  */
 export function compare(before: Results, after: Results): Comparison {
   const slower: Change[] = [];

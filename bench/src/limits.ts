@@ -5,12 +5,13 @@ import { betterSqlite3 } from './contenders/databases.js';
 import { forewritDeferred } from './contenders/forewrit.js';
 import { limit } from './contenders/limit.js';
 import { writeFileInTurn } from './contenders/plain-files.js';
+import { plainReads, writeStream } from './contenders/single.js';
 import { reference } from './measurement.js';
 import type { PlaceName } from './places.js';
 import { growthWindows, inProbes, logSize, resident, windowCase } from './scenarios/growth.js';
-import { moreMemory, oneFile as oneLargeFile, writeStream } from './scenarios/large.js';
+import { moreMemory, oneFile as oneLargeFile } from './scenarios/large.js';
 import { cleanAfter, opening, untilSaved, withIncomplete } from './scenarios/open.js';
-import { plainReads, writerElsewhere, writerHere } from './scenarios/read.js';
+import { writerElsewhere, writerHere } from './scenarios/read.js';
 import { oneWriter } from './scenarios/save.js';
 import { batchOf, caseOf as filesCase, oneFile } from './scenarios/wide.js';
 import { caseOf as writersCase, setsOfTheirOwn } from './scenarios/writers.js';
@@ -95,10 +96,10 @@ export const limits: readonly Limit[] = [
     [own(batchOf(1000), oneFile), own(batchOf(10), oneFile)],
     1.5,
   ),
-  against('large', oneLargeFile, writeStream, 1 / 0.9),
+  against('large', oneLargeFile, writeStream.name, 1 / 0.9),
   absolute('large', 'most memory beyond rest, MiB', own(oneLargeFile, moreMemory), { atMost: 64 }),
-  against('read', writerHere, plainReads, 1.3),
-  against('read', writerElsewhere, plainReads, 1.3),
+  against('read', writerHere, plainReads.name, 1.3),
+  against('read', writerElsewhere, plainReads.name, 1.3),
   grows(
     'open',
     'clean, after 100,000 transactions against none',

@@ -63,7 +63,9 @@ function reasonIn(text: string): string {
 export async function loadPeer<Module>(name: string): Promise<Module> {
   if (process.env[peersOff] === '1') throw new Unavailable('peers were left out');
   if (!fs.existsSync(path.join(folder, 'node_modules', name))) {
-    throw new Unavailable(`${name} could not be installed here (bench/peers)`);
+    throw new Unavailable(
+      `${name} could not be installed here; to try again, remove bench/peers/node_modules`,
+    );
   }
   try {
     const { load } = (await import(pathToFileURL(path.join(folder, 'load.js')).href)) as {

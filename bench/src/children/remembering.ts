@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import v8 from 'node:v8';
 import vm from 'node:vm';
-import { requestOf, say } from '@forewrit/testkit/child-process';
+import { onCommand, requestOf, say } from '@forewrit/testkit/child-process';
 import { Unavailable } from '../contenders/contender.js';
 import { contenders } from '../contenders/index.js';
 import { residentMiB } from '../memory.js';
@@ -48,9 +48,12 @@ async function main(): Promise<void> {
   say({ type: 'done', openMiB, afterMiB } satisfies RememberingMessage);
 }
 
+// It never outlives whoever has started it.
+onCommand(() => undefined);
 try {
   await main();
 } catch (error) {
   if (!(error instanceof Unavailable)) throw error;
   say({ type: 'unavailable', reason: error.message } satisfies RememberingMessage);
 }
+process.exit(0);

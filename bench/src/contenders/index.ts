@@ -5,6 +5,7 @@ import type { Contender } from './contender.js';
 import { betterSqlite3, classicLevel, lmdbFlushed, lmdbSync } from './databases.js';
 import { forewrit, forewritDeferred, forewritRelaxed } from './forewrit.js';
 import { limit } from './limit.js';
+import { type NamedContender, plainReads, recursiveRemove, writeStream } from './single.js';
 import { fsyncAtOnce, fsyncInTurn, writeFileAtOnce, writeFileInTurn } from './plain-files.js';
 
 export const contenders: readonly Contender[] = [
@@ -23,6 +24,14 @@ export const contenders: readonly Contender[] = [
   lmdbSync,
   lmdbFlushed,
   classicLevel,
+];
+
+/** Everybody that results can name, with what can be relied on. */
+export const namedContenders: readonly NamedContender[] = [
+  ...contenders,
+  writeStream,
+  plainReads,
+  recursiveRemove,
 ];
 
 /** For many savers at once: without those that wait for one file after the other, and the floor, which is for one saver. */

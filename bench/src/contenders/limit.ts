@@ -56,6 +56,7 @@ class LimitProcess implements Saver {
   #child: ChildProcessByStdio<Writable, Readable, null> | undefined;
   #answers: AsyncIterator<string> | undefined;
   #shape = '';
+  #error: Error | undefined;
 
   constructor(program: string, directory: string) {
     this.#program = program;
@@ -69,7 +70,7 @@ class LimitProcess implements Saver {
     this.#shape = shape;
     this.#child!.stdin.write('.');
     const { value, done } = await this.#answers!.next();
-    if (done === true) throw new Error('the limit ended');
+    if (done === true) throw new Error('the limit ended', { cause: this.#error });
     return Number(value) / 1e6;
   }
 
@@ -77,13 +78,17 @@ class LimitProcess implements Saver {
     this.#child = spawn(this.#program, [this.#directory, String(files), String(bytes)], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
+    // Whoever waits for its answer hears of it.
     this.#child.stdin.on('error', () => undefined);
+    this.#child.on('error', (error) => {
+      this.#error = error;
+    });
     this.#answers = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
   }
 
   async close(): Promise<void> {
     const child = this.#child;
-    if (child === undefined || child.exitCode !== null) return;
+    if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise((resolve) => {
       child.on('exit', resolve);
     });

@@ -4,6 +4,7 @@ import * as vega from 'vega';
 import { compile, type TopLevelSpec } from 'vega-lite';
 import type { Guarantees } from '../contenders/contender.js';
 import { probeContender, reference } from '../measurement.js';
+import { placeNames } from '../places.js';
 import type { Results, SeriesResult } from '../results.js';
 import type { Scenario } from '../scenario.js';
 import { scenarios } from '../scenarios/index.js';
@@ -46,60 +47,90 @@ function classOf(guarantees: Guarantees | undefined): (typeof classes)[number] {
 
 const common = { $schema: 'https://vega.github.io/schema/vega-lite/v6.json', background: 'white' } as const;
 
-function barsOf({ title }: Scenario, series: readonly SeriesResult[], results: Results): TopLevelSpec {
+function barsOf(scenario: Scenario, series: readonly SeriesResult[], results: Results): TopLevelSpec {
   const measure = series.some((each) => each.measure === 'time') ? 'time' : series[0]!.measure;
   const ofMeasure = series.filter((each) => each.measure === measure);
-  const isCrowded = [...new Set(ofMeasure.map((each) => each.case))].some(
+  const isCrowded = distinct(ofMeasure, 'case').some(
     (name) =>
-      new Set(ofMeasure.filter((each) => each.case === name).map((each) => each.contender)).size >
-      fewContenders,
+      distinct(
+        ofMeasure.filter((each) => each.case === name),
+        'contender',
+      ).length > fewContenders,
   );
-  const shown = isCrowded ? ofMeasure : series.filter(({ unit }) => unit === ofMeasure[0]!.unit);
-  const values = shown.map((each) => ({
-    place: each.place,
-    case: each.case,
-    label: isCrowded ? each.contender : labelOf(each),
-    p50: each.p50,
-    class: classOf(results.contenders[each.contender]?.guarantees),
-  }));
-  const known = Object.keys(results.contenders);
-  const order = isCrowded
-    ? [...new Set(values.map(({ label }) => label))].toSorted(
-        (one, other) => rank(known, one) - rank(known, other),
-      )
-    : [...new Set(values.map(({ label }) => label))];
+  if (isCrowded) return barsOfContenders(scenario, ofMeasure, results);
+  return barsOfCases(
+    scenario,
+    series.filter(({ unit }) => unit === ofMeasure[0]!.unit),
+  );
+}
+
+/** A picture in the picture for each case, coloured by what can be relied on. */
+function barsOfContenders(
+  { title }: Scenario,
+  series: readonly SeriesResult[],
+  { contenders }: Results,
+): TopLevelSpec {
+  const cases = distinct(series, 'case');
+  const values = series.map(({ place, case: name, contender, p50 }) => {
+    return { place, case: name, contender, p50, class: classOf(contenders[contender]?.guarantees) };
+  });
+  const row = { field: 'case', type: 'nominal', title: null, sort: cases, header: rowHeader };
   return {
     ...common,
     title,
     data: { values },
-    mark: { type: 'bar', tooltip: false },
+    mark: 'bar',
     encoding: {
-      x: { field: 'p50', type: 'quantitative', title: `p50, ${unitTitles[shown[0]!.unit]}` },
-      y: { field: 'label', type: 'nominal', sort: order, title: null, axis: { labelLimit: 400 } },
-      ...(isCrowded
-        ? {
-            color: {
-              field: 'class',
-              type: 'nominal',
-              title: null,
-              scale: { domain: [...classes], range: colors },
-            },
-          }
-        : {}),
-      ...(isCrowded
-        ? { row: { field: 'case', type: 'nominal', title: null, sort: null, header: headerRow } }
-        : {}),
-      column: { field: 'place', type: 'nominal', title: null, sort: null },
+      x: p50Of(series),
+      y: {
+        field: 'contender',
+        type: 'nominal',
+        sort: Object.keys(contenders),
+        title: null,
+        axis: wholeLabels,
+      },
+      color: {
+        field: 'class',
+        type: 'nominal',
+        title: null,
+        scale: { domain: [...classes], range: colors },
+        legend: wholeLabels,
+      },
+      column: placeColumn,
+      ...(cases.length > 1 ? { row } : {}),
     },
     resolve: { scale: { x: 'independent' } },
   } as TopLevelSpec;
 }
 
-const headerRow = { labelAngle: 0, labelAlign: 'left', labelOrient: 'top' };
+/** All cases in one picture: they are mostly Forewrit's own. */
+function barsOfCases({ title }: Scenario, series: readonly SeriesResult[]): TopLevelSpec {
+  const values = series.map((each) => ({ place: each.place, label: labelOf(each), p50: each.p50 }));
+  const order = [...new Set(values.map(({ label }) => label))];
+  return {
+    ...common,
+    title,
+    data: { values },
+    mark: 'bar',
+    encoding: {
+      x: p50Of(series),
+      y: { field: 'label', type: 'nominal', sort: order, title: null, axis: wholeLabels },
+      column: placeColumn,
+    },
+    resolve: { scale: { x: 'independent' } },
+  } as TopLevelSpec;
+}
 
-function rank(known: readonly string[], name: string): number {
-  const place = known.indexOf(name);
-  return place === -1 ? known.length : place;
+const wholeLabels = { labelLimit: 0 };
+const rowHeader = { labelAngle: 0, labelOrient: 'top', labelAnchor: 'start', labelAlign: 'left' };
+const placeColumn = { field: 'place', type: 'nominal', title: null, sort: placeNames };
+
+function p50Of(series: readonly SeriesResult[]): object {
+  return { field: 'p50', type: 'quantitative', title: `p50, ${unitTitles[series[0]!.unit]}` };
+}
+
+function distinct(series: readonly SeriesResult[], key: 'case' | 'contender'): string[] {
+  return [...new Set(series.map((each) => each[key]))];
 }
 
 function labelOf({ case: title, contender, measure }: SeriesResult): string {
@@ -124,15 +155,16 @@ function linesOf({ title, plot }: Scenario, series: readonly SeriesResult[], res
     mark: { type: 'line', point: true },
     encoding: {
       x: { field: 'x', type: 'quantitative', scale, title: plot.axis, ...ticks },
-      y: { field: 'p50', type: 'quantitative', scale, title: `p50, ${unitTitles[shown[0]!.unit]}` },
+      y: { ...p50Of(shown), scale },
       color: {
         field: 'contender',
         type: 'nominal',
         title: null,
         sort: Object.keys(results.contenders),
         scale: { scheme: 'category20' },
+        legend: wholeLabels,
       },
-      column: { field: 'place', type: 'nominal', title: null, sort: null },
+      column: placeColumn,
     },
   } as TopLevelSpec;
 }

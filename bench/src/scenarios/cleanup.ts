@@ -1,13 +1,13 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { openStore, type Store } from 'forewrit';
+import { recursiveRemove } from '../contenders/single.js';
 import { reference, type Series } from '../measurement.js';
 import { inTurns, timed } from '../rounds.js';
 import type { Scenario, World } from '../scenario.js';
 import { leaveIncomplete } from './incomplete.js';
 
 const removedFiles = 1000;
-const recursiveRemove = 'fs.promises.rm, recursive';
 
 export const cleanup: Scenario = {
   name: 'cleanup',
@@ -81,7 +81,7 @@ async function measureRemoval(world: World, store: Store): Promise<Series[]> {
       },
     },
     {
-      name: recursiveRemove,
+      name: recursiveRemove.name,
       act: async () => {
         fs.mkdirSync(plain);
         for (const name of names) fs.writeFileSync(path.join(plain, name), name);

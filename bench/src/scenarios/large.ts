@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { StreamingFileWriter } from '@forewrit/staging';
 import { openStore, type Store } from 'forewrit';
+import { writeStream } from '../contenders/single.js';
 import { reference, type Series } from '../measurement.js';
 import { moreMemoryMiB } from '../memory.js';
 import { inTurns } from '../rounds.js';
@@ -11,8 +12,6 @@ import type { Scenario } from '../scenario.js';
 
 const pieceBytes = 2 ** 20;
 
-/** Not among the contenders of sets: it can only write one file. */
-export const writeStream = 'createWriteStream, then fsync';
 export const oneFile = 'one file, streamed';
 export const moreMemory = 'more memory';
 
@@ -58,7 +57,7 @@ export const large: Scenario = {
       const samples = await inTurns(
         [
           { name: reference, act: ours },
-          { name: writeStream, act: theirs },
+          { name: writeStream.name, act: theirs },
         ],
         {
           rounds: world.quick ? 2 : 3,

@@ -4,6 +4,7 @@ import { TestProcess } from '@forewrit/testkit/child-process';
 import { openStore, type Store } from 'forewrit';
 import type { SavingMessage, SavingRequest } from '../children/saving.js';
 import { betterSqlite3, lmdbSync } from '../contenders/databases.js';
+import { plainReads } from '../contenders/single.js';
 import { reference, type Series } from '../measurement.js';
 import { inTurns, type Turn } from '../rounds.js';
 import type { Scenario, World } from '../scenario.js';
@@ -12,7 +13,6 @@ import { contextPaths, contextSet } from './sets.js';
 const savingScript = new URL('../children/saving.js', import.meta.url);
 const savingTimeoutMs = 60_000;
 
-export const plainReads = 'readFile, at once';
 export const nobodyWrites = 'nobody writes';
 export const writerHere = 'a writer in this process';
 export const writerElsewhere = 'a writer in another process';
@@ -36,7 +36,7 @@ export const read: Scenario = {
       const ours: Turn[] = [
         { name: reference, act: async () => void (await store.readFiles(paths)) },
         {
-          name: plainReads,
+          name: plainReads.name,
           act: async () => void (await Promise.all(paths.map((each) => fs.readFile(path.join(root, each))))),
         },
       ];
