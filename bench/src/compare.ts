@@ -1,6 +1,6 @@
 /** What became slower since other results, beyond what one run differs from the next by itself. */
 
-import { probeContender } from './measurement.js';
+import { eventLoopDelay, probeContender } from './measurement.js';
 import { findSeries, type Results, resultsFormat, type SeriesResult } from './results.js';
 
 /** Less than this nobody notices, however certain it is. */
@@ -30,7 +30,7 @@ export function compare(before: Results, after: Results): Comparison {
   const faster: Change[] = [];
   let compared = 0;
   for (const series of after.series) {
-    if (series.contender === probeContender) continue;
+    if (series.contender === probeContender || series.measure === eventLoopDelay) continue;
     const old = findSeries(before.series, series);
     if (old === undefined) continue;
     compared += 1;

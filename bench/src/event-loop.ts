@@ -3,31 +3,40 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 
-const resolutionMs = 1;
-const quantiles = 1000;
+export const resolutionMs = 1;
 
 /** Watches only while its contender is at work. */
 export class EventLoopWatch {
-  readonly #histogram: IntervalHistogram = monitorEventLoopDelay({ resolution: resolutionMs });
+  readonly #samples: number[] = [];
 
   async during<T>(action: () => Promise<T>): Promise<T> {
-    this.#histogram.enable();
+    // A new one each time: one that is used again counts the pause as a delay.
+    const histogram = monitorEventLoopDelay({ resolution: resolutionMs });
+    histogram.enable();
     try {
+      // It counts from its first tick on, and whoever never lets go of the loop is noticed at the first one after it.
+      await delay(2 * resolutionMs);
       const result = await action();
-      // Whoever never let go of the loop is noticed at the first tick after it.
       await delay(2 * resolutionMs);
       return result;
     } finally {
-      this.#histogram.disable();
+      histogram.disable();
+      this.#samples.push(...delaysIn(histogram));
     }
   }
 
-  /** As if a thousand had been picked, evenly from the shortest to the longest. The histogram counts the interval itself. */
-  get samples(): number[] {
-    if (this.#histogram.count === 0) return [0];
-    return Array.from({ length: quantiles }, (_, index) => {
-      const delayMs = this.#histogram.percentile(((index + 0.5) / quantiles) * 100) / 1e6 - resolutionMs;
-      return Math.max(0, delayMs);
-    });
+  /** One for each tick, in milliseconds. */
+  get samples(): readonly number[] {
+    return this.#samples;
   }
+}
+
+/** A histogram has no list of what it has counted, but the values at that many percentiles are just that. */
+function delaysIn(histogram: IntervalHistogram): number[] {
+  const { count } = histogram;
+  return Array.from({ length: count }, (_, index) => {
+    // What it counts is the time from tick to tick.
+    const betweenTicksMs = histogram.percentile(((index + 0.5) / count) * 100) / 1e6;
+    return Math.max(0, betweenTicksMs - resolutionMs);
+  });
 }

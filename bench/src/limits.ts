@@ -6,7 +6,7 @@ import { forewritDeferred } from './contenders/forewrit.js';
 import { limit } from './contenders/limit.js';
 import { writeFileInTurn } from './contenders/plain-files.js';
 import { plainReads, writeStream } from './contenders/single.js';
-import { reference } from './measurement.js';
+import { eventLoopDelay, reference } from './measurement.js';
 import type { PlaceName } from './places.js';
 import { growthWindows, inProbes, logSize, resident, windowCase } from './scenarios/growth.js';
 import { moreMemory, oneFile as oneLargeFile } from './scenarios/large.js';
@@ -85,7 +85,7 @@ export const limits: readonly Limit[] = [
   against('writers', many, betterSqlite3.name, 1),
   against('writers', many, betterSqlite3.name, 1 / 2, forewritDeferred.name),
   against('writers', many, writeFileAtomic.name, 1 / 10, forewritDeferred.name),
-  absolute('writers', `${many}: delay of the event loop, p99, ms`, own(many, 'event-loop delay'), {
+  absolute('writers', `${many}: delay of the event loop, p99, ms`, own(many, eventLoopDelay), {
     atMost: 20,
     percentile: 'p99',
   }),

@@ -24,6 +24,9 @@ export interface RunOfScenario {
   readonly fileSystem: string;
 }
 
+/** Its median is that of a loop with nothing to do: only its tail says something. */
+export const eventLoopDelay = 'event-loop delay';
+
 /** The flush of one page of a file that is there already: the unit that disks are compared in. */
 export const probeContender = 'probe';
 /** Who all others are compared with. */

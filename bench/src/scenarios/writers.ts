@@ -1,8 +1,8 @@
 import type { Saver } from '../contenders/contender.js';
 import { forManySavers } from '../contenders/index.js';
 import { EventLoopWatch } from '../event-loop.js';
-import type { Series } from '../measurement.js';
-import { inTurns } from '../rounds.js';
+import { eventLoopDelay, type Series } from '../measurement.js';
+import { inTurns, timed } from '../rounds.js';
 import type { OpenContender, Scenario, World } from '../scenario.js';
 import { contextSet } from './sets.js';
 
@@ -46,40 +46,36 @@ async function measureCase(
 ): Promise<Series[]> {
   const title = caseOf(count, same ? theSameSet : setsOfTheirOwn);
   const setsEach = world.quick ? 1 : Math.max(64 / count, 2);
+  const warmUpRounds = world.quick ? 1 : 3;
   const watches = new Map(open.map(({ name }) => [name, new EventLoopWatch()]));
   const turns = open.map(({ name, saver }) => ({
     name,
     act: async (round: number) => {
-      let elapsedMs = 0;
-      await watches.get(name)!.during(async () => {
-        const startedMs = performance.now();
-        await Promise.all(
+      const saveAll = (): Promise<unknown> =>
+        Promise.all(
           Array.from({ length: count }, (_, index) =>
             saveInTurn(saver, { directory: directoryOf(same ? 0 : index), version: round, sets: setsEach }),
           ),
         );
-        elapsedMs = performance.now() - startedMs;
-      });
+      const watch = round < warmUpRounds ? new EventLoopWatch() : watches.get(name)!;
+      const elapsedMs = await watch.during(() => timed(saveAll));
       return elapsedMs / (count * setsEach);
     },
   }));
   const samples = await inTurns(turns, {
     rounds: world.quick ? 3 : 10,
-    warmUpRounds: world.quick ? 1 : 3,
+    warmUpRounds,
     random: world.random,
     onRound: (done, all) => world.progress(`${title}: round ${done} of ${all}`),
   });
-  const axis = same ? {} : { x: count };
-  return [...samples].flatMap(([contender, times]): Series[] => [
-    { case: title, contender, measure: 'time', unit: 'ms', samples: times, ...axis },
-    {
-      case: title,
-      contender,
-      measure: 'event-loop delay',
-      unit: 'ms',
-      samples: watches.get(contender)!.samples,
-    },
-  ]);
+  const series: Series[] = [];
+  for (const [contender, times] of samples) {
+    const about = { case: title, contender, unit: 'ms' } as const;
+    const delays = watches.get(contender)!.samples;
+    series.push({ ...about, measure: 'time', samples: times, ...(same ? {} : { x: count }) });
+    if (delays.length > 0) series.push({ ...about, measure: eventLoopDelay, samples: delays });
+  }
+  return series;
 }
 
 interface Work {
