@@ -30,6 +30,8 @@ export function installPeers(say: (text: string) => void): string | undefined {
   say(
     'Installing what Forewrit is compared with, in bench/peers; where a package must be compiled, that takes minutes.',
   );
+  // npm would leave a package as it is that was built for another Node.
+  fs.rmSync(path.join(folder, 'node_modules'), { recursive: true, force: true });
   const npmCli = process.env['npm_execpath'];
   const [command, ...args] = npmCli?.endsWith('npm-cli.js')
     ? [process.execPath, npmCli, ...install]

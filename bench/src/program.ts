@@ -145,11 +145,13 @@ function defaultOut(
 }
 
 export function exitCodeOf(
-  { failures, verdicts }: Pick<Results, 'failures' | 'verdicts'>,
+  { series, failures, verdicts }: Pick<Results, 'series' | 'failures' | 'verdicts'>,
   check: boolean,
 ): number {
   const isMissed = check && verdicts.some(({ status }) => status === 'missed');
-  return failures.length > 0 || isMissed ? exitCodes.findings : exitCodes.clean;
+  // Where no place could be had nothing was measured, and nothing is clean.
+  const isSound = series.length > 0 && failures.length === 0;
+  return isSound && !isMissed ? exitCodes.clean : exitCodes.findings;
 }
 
 function readResults(file: string): Results {

@@ -61,13 +61,13 @@ test('a missed limit is named, and fails the check; without the check it does no
   const results = madeResults({ forewrit: [around(3)], other: [around(1)] });
   const verdicts = judge(results, [ratio(2)]);
   assert.match(verdictsAsText(verdicts), /MISSED +3\.00 +≤ 2\.00 +plain, save +forewrit against other/);
-  assert.is(exitCodeOf({ failures: [], verdicts }, true), 1);
-  assert.is(exitCodeOf({ failures: [], verdicts }, false), 0);
-  assert.is(exitCodeOf({ failures: [], verdicts: judge(results, [ratio(4)]) }, true), 0);
-  assert.is(
-    exitCodeOf({ failures: [{ place: 'plain', scenario: 'save', reason: 'x' }], verdicts: [] }, false),
-    1,
-  );
+  const { series } = results;
+  const failures = [{ place: 'plain', scenario: 'save', reason: 'x' }] as const;
+  assert.is(exitCodeOf({ series, failures: [], verdicts }, true), 1);
+  assert.is(exitCodeOf({ series, failures: [], verdicts }, false), 0);
+  assert.is(exitCodeOf({ series, failures: [], verdicts: judge(results, [ratio(4)]) }, true), 0);
+  assert.is(exitCodeOf({ series, failures, verdicts: [] }, false), 1);
+  assert.is(exitCodeOf({ series: [], failures: [], verdicts: [] }, false), 1);
 });
 
 test('every limit is of a scenario that there is, and has a title of its own', () => {
