@@ -75,8 +75,14 @@ export async function loadPeer<Module>(name: string): Promise<Module> {
     };
     return await load(name);
   } catch (error) {
-    throw new Unavailable(`${name} does not load: ${error instanceof Error ? error.message : String(error)}`);
+    throw new Unavailable(`${name} does not load: ${shortReason(error)}`);
   }
+}
+
+/** Results are for others to read: where things are on this machine means nothing to them. */
+function shortReason(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.split('\n')[0]!.replaceAll(folder, 'bench/peers');
 }
 
 /** What is installed. */
