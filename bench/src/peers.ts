@@ -40,14 +40,24 @@ export function installPeers(say: (text: string) => void): string | undefined {
     cwd: folder,
     encoding: 'utf8',
     timeout: installTimeoutMs,
-    // What an `npm run` around this passes down is about the workspace.
-    env: { ...process.env, npm_config_workspace: undefined, npm_config_workspaces: undefined },
+    env: environmentOfNpm(),
     stdio: ['ignore', 'ignore', 'pipe'],
     shell: process.platform === 'win32',
   });
   if (status !== 0) return `npm failed: ${error?.message ?? reasonIn(stderr)}`;
   fs.writeFileSync(stampFile, wanted);
   return undefined;
+}
+
+function environmentOfNpm(): NodeJS.ProcessEnv {
+  return {
+    ...process.env,
+    // What is compiled is for this Node, and not for whichever comes first.
+    PATH: [path.dirname(process.execPath), process.env['PATH']].join(path.delimiter),
+    // What an `npm run` around this passes down is about the workspace.
+    npm_config_workspace: undefined,
+    npm_config_workspaces: undefined,
+  };
 }
 
 function stampWanted(): string {
@@ -61,8 +71,14 @@ function reasonIn(text: string): string {
   return /^npm error (?!code )(.+)$/m.exec(text)?.[1] ?? 'it gave no reason';
 }
 
-/** A peer's module. `Module` is the part of it that is used. */
-export async function loadPeer<Module>(name: string): Promise<Module> {
+/**
+ * A peer's module; `Module` is the part of it that is used. `probe` uses it once, for a package that looks for its binary only
+ * then.
+ */
+export async function loadPeer<Module>(
+  name: string,
+  probe: (module: Module) => void = () => undefined,
+): Promise<Module> {
   if (process.env[peersOff] === '1') throw new Unavailable('peers were left out');
   if (!fs.existsSync(path.join(folder, 'node_modules', name))) {
     throw new Unavailable(
@@ -73,7 +89,9 @@ export async function loadPeer<Module>(name: string): Promise<Module> {
     const { load } = (await import(pathToFileURL(path.join(folder, 'load.js')).href)) as {
       load: (name: string) => Promise<Module>;
     };
-    return await load(name);
+    const module = await load(name);
+    probe(module);
+    return module;
   } catch (error) {
     throw new Unavailable(`${name} does not load: ${shortReason(error)}`);
   }

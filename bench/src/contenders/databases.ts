@@ -24,6 +24,10 @@ interface SqliteDatabase {
   close(): void;
 }
 
+interface SqliteModule {
+  readonly default: new (file: string) => SqliteDatabase;
+}
+
 export const betterSqlite3: Contender = {
   name: 'better-sqlite3',
   guarantees: ofDatabase,
@@ -32,8 +36,8 @@ export const betterSqlite3: Contender = {
     'which flushes at checkpoints only, so that a power cut takes acknowledged transactions away. Prepared statements, one ' +
     'immediate transaction a set; `locking_mode` stays NORMAL, for EXCLUSIVE keeps other processes out.',
   open: async (directory) => {
-    const { default: Database } = await loadPeer<{ default: new (file: string) => SqliteDatabase }>(
-      'better-sqlite3',
+    const { default: Database } = await loadPeer<SqliteModule>('better-sqlite3', (loaded) =>
+      new loaded.default(':memory:').close(),
     );
     const database = new Database(path.join(directory, 'sets.sqlite'));
     database.pragma('journal_mode = WAL');
