@@ -12,6 +12,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Unavailable } from './contenders/contender.js';
 
 const folder = fileURLToPath(new URL('../peers', import.meta.url));
+const reasonCharsMax = 200;
 const stampFile = path.join(folder, 'node_modules', '.installed-for');
 /**
  * Not `npm ci`: it refuses a lockfile that lacks an optional package of another platform, as one has that was written where
@@ -100,7 +101,7 @@ export async function loadPeer<Module>(
 /** Results are for others to read: where things are on this machine means nothing to them. */
 function shortReason(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  return message.split('\n')[0]!.replaceAll(folder, 'bench/peers');
+  return message.replaceAll(folder, 'bench/peers').replaceAll(/\s+/g, ' ').slice(0, reasonCharsMax);
 }
 
 /** What is installed. */
