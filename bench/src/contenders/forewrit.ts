@@ -1,7 +1,6 @@
 /** Forewrit itself, as it comes, and with what it can be told to give up or put off. */
 
-import * as core from '@forewrit/core';
-import { openStore, type StoreOptions } from 'forewrit';
+import type { StoreOptions } from 'forewrit';
 import { reference } from '../measurement.js';
 import { type Contender, type Guarantees, Unavailable } from './contender.js';
 
@@ -19,6 +18,8 @@ function ours(name: string, guarantees: Guarantees, setting: string, options: St
     guarantees,
     setting,
     open: async (directory) => {
+      // Loaded when it is opened, as the others are: in the memory of a process, code counts.
+      const { openStore } = await import('forewrit');
       const store = await openStore(directory, options);
       return {
         save: async (set) => void (await store.writeFiles(set)),
@@ -55,7 +56,8 @@ const deferred = ours(
 export const forewritDeferred: Contender = {
   ...deferred,
   open: async (directory) => {
-    if (!('materializeWithinMs' in core.defaults))
+    const { defaults } = await import('@forewrit/core');
+    if (!('materializeWithinMs' in defaults))
       throw new Unavailable("this version has no materialize: 'deferred'");
     return await deferred.open(directory);
   },
