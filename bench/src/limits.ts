@@ -14,6 +14,7 @@ import { cleanAfter, opening, untilSaved, withIncomplete } from './scenarios/ope
 import { writerElsewhere, writerHere } from './scenarios/read.js';
 import { oneWriter } from './scenarios/save.js';
 import { batchOf, caseOf as filesCase, oneFile } from './scenarios/wide.js';
+import { actCase } from './scenarios/tasks.js';
 import { caseOf as writersCase, setsOfTheirOwn } from './scenarios/writers.js';
 
 export interface Figure {
@@ -114,6 +115,11 @@ export const limits: readonly Limit[] = [
       atMost: 2000,
     },
   ),
+  ...[1000, 100_000].flatMap((ended) => [
+    absolute('tasks', `${actCase('start', ended)}, ms`, own(actCase('start', ended), 'time'), { atMost: 3 }),
+    absolute('tasks', `${actCase('get', ended)}, ms`, own(actCase('get', ended), 'time'), { atMost: 5 }),
+    absolute('tasks', `${actCase('list', ended)}, ms`, own(actCase('list', ended), 'time'), { atMost: 5 }),
+  ]),
   grows('growth', 'a save in probes, last window against first', ends(inProbes), 1.25),
   grows('growth', 'the log, last window against first', ends(logSize), 1.25),
   grows('growth', 'resident memory, last window against first', ends(resident), 1.25),

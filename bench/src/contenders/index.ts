@@ -6,6 +6,7 @@ import { betterSqlite3, classicLevel, lmdbFlushed, lmdbSync } from './databases.
 import { forewrit, forewritDeferred, forewritRelaxed } from './forewrit.js';
 import { limit } from './limit.js';
 import { type NamedContender, plainReads, recursiveRemove, writeStream } from './single.js';
+import { jsonFile, sqliteTasks } from './task-keepers.js';
 import { fsyncAtOnce, fsyncInTurn, writeFileAtOnce, writeFileInTurn } from './plain-files.js';
 
 export const contenders: readonly Contender[] = [
@@ -32,6 +33,8 @@ export const namedContenders: readonly NamedContender[] = [
   writeStream,
   plainReads,
   recursiveRemove,
+  jsonFile,
+  sqliteTasks,
 ];
 
 /** For many savers at once: without those that wait for one file after the other, and the floor, which is for one saver. */

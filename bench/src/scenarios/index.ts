@@ -1,9 +1,4 @@
-/**
- * Everything that is measured, in this order. A scenario is one file beside this one, and has its line here.
- *
- * Not there yet: `tasks` (start, finish and list with 10, 1,000 and 100,000 records). Its place is `tasks.ts`, once there
- * is a `@forewrit/tasks` to measure.
- */
+/** Everything that is measured, in this order. A scenario is one file beside this one, and has its line here. */
 
 import type { Scenario } from '../scenario.js';
 import { cleanup } from './cleanup.js';
@@ -13,6 +8,7 @@ import { memory } from './memory.js';
 import { open } from './open.js';
 import { read } from './read.js';
 import { save } from './save.js';
+import { tasks } from './tasks.js';
 import { wide } from './wide.js';
 import { writers } from './writers.js';
 
@@ -23,6 +19,7 @@ export const scenarios: readonly Scenario[] = [
   large,
   read,
   open,
+  tasks,
   cleanup,
   memory,
   growth,
