@@ -25,6 +25,8 @@ const inheritedNames = [
   'TMP',
   'SystemRoot',
   'ComSpec',
+  // Whoever measures what of the code is run means the shims as well.
+  'NODE_V8_COVERAGE',
 ];
 
 export interface LaunchOptions {
