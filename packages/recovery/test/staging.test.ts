@@ -1,5 +1,6 @@
 /** Content that is staged over time: who may continue it, how long it is kept, and what becomes of it in a commit. */
 
+import { openOn } from './faults/store-use.js';
 import { recordOf, Stager } from './staging-world.js';
 import { type Content, deregisterOwner, type Operation } from '@forewrit/core';
 import { assert, SimulatedDisk, suite } from '@forewrit/testkit';
@@ -499,6 +500,28 @@ test('content on a file system that is not there is out of reach, not lost', asy
   world.outside.rename('/data/hidden', area);
   const next = new Stager(await world.open(data));
   assert.is((await next.stage('x')).offset, text.length);
+});
+
+test('what is staged is verified where it is; where that is not there it is said to be out of reach', async () => {
+  const world = twoFileSystems();
+  const { store, kill } = await openOn(world, { options: { roots: data.roots } });
+  const staged = await store.stage('x', { path: 'data:x' });
+  await staged.append(text);
+  await staged.close();
+  const problems = async (): Promise<unknown> =>
+    (await store.verify()).findings.map(({ path, problem }) => [path, problem]);
+  assert.equal(await problems(), []);
+  const [name] = stagingNames(world.outside, area);
+  const path = `data:/.forewrit-staged/${name}`;
+  world.outside.rename(area, '/data/hidden');
+  assert.equal(await problems(), [[path, 'unreadable']]);
+  world.outside.rename('/data/hidden', area);
+  world.outside.unlink(`${area}/${name}`);
+  assert.equal(await problems(), [[path, 'missing']]);
+  world.outside.makeDirectory(`${area}/${name}`, 0o755);
+  assert.equal(await problems(), [[path, 'damaged']]);
+  await store.close();
+  kill();
 });
 
 test('content for a file whose path leads nowhere is staged in the store, and refused by the commit', async () => {
