@@ -19,31 +19,6 @@ export interface ProgramOptions {
 export function program(
   random: Random,
   before: Tree,
-  options: ProgramOptions,
-  next: () => string,
-): Operation[] {
-  for (;;) {
-    const operations = anyProgram(random, before, options, next);
-    if (!leavesEmptyParent(before, operations)) return operations;
-  }
-}
-
-/**
- * A parent that is made for a file which the same transaction takes away again: it has no row, so it may be lost in a
- * power cut when a newer transaction moves it.
- */
-function leavesEmptyParent(before: Tree, operations: readonly Operation[]): boolean {
-  const asked = new Set(operations.map((each) => (each.type === 'make-directory' ? each.path : '')));
-  const after = applied(before, operations);
-  return Object.keys(after).some((path) => {
-    if (!path.endsWith('/') || path in before || asked.has(path.slice(0, -1))) return false;
-    return !Object.keys(after).some((other) => other !== path && other.startsWith(path));
-  });
-}
-
-function anyProgram(
-  random: Random,
-  before: Tree,
   { directories }: ProgramOptions,
   next: () => string,
 ): Operation[] {

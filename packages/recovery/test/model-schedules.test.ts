@@ -125,4 +125,39 @@ test('what somebody has added to a file that was applied and not recorded does n
   assert.is(contentOf(cut.outside, 'a'), 'saved, and more');
 });
 
+/** As it stands when a file is written and removed in one transaction, where a directory was removed before. */
+async function emptyParentWhereADirectoryWas(): Promise<{
+  readonly world: World;
+  readonly second: SimulatedProcess;
+}> {
+  const world = new World();
+  const first = await world.open();
+  const second = await world.open();
+  first.commit(write('e/a', 'old'));
+  first.flushMarks();
+  first.checkpoint();
+  first.commit(remove('e'));
+  first.flushMarks();
+  second.commit(write('e/a', 'for a moment'), write('a', 'saved'), remove('e/a'));
+  second.flushMarks();
+  return { world, second };
+}
+
+test('a parent that is left with nothing in it is nobody else’s after a power cut', async () => {
+  const { world } = await emptyParentWhereADirectoryWas();
+  const cut = world.powerCut();
+  const { recovery } = await cut.open();
+  assert.equal(recovery?.kept, []);
+  assert.equal(tree(cut.outside), { a: 'saved', 'e/': '' });
+});
+
+test('nor is it when the log does not hold the transaction any more that has made it', async () => {
+  const { world, second } = await emptyParentWhereADirectoryWas();
+  second.checkpoint();
+  const cut = world.powerCut(() => false);
+  const { recovery } = await cut.open();
+  assert.equal(recovery?.kept, []);
+  assert.equal(tree(cut.outside), { a: 'saved', 'e/': '' });
+});
+
 test.run();

@@ -56,7 +56,7 @@ export function netEffect(tree: WorkingTree, limits: PlanLimits): NetEffect {
   }
   const vacated = [...movedFrom].flat();
   const draft: Draft = { directories: [], files: [], removals: [], vacated };
-  const context: Context = { tree, limits, movedFrom, movedInodes, draft };
+  const context: Context = { tree, limits, movedFrom, movedInodes, holders: holdersIn(tree), draft };
   for (const path of [...tree.changed.keys()].sort()) addTarget(context, path, tree.changed.get(path)!);
   const directories = orderDirectories(draft.directories);
   const planned = [...directories, ...draft.files, ...draft.removals.sort(byDepthDescending)];
@@ -81,6 +81,19 @@ function leaves(tree: WorkingTree, origin: StorePath, path: StorePath): boolean 
   return origin !== path || tree.basePath(path) !== path;
 }
 
+/** Directories below which there is to be something that somebody has asked for. */
+function holdersIn({ changed }: WorkingTree): Set<StorePath> {
+  const holders = new Set<StorePath>();
+  for (const [path, node] of changed) {
+    if (node.type === 'absent' || (node.type === 'directory' && node.implicit === true)) continue;
+    for (const above of ancestors(path)) {
+      if (holders.has(above)) break;
+      holders.add(above);
+    }
+  }
+  return holders;
+}
+
 interface Draft {
   readonly directories: PlannedTarget[];
   readonly files: PlannedTarget[];
@@ -94,6 +107,7 @@ interface Context {
   /** Directory moves: where from → where to. */
   readonly movedFrom: ReadonlyMap<StorePath, StorePath>;
   readonly movedInodes: ReadonlySet<StorePath>;
+  readonly holders: ReadonlySet<StorePath>;
   readonly draft: Draft;
 }
 
@@ -169,7 +183,7 @@ function addMove(context: Context, path: StorePath, inodePath: StorePath, before
 }
 
 function addDirectory(context: Context, path: StorePath, node: DirectoryNode, before: Before): void {
-  const { draft, tree, movedFrom } = context;
+  const { draft, tree, movedFrom, holders } = context;
   if (node.origin !== undefined) {
     if (!leaves(tree, node.origin, path)) return;
     if (before !== undefined && before.basePath !== node.origin) throw typeChange(path, 'ERR_EXISTS');
@@ -188,8 +202,10 @@ function addDirectory(context: Context, path: StorePath, node: DirectoryNode, be
     return;
   }
   if (before === undefined) {
+    // One that is left with nothing in it has no row below that could tell who decides here, so it needs its own.
+    const isParent = node.implicit === true && holders.has(path);
     draft.directories.push({
-      action: node.implicit === true ? 'make-parent' : 'make-directory',
+      action: isParent ? 'make-parent' : 'make-directory',
       path,
       ...(node.mode === undefined ? {} : { mode: node.mode }),
     });

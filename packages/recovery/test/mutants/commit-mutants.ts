@@ -244,6 +244,21 @@ export const commitMutants: readonly Mutant[] = [
     },
   },
   {
+    name: 'empty-parent-without-row',
+    breaks: 'a parent that its own transaction leaves empty has no row, so nothing tells who decides there',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'const isParent = node.implicit === true && holders.has(path);',
+        replacement: 'const isParent = node.implicit === true;',
+      },
+    ],
+    killer: {
+      file: 'recovery/model-schedules',
+      test: 'a parent that is left with nothing in it is nobody else’s after a power cut',
+    },
+  },
+  {
     name: 'answered-before-flush',
     breaks: 'a commit is acknowledged as soon as its guards hold, before it is flushed',
     package: 'core',
