@@ -32,6 +32,7 @@ export type Read =
 
 export interface Done {
   readonly name: string;
+  readonly revision?: number | undefined;
   readonly changes: readonly Change[];
   readonly reads: readonly Read[];
 }
@@ -51,6 +52,12 @@ export interface ForeignEdit {
   readonly replaced: string | undefined;
   /** A transaction is committed, or about to be, that is not in its place yet. */
   readonly disputed: boolean;
+}
+
+interface Move {
+  readonly from: string;
+  readonly path: string;
+  readonly revision: number | undefined;
 }
 
 interface Token {
@@ -78,7 +85,9 @@ export class Oracle {
   readonly #disputed = new Set<string>();
   /** Of edits that nobody has flushed: a power cut may bring back anything. */
   readonly #loose = new Set<string>();
-  #moves: { readonly from: string; readonly path: string }[] = [];
+  #moves: Move[] = [];
+  /** In their place, but a power cut may bring back what was before, and recovery then carries them out once more. */
+  #settledMoves: Move[] = [];
   #tokens: Token[] = [];
   everEdited = false;
 
@@ -111,7 +120,7 @@ export class Oracle {
       for (const change of done.changes) if ('path' in change) this.#dispute(change.path);
     }
     for (const change of done.changes) {
-      if (change.type === 'move') this.#moves.push(change);
+      if (change.type === 'move') this.#moves.push({ ...change, revision: done.revision });
       if (change.type === 'copy' && this.isDisputed(change.from)) this.#dispute(change.path);
     }
     for (const path of Array.from(this.#disputed)) this.#dispute(path);
@@ -208,7 +217,11 @@ export class Oracle {
       this.#tokens.push({ text: content, path, flushed, made: moment, aside: false });
   }
 
-  powerCut(): void {
+  /** `logged`: revisions of the transactions that recovery may carry out once more. */
+  powerCut(logged: ReadonlySet<number>): void {
+    const again = this.#settledMoves.filter(({ revision }) => revision !== undefined && logged.has(revision));
+    this.#moves = [...again, ...this.#moves];
+    this.#settledMoves = [];
     for (const path of this.#loose) this.#dispute(path);
     this.#loose.clear();
     this.#tokens = this.#tokens.filter(({ flushed, aside }) => flushed && !aside);
@@ -239,6 +252,7 @@ export class Oracle {
       throw violation(`what another program wrote to ${token.path} is lost: ${token.text}`);
     }
     this.#disputed.clear();
+    this.#settledMoves.push(...this.#moves);
     this.#moves = [];
     if (differences(expected, tree).length > 0)
       this.history.push({ state: { files: tree, entries: this.now.entries } });

@@ -3,8 +3,17 @@
  * owners that get in between. It tells the oracle of each commit and of each answer.
  */
 
-import { type Commit, isStoreError, metaKeys, numberRow, type RecoveryReport } from '@forewrit/core';
+import {
+  type Commit,
+  decodeTransaction,
+  isStoreError,
+  MemoryLog,
+  metaKeys,
+  numberRow,
+  type RecoveryReport,
+} from '@forewrit/core';
 import { CrashSignal, type FileSystemCall, Random, sampleChoice } from '@forewrit/testkit';
+import { readTransactionRows } from '#src/analysis.js';
 import { contentOf, root, World } from '../world.js';
 import type { Attempt } from './attempt.js';
 import { canEditBefore, editFromOutside } from './edits.js';
@@ -186,6 +195,16 @@ export class Scene implements Conductor {
     return value === undefined ? 0 : numberRow.decode(metaKeys.revision, value);
   }
 
+  #revisionsLogged(): Set<number> {
+    const logged = new MemoryLog(this.world.log).view(readTransactionRows);
+    const transactions = logged.map(({ number, rows }) => decodeTransaction(number, rows));
+    return new Set(
+      transactions.flatMap(({ commit, abort }) =>
+        commit === undefined || abort !== undefined ? [] : [commit.revision],
+      ),
+    );
+  }
+
   passed(attempt: Attempt): void {
     attempt.stage = 'committed';
     this.guard(() => {
@@ -323,7 +342,7 @@ export class Scene implements Conductor {
     this.world = world;
     this.timeline = undefined;
     this.cutSinceRecovery = true;
-    this.oracle.powerCut();
+    this.oracle.powerCut(this.#revisionsLogged());
     this.count('power cuts');
   }
 
