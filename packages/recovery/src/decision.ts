@@ -35,7 +35,7 @@ export interface Observation {
    * its source any more.
    */
   readonly provenApplied: boolean;
-  /** By inode and mtime; a directory, and what this same transaction moves elsewhere, by inode. Or absent as before. */
+  /** By inode and mtime; a directory, and what a redo moves elsewhere with it, by inode. Or absent as before. */
   readonly showsBefore: boolean;
   /** The directory that should hold it is gone, and this transaction does not make it. */
   readonly parentGone: boolean;

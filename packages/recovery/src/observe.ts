@@ -13,7 +13,10 @@ export class TransactionObserver {
   readonly #context: RecoveryContext;
   readonly #subject: Subject;
   readonly #history: PathHistory;
-  /** Inodes that this transaction puts elsewhere: their mtime may change on the way. */
+  /**
+   * Inodes that this transaction puts elsewhere, with whatever has been written into them since. Where a newer transaction
+   * decides what is there, they do not get there: what was written would be lost.
+   */
   readonly #movedInodes: ReadonlySet<bigint>;
   readonly #pendingMoves: { readonly from: StorePath; readonly path: StorePath }[] = [];
   readonly #pendingDirectories = new Set<StorePath>();
@@ -22,7 +25,9 @@ export class TransactionObserver {
     this.#context = context;
     this.#subject = subject;
     this.#history = history;
-    const moves = subject.transaction.targets.filter(({ action }) => action === 'move');
+    const moves = subject.transaction.targets.filter(
+      ({ action, index }) => action === 'move' && !subject.superseded.has(index),
+    );
     this.#movedInodes = new Set(moves.map(({ after }) => inodeOf(after)).filter((ino) => ino !== undefined));
   }
 

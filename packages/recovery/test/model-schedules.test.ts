@@ -2,7 +2,7 @@
 
 import { isStoreError, type Operation } from '@forewrit/core';
 import { assert, suite } from '@forewrit/testkit';
-import { contentOf, mkdir, remove, root, type SimulatedProcess, tree, World, write } from './world.js';
+import { contentOf, mkdir, move, remove, root, type SimulatedProcess, tree, World, write } from './world.js';
 
 const test = suite('schedules of the model');
 
@@ -158,6 +158,28 @@ test('nor is it when the log does not hold the transaction any more that has mad
   const { recovery } = await cut.open();
   assert.equal(recovery?.kept, []);
   assert.equal(tree(cut.outside), { a: 'saved', 'e/': '' });
+});
+
+test('what is written into a file that a power cut has brought back is not lost if nothing of its move is left to be done', async () => {
+  const world = new World();
+  const process = await world.open();
+  process.commit(write('a', 'moved'));
+  process.flushMarks();
+  process.checkpoint();
+  process.commit(move('a', 'b'));
+  process.flushMarks();
+  process.commit(write('b', 'newer'));
+  process.flushMarks();
+  const cut = world.powerCut(() => false);
+  const { outside } = cut;
+  assert.is(contentOf(outside, 'a'), 'moved');
+  cut.disk.clock.advance(1000);
+  const descriptor = outside.openWrite(`${root}/a`);
+  outside.write(descriptor, Buffer.from('edited'), 0);
+  outside.close(descriptor);
+  const { recovery } = await cut.open();
+  assert.equal(tree(outside), { a: 'edited', b: 'newer' });
+  assert.equal(recovery?.kept, ['1-2']);
 });
 
 test.run();

@@ -209,6 +209,22 @@ export const decisionMutants: readonly Mutant[] = [
     },
   },
   {
+    name: 'row-8-moves-nowhere',
+    breaks:
+      'row 8: a file is taken to be as it was, whatever is in it, for a move that a newer transaction has superseded',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: "action === 'move' && !subject.superseded.has(index)",
+        replacement: "action === 'move' && index >= 0",
+      },
+    ],
+    killer: {
+      file: 'recovery/model-schedules',
+      test: 'what is written into a file that a power cut has brought back is not lost if nothing of its move is left to be done',
+    },
+  },
+  {
     name: 'row-9-dropped',
     breaks: 'row 9: an edit of our own durable file is not recognised',
     package: 'recovery',
