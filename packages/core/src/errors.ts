@@ -142,6 +142,15 @@ export function withStoreCode(error: unknown, details: Omit<StoreErrorDetails, '
 }
 
 /** Of what is done here the system's answers have a code. */
+export function codedNow<T>(details: Omit<StoreErrorDetails, 'cause'>, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    throw withStoreCode(error, details);
+  }
+}
+
+/** The same of what is done in time. */
 export async function coded<T>(
   details: Omit<StoreErrorDetails, 'cause'>,
   action: () => T | Promise<T>,

@@ -28,6 +28,7 @@ export type { StoreStat } from './store/store-stat.js';
 export type { Collection } from './store/collection.js';
 export type { RangeOptions } from './store/collection-range.js';
 export type { Data, StreamedData } from './store/content-staging.js';
+export { checkStagedId } from './store/check-arguments.js';
 export { fileOf, StagedContent } from './store/staged-content.js';
 export { Resumables, type StagedOperation, type StageOptions } from './store/resumables.js';
 export { type StagingPlace, StagingPlaces } from './store/staging-places.js';

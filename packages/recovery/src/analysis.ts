@@ -91,8 +91,10 @@ export function isWaiting({ commit, resumable }: LoggedTransaction, nowMs: numbe
 
 /** Whether all that is left of an owner is what may be continued. */
 export function holdsOnlyWaiting(view: LogView, owner: number, nowMs: number): boolean {
-  const rows = view.range('log', ownerRange(owner));
-  // Nothing else need be decoded to know that there is something to do.
+  const range = ownerRange(owner);
+  // Nothing else need be read to know that there is something to do.
+  if (view.range('log', { ...range, limit: 1 }).some(([key]) => isUnfinished(key))) return false;
+  const rows = view.range('log', range);
   if (rows.some(([key]) => isUnfinished(key))) return false;
   return rows.every(([key, value]) => {
     const { transaction: counter } = parseTransactionKey(key);

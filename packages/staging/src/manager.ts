@@ -8,6 +8,7 @@ import { randomUUID } from 'node:crypto';
 import { channel } from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
 import {
+  checkStagedId,
   InvalidArgumentError,
   isStoreError,
   type StagedOperation,
@@ -92,7 +93,7 @@ export class StagingManager extends EventEmitter<StagingEvents> implements Async
   async open(path: string, options: OpenOptions = {}): Promise<StreamingFileWriter> {
     const { id } = options;
     if (id !== undefined) {
-      checkId('open', id);
+      checkStagedId('open', id);
       if (!this.#isActive(id) && (await this.#staged(id)) !== undefined) throw inUse(id);
     }
     return await this.#run(path, options);
@@ -116,7 +117,7 @@ export class StagingManager extends EventEmitter<StagingEvents> implements Async
    * it is being written, ERR_INTEGRITY if what is staged is damaged
    */
   async resume(id: string, options: Omit<OpenOptions, 'id'> = {}): Promise<StreamingFileWriter> {
-    checkId('resume', id);
+    checkStagedId('resume', id);
     const staged = this.#isActive(id) ? undefined : await this.#staged(id);
     if (this.#isActive(id)) throw inUse(id);
     const about = staged === undefined ? undefined : readAbout(staged);
@@ -162,7 +163,7 @@ export class StagingManager extends EventEmitter<StagingEvents> implements Async
 
   /** Gives an operation up, wherever it is, and removes what it has staged. `false` if there is none that has not ended. */
   async cancel(id: string): Promise<boolean> {
-    checkId('cancel', id);
+    checkStagedId('cancel', id);
     const running = this.#operations.get(id);
     if (running !== undefined && !hasEnded(running.now)) {
       await running.cancel();
@@ -186,7 +187,7 @@ export class StagingManager extends EventEmitter<StagingEvents> implements Async
    * @throws StoreError ERR_NOT_FOUND if there is no such operation; ERR_INTEGRITY if the file is another one
    */
   async verify(id: string): Promise<void> {
-    checkId('verify', id);
+    checkStagedId('verify', id);
     const known = await this.get(id);
     if (known?.state !== 'completed') {
       throw new StoreError('ERR_NOT_FOUND', `There is no completed operation '${id}'`, {
@@ -334,14 +335,6 @@ function stagedAsOperation(staged: StagedOperation): Operation | undefined {
   if (about === undefined) return undefined;
   const { id, durableBytes, startedAtMs, heldBy } = staged;
   return { id, ...about, startedAtMs, state: 'in_progress', bytes: durableBytes, durableBytes, heldBy };
-}
-
-function checkId(op: string, id: unknown): asserts id is string {
-  if (typeof id === 'string' && /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$/.test(id)) return;
-  throw new InvalidArgumentError(
-    op,
-    "an id has 1 to 128 letters, digits, '.', '_' and '-', and no '.' at its beginning",
-  );
 }
 
 function inUse(id: string): StoreError {

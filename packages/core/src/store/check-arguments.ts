@@ -96,3 +96,12 @@ function isWellFormed(text: string): boolean {
 function halfSurrogate(op: string): InvalidArgumentError {
   return new InvalidArgumentError(op, 'half of a surrogate pair cannot be stored');
 }
+
+/** What the caller calls content that is staged over time. */
+export function checkStagedId(op: string, id: unknown): asserts id is string {
+  if (typeof id === 'string' && /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$/.test(id)) return;
+  throw new InvalidArgumentError(
+    op,
+    "an id has 1 to 128 letters, digits, '.', '_' and '-', and no '.' at its beginning",
+  );
+}

@@ -10,6 +10,7 @@ import type { Descriptor } from '../files/file-system.js';
 import type { Content } from '../plan/operation.js';
 import type { StagedContent } from './staged-content.js';
 import type { StagingPlace } from './staging-places.js';
+import { writeFullyInTime } from './write-fully.js';
 
 /** What can be written; `StagedContent` becomes the file's as it is, without a copy where that is possible. */
 export type Data = StreamedData | StagedContent;
@@ -136,7 +137,7 @@ class ContentWriter {
         this.#target.requireSpace(Math.max(spaceCheckBytes, piece.byteLength), this.#place!);
         this.#spaceUpTo = this.#size + Math.max(spaceCheckBytes, piece.byteLength);
       }
-      const writing = this.#writeAll(piece);
+      const writing = writeFullyInTime(this.#target.fileSystem, this.#descriptor!, piece, this.#size);
       // While it is being written. A failure of either gives up the whole file.
       this.#checksum.update(piece);
       await writing;
@@ -168,20 +169,6 @@ class ContentWriter {
       hint: "Something has interfered with the store's own directory. Nothing was changed.",
       cause: error,
     });
-  }
-
-  async #writeAll(piece: Uint8Array): Promise<void> {
-    let done = 0;
-    while (done < piece.byteLength) {
-      const written = await this.#target.fileSystem.write(
-        this.#descriptor!,
-        piece.subarray(done),
-        this.#size + done,
-      );
-      if (written <= 0)
-        throw Object.assign(new Error('the file system took none of the bytes'), { code: 'EIO' });
-      done += written;
-    }
   }
 
   async finish(): Promise<Content> {

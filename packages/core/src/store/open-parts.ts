@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { fromSystemError, InvalidArgumentError, StoreError, systemCode, withStoreCode } from '../errors.js';
+import { codedNow, fromSystemError, InvalidArgumentError, StoreError, systemCode } from '../errors.js';
 import type { FileSystem } from '../files/file-system.js';
 import { normalizationMarker, probeFolding } from '../record/key.js';
 import { loadChecksum } from '../record/checksum.js';
@@ -30,11 +30,7 @@ export interface OpenedRoot {
 
 /** Finds the real root and named roots; makes the root's directories if the store may be created. */
 export function openRoot(root: string | URL, options: StoreOptions, op: string): OpenedRoot {
-  try {
-    return findRoot(root, options, op);
-  } catch (error) {
-    throw withStoreCode(error, { op, path: String(root) });
-  }
+  return codedNow({ op, path: String(root) }, () => findRoot(root, options, op));
 }
 
 function findRoot(root: string | URL, options: StoreOptions, op: string): OpenedRoot {
@@ -126,16 +122,7 @@ export async function openParts(
   more: PartsOptions,
 ): Promise<ContextParts> {
   await loadChecksum();
-  return coded(opened, () => makeParts(opened, options, more));
-}
-
-/** What the system answers has a code of the store. */
-function coded<T>({ roots }: OpenedRoot, open: () => T): T {
-  try {
-    return open();
-  } catch (error) {
-    throw withStoreCode(error, { op: 'open', path: roots.root });
-  }
+  return codedNow({ op: 'open', path: opened.roots.root }, () => makeParts(opened, options, more));
 }
 
 function makeParts(
@@ -181,7 +168,7 @@ export async function openReadOnlyParts(
   more: ReadOnlyPartsOptions,
 ): Promise<ContextParts> {
   await loadChecksum();
-  return coded(opened, () => lookAtParts(opened, options, more));
+  return codedNow({ op: 'open', path: opened.roots.root }, () => lookAtParts(opened, options, more));
 }
 
 type ReadOnlyPartsOptions = PartsOptions & { readonly checkRowsAtOpen: boolean };

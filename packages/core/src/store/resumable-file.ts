@@ -11,6 +11,7 @@ import type { StorePath } from '../path/path.js';
 import type { Content } from '../plan/operation.js';
 import type { RunningChecksum } from '../record/checksum.js';
 import type { TransactionNumber } from '../record/record.js';
+import { writeFullyInTime } from './write-fully.js';
 
 export interface ResumableFileParts {
   readonly id: string;
@@ -109,7 +110,7 @@ export class ResumableFile {
 
   async #append(bytes: Uint8Array): Promise<void> {
     if (bytes.byteLength === 0) return;
-    const { sizeBytesMax, requireSpace, checksum } = this.#parts;
+    const { fileSystem, descriptor, sizeBytesMax, requireSpace, checksum } = this.#parts;
     const end = this.#offset + bytes.byteLength;
     if (sizeBytesMax !== undefined && end > sizeBytesMax) {
       throw new StoreError('ERR_TOO_LARGE', `'${this.#parts.id}' is larger than ${sizeBytesMax} bytes`, {
@@ -122,20 +123,9 @@ export class ResumableFile {
       this.#spaceUpTo = this.#offset + Math.max(spaceCheckBytes, bytes.byteLength);
     }
     // What was written of a piece that fails is written over by the next one.
-    await this.#system('append', () => this.#writeAll(bytes));
+    await this.#system('append', () => writeFullyInTime(fileSystem, descriptor, bytes, this.#offset));
     checksum.update(bytes);
     this.#offset = end;
-  }
-
-  async #writeAll(bytes: Uint8Array): Promise<void> {
-    const { fileSystem, descriptor } = this.#parts;
-    let done = 0;
-    while (done < bytes.byteLength) {
-      const written = await fileSystem.write(descriptor, bytes.subarray(done), this.#offset + done);
-      if (written <= 0)
-        throw Object.assign(new Error('the file system took none of the bytes'), { code: 'EIO' });
-      done += written;
-    }
   }
 
   async #sync(): Promise<void> {

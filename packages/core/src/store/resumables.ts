@@ -20,6 +20,7 @@ import type { StorePath } from '../path/path.js';
 import { RunningChecksum } from '../record/checksum.js';
 import { packEntryValue } from '../record/frame.js';
 import { type Resumable, sameTransaction, type TransactionNumber, transactionId } from '../record/record.js';
+import { checkStagedId } from './check-arguments.js';
 import { ResumableFile } from './resumable-file.js';
 import type { StagingPlace } from './staging-places.js';
 import type { StoreAccess } from './store-access.js';
@@ -75,7 +76,7 @@ export class Resumables {
   }
 
   async stage(committer: StagingCommitter, id: string, options: StageOptions = {}): Promise<StagedContent> {
-    checkId('stage', id);
+    checkStagedId('stage', id);
     const { ttlMs = ttlMsDefault } = options;
     if (!(typeof ttlMs === 'number' && ttlMs >= 0))
       throw new InvalidArgumentError('stage', 'ttlMs must be a number, not negative');
@@ -118,7 +119,7 @@ export class Resumables {
 
   /** Whatever state its file is in. `false` if there is nothing of that id. */
   async discard(committer: StagingCommitter, id: string): Promise<boolean> {
-    checkId('discardStaged', id);
+    checkStagedId('discardStaged', id);
     return await this.#exclusively(id, async () => {
       const found = await this.#available(committer, id, 'discardStaged');
       if (found === undefined) return false;
@@ -310,14 +311,6 @@ export class Resumables {
   #pathOf({ volume, staged }: Resumable): string {
     return `${this.#access.stagingPlaces.place(volume).directory}/${staged}`;
   }
-}
-
-function checkId(op: string, id: unknown): asserts id is string {
-  if (typeof id === 'string' && /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$/.test(id)) return;
-  throw new InvalidArgumentError(
-    op,
-    "an id has 1 to 128 letters, digits, '.', '_' and '-', and no '.' at its beginning",
-  );
 }
 
 /** The log does not have it, for certain. */

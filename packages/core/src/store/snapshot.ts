@@ -7,10 +7,10 @@
 
 import { coded, isStoreError } from '../errors.js';
 import { checkFlags } from './check-arguments.js';
-import { listDirectory, type ReaddirOptions } from '../files/listing.js';
+import type { ReaddirOptions } from '../files/listing.js';
 import type { StorePath } from '../path/path.js';
-import { baseTree } from '../plan/base-tree.js';
 import type { ReadFile } from './reader.js';
+import { namesIn } from './names-in.js';
 import type { StoreAccess } from './store-access.js';
 import { statOfRead, type StoreStat } from './store-stat.js';
 import { decoded, encodingOf, type ReadOptions } from '../record/text.js';
@@ -79,15 +79,7 @@ export class Snapshot {
   async readdir(path: string | URL, options: ReaddirOptions = {}): Promise<string[]> {
     checkFlags('readdir', options, ['recursive']);
     const parsed = this.#access.parse(path, 'readdir', true);
-    return await coded({ op: 'readdir', path: parsed }, () => {
-      const target = this.#access.resolve(parsed, 'readdir').path;
-      const tree = baseTree(this.#access);
-      return listDirectory(
-        { typeOf: (at) => tree.stat(at)?.type, children: (at) => tree.children(at) },
-        target,
-        options ?? {},
-      );
-    });
+    return await coded({ op: 'readdir', path: parsed }, () => namesIn(this.#access, parsed, options ?? {}));
   }
 
   /**

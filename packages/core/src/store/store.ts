@@ -5,11 +5,10 @@ import type { CheckpointReport } from '../commit/checkpoint.js';
 import type { Commit } from '../commit/job.js';
 import type { Committer, CommitterEvent } from '../committer/committer.js';
 import type { RecoveryReport } from '../committer/recoverer.js';
-import { coded, InvalidArgumentError, isStoreError, StoreError, toError, withStoreCode } from '../errors.js';
+import { coded, codedNow, InvalidArgumentError, isStoreError, StoreError, toError } from '../errors.js';
 import type { StoreSpace } from '../files/free-space.js';
-import { listDirectory, type ReaddirOptions } from '../files/listing.js';
+import type { ReaddirOptions } from '../files/listing.js';
 import type { StorePath } from '../path/path.js';
-import { baseTree } from '../plan/base-tree.js';
 import type { RemoveOptions } from '../plan/operation.js';
 import { decoded, encodingOf, type ReadOptions } from '../record/text.js';
 import { falseBelowFile, missing } from './absence.js';
@@ -29,6 +28,7 @@ import { RelaxedCommits } from './relaxed-commits.js';
 import { Resumables, type StagedOperation, type StageOptions } from './resumables.js';
 import { Snapshot, SnapshotMoved } from './snapshot.js';
 import type { StagedContent } from './staged-content.js';
+import { namesIn } from './names-in.js';
 import type { StoreAccess } from './store-access.js';
 import { statOfRead, type StoreStat } from './store-stat.js';
 import { statsOf, type StoreStats } from './store-stats.js';
@@ -321,15 +321,7 @@ export class Store implements AsyncDisposable {
     checkFlags('readdir', options, ['recursive']);
     const parsed = this.#access.parse(path, 'readdir', true);
     await this.#readable('readdir');
-    return await coded({ op: 'readdir', path: parsed }, () => {
-      const target = this.#access.resolve(parsed, 'readdir').path;
-      const tree = baseTree(this.#access);
-      return listDirectory(
-        { typeOf: (at) => tree.stat(at)?.type, children: (at) => tree.children(at) },
-        target,
-        options ?? {},
-      );
-    });
+    return await coded({ op: 'readdir', path: parsed }, () => namesIn(this.#access, parsed, options ?? {}));
   }
 
   /** Durable entries beside the files. */
@@ -385,11 +377,7 @@ export class Store implements AsyncDisposable {
   /** What is free on the file system that holds this path, or will hold it; of the root by default. */
   space(path: string | URL = '.'): StoreSpace {
     const target = path === '.' ? '' : this.#access.parse(path, 'space', true);
-    try {
-      return this.#access.space(target);
-    } catch (error) {
-      throw withStoreCode(error, { op: 'space', path: target });
-    }
+    return codedNow({ op: 'space', path: target }, () => this.#access.space(target));
   }
 
   stats(): StoreStats {
