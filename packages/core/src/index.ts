@@ -34,6 +34,7 @@ export { Resumables, type StagedOperation, type StageOptions } from './store/res
 export { type StagingPlace, StagingPlaces } from './store/staging-places.js';
 export type { Commit } from './commit/job.js';
 export type { CheckpointReport } from './commit/checkpoint.js';
+export type { MaterializeReport } from './commit/materialize.js';
 export { type Clock, defaults, type Failpoint, type Logger, type StoreOptions } from './store/options.js';
 export type { RemoveOptions, WriteOptions } from './plan/operation.js';
 export { emptyRecoveryReport, type Recoverer, type RecoveryReport } from './committer/recoverer.js';
@@ -144,6 +145,7 @@ export {
   type Image,
   imageOf,
   inodeOf,
+  isInLogOnly,
   sameFingerprint,
   showsImage,
 } from './record/image.js';

@@ -15,6 +15,7 @@ import {
   assert,
   encodeCommitBatch,
   entryLockKey,
+  type FileRow,
   type Folding,
   forgetUnflushed,
   type Image,
@@ -139,7 +140,8 @@ export function lockAgain(
 ): boolean {
   return log.commit(
     (batch) => {
-      if (rowOf(batch, target.path, folding)?.revision !== revisionOf(transaction)) return false;
+      const row = rowOf(batch, target.path, folding);
+      if (row === undefined || !isOfRow(row, transaction)) return false;
       const key = pathKey(target.path, folding);
       const value = batch.get('locks', key);
       if (value !== undefined) return isOf(lockRow.decode(key, value), transaction);
@@ -256,8 +258,13 @@ function renewRow(
   folding: Folding,
 ): void {
   const row = rowOf(batch, target.path, folding);
-  if (row?.revision !== revisionOf(transaction)) return;
+  if (row === undefined || !isOfRow(row, transaction)) return;
   putFileRow(batch, { ...row, image }, folding);
+}
+
+/** A deferred transaction may have taken in saves that are older than itself: their rows keep their revisions. */
+function isOfRow(row: FileRow, transaction: LoggedTransaction): boolean {
+  return sameTransaction(row.transaction, transaction.number) && row.revision <= revisionOf(transaction);
 }
 
 /** Only a lock of this transaction: a superseded path may be locked by whoever came later. */

@@ -1,7 +1,7 @@
 /**
  * One pass of recovery, synchronous from beginning to end, under the recovery lock:
  *
- *     analyse → claim locks → redo winners, the oldest first → flush directories → save edited before-images
+ *     analyse → name what is deferred → claim locks → redo winners, the oldest first → flush directories → save edited before-images
  *             → complete, the newest first → sweep → deregister the dead
  *
  * It may end anywhere, and be repeated any number of times: until its completion is flushed a transaction is decided
@@ -42,6 +42,7 @@ import {
   weightOf,
   writeCompletion,
 } from './completion.js';
+import { nameDeferred } from './deferred-winners.js';
 import { type RecoveryContext, recoveryContext } from './recovery-context.js';
 import { heldBy } from './recovery-lock.js';
 import type { ReportWriter } from './report.js';
@@ -92,7 +93,9 @@ export class RecoveryPass {
   }
 
   #redoWinners(analysis: Analysis): void {
-    for (const subject of claim(this.#store.log, this.#context, analysis)) {
+    const { log } = this.#store;
+    const winners = nameDeferred(log, this.#context, analysis.winners);
+    for (const subject of claim(log, this.#context, { ...analysis, winners })) {
       const images = this.#redo(() => planTransaction(this.#context, subject, analysis.history));
       const blocked = images === undefined;
       if (blocked) this.#report.blocked(subject.transaction.id);

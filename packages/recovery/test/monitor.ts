@@ -2,7 +2,8 @@
  * Watches every simulated process of every test, and ends the test process when an invariant of the protocol is broken,
  * whether or not anything comes of it:
  *
- * 1. Nothing outside the store's own directory changes but for a transaction whose commit is in the log.
+ * 1. Nothing outside the store's own directory changes but for a transaction whose commit is in the log, and not deferred
+ *    there.
  * 2. When records are trimmed, what their transaction left is durable, unless a newer one answers for the path.
  * 3. The revision of a path never goes back.
  * 4. Every lock is of a transaction that is in the log, committed and not taken back.
@@ -161,8 +162,8 @@ export class Monitor {
   }
 
   #isCommitted(place: StorePath): boolean {
-    for (const { commit, targets } of this.#transactions.values()) {
-      if (commit === undefined) continue;
+    for (const { begin, commit, targets } of this.#transactions.values()) {
+      if (commit === undefined || begin?.deferred === true) continue;
       for (const { path, from } of targets) {
         // Parents are made again, and directories bring what they hold.
         if (path === place || from === place || isBelow(path, place) || isBelow(place, path)) return true;

@@ -11,6 +11,7 @@ import {
   type Failpoint,
   type FileSystem,
   type Job,
+  type MaterializeReport,
   MemoryLogState,
   openContext,
   type Operation,
@@ -299,10 +300,29 @@ export class SimulatedProcess {
   }
 
   attempt(...operations: readonly Operation[]): Commit | Error {
+    return this.#attempt(operations, {});
+  }
+
+  /** Commits in the log alone; the files follow with `materialize`, or as soon as something needs them. */
+  commitDeferred(...operations: readonly Operation[]): Commit {
+    const outcome = this.attemptDeferred(...operations);
+    if (outcome instanceof Error) throw outcome;
+    return outcome;
+  }
+
+  attemptDeferred(...operations: readonly Operation[]): Commit | Error {
+    return this.#attempt(operations, { deferred: true });
+  }
+
+  materialize(): MaterializeReport {
+    return this.engine.materialize({ all: true });
+  }
+
+  #attempt(operations: readonly Operation[], how: { readonly deferred?: true }): Commit | Error {
     this.#counter += 1;
     let outcome: Commit | Error | undefined;
     const job: Job = {
-      request: { counter: this.#counter, operations, reads: [], relaxed: false },
+      request: { counter: this.#counter, operations, reads: [], relaxed: false, ...how },
       deadlineMs: Number.POSITIVE_INFINITY,
       attempts: 0,
       forcedAttempts: 0,

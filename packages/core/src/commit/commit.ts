@@ -124,7 +124,7 @@ function adopt(batch: LogBatch, { adopts }: Proposal): FoundResumable[] {
   });
 }
 
-function mountsOf(targets: readonly Target[], { mount, mountOf }: CommitterIdentity): string {
+export function mountsOf(targets: readonly Target[], { mount, mountOf }: CommitterIdentity): string {
   const places = new Set(targets.map(({ volume }) => volume));
   places.delete('');
   return recordMounts(

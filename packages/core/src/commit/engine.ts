@@ -12,7 +12,8 @@ import { isStoreError, withStoreCode } from '../errors.js';
 import { FlushError } from '../log/log.js';
 import type { Owner } from '../owner/owner.js';
 import type { StorePath } from '../path/path.js';
-import { Planner, type Prepared } from '../plan/planner.js';
+import { Planner, type Preparation, type Prepared } from '../plan/planner.js';
+import type { CommitRequest } from '../plan/request.js';
 import type { LockRow } from '../record/rows.js';
 import type { StoreContext } from '../store/store-context.js';
 import { type ApplyContext, applyTransaction } from './apply.js';
@@ -22,6 +23,8 @@ import { commitProposal } from './commit.js';
 import { assertFormat, assertRegistered } from './guard.js';
 import { type Committed, type GroupResult, isCancelled, isExpired, type Job, type Live } from './job.js';
 import { isLocking } from './lock.js';
+import { Deferred, DeferredBatch, type DeferredRecord } from './deferred.js';
+import { type MaterializeReport, Materializer } from './materialize.js';
 import { OwnCheckpoint } from './own-checkpoint.js';
 import { OwnRecords } from './own-records.js';
 import { PlanOutdated } from './plan-outdated.js';
@@ -45,6 +48,8 @@ export class Engine {
   readonly #rollBack: RollBack;
   readonly #ownCheckpoint: OwnCheckpoint;
   readonly #applyContext: ApplyContext;
+  readonly #deferred = new Deferred();
+  readonly #materializer: Materializer;
   readonly #counters: Counters;
   /** What the log knows of content that is not committed yet. */
   readonly resumables: ResumableRecords;
@@ -67,10 +72,36 @@ export class Engine {
     this.#records = records;
     this.#uncheckpointed = uncheckpointed;
     this.#applyContext = applyContext;
-    this.#planner = new Planner(context, owner.number, (transaction) => records.isMarked(transaction));
+    const deferred = this.#deferred;
+    this.#planner = new Planner(context, {
+      owner: owner.number,
+      deferred,
+      isEnding: (transaction) => records.isMarked(transaction),
+    });
     this.resumables = new ResumableRecords({ context, owner, poison, records });
     this.#rollBack = new RollBack({ context, applyContext, owner, poison, records, counters });
-    const rewrite = new Rewrite({ context, poison, records, runGroup: (jobs) => this.runGroup(jobs) });
+    this.#materializer = new Materializer({
+      context,
+      owner,
+      poison,
+      records,
+      deferred,
+      applyContext,
+      rollBack: this.#rollBack,
+      uncheckpointed,
+      closeDescriptors: () => {
+        if (this.#ownCheckpoint.underWay || uncheckpointed.descriptors === 0) return false;
+        this.checkpointNow();
+        return true;
+      },
+    });
+    const rewrite = new Rewrite({
+      context,
+      poison,
+      records,
+      deferred,
+      runGroup: (jobs) => this.runGroup(jobs),
+    });
     this.#ownCheckpoint = new OwnCheckpoint({ context, owner, poison, records, uncheckpointed, rewrite });
   }
 
@@ -112,6 +143,38 @@ export class Engine {
 
   countUncheckpointed(): void {
     this.#uncheckpointed.count();
+    this.#counters.set('deferredTransactions', this.#deferred.transactions);
+    this.#counters.set('deferredBytes', this.#deferred.bytes);
+  }
+
+  /** What is committed and in no file yet. */
+  get deferred(): Pick<Deferred, 'transactions' | 'targets' | 'bytes' | 'sinceMs'> & {
+    readonly retryAtMs: number | undefined;
+  } {
+    const { transactions, targets, bytes, sinceMs } = this.#deferred;
+    return { transactions, targets, bytes, sinceMs, retryAtMs: this.#materializer.retryAtMs };
+  }
+
+  /**
+   * The files of deferred transactions follow, of the oldest first: of so many at most, and of those that have failed a
+   * moment ago only if `all` are wanted.
+   */
+  materialize({
+    all = false,
+    transactionsMax = Number.POSITIVE_INFINITY,
+  }: {
+    readonly all?: boolean;
+    readonly transactionsMax?: number;
+  } = {}): MaterializeReport {
+    return this.#materializer.run(this.#materializer.due({ all }).slice(0, transactionsMax));
+  }
+
+  /** For a request that is about their paths; throws why one of them cannot follow. */
+  #materializeFor(records: readonly DeferredRecord[]): void {
+    const { failures } = this.#materializer.run(records);
+    if (this.poison !== undefined) throw this.#poison.error();
+    const [failure] = failures.filter(({ error }) => !isStoreError(error, 'ERR_EXTERNAL_EDIT'));
+    if (failure !== undefined) throw failure.error;
   }
 
   /** Records what is applied and lets go of its locks, when no commit came along to carry it. */
@@ -151,7 +214,7 @@ export class Engine {
       }
       const before = result.deferred.length + result.waiting.length;
       try {
-        const prepared = this.#planner.prepare(job.request);
+        const prepared = this.#plan(job.request);
         if (prepared.kind === 'overlaps') result.deferred.push(job);
         else if (prepared.kind === 'locked') this.#meetLock(job, prepared.lock, result);
         else live.push({ job, prepared });
@@ -163,6 +226,16 @@ export class Engine {
     const workedMs = worked();
     for (const job of jobs) job.deadlineMs += workedMs;
     return live;
+  }
+
+  /** What the plan stands on must be in the files. */
+  #plan(request: CommitRequest): Exclude<Preparation, { kind: 'deferred' }> {
+    for (let attempt = 0; attempt < planAttemptsMax; attempt += 1) {
+      const prepared = this.#planner.prepare(request);
+      if (prepared.kind !== 'deferred') return prepared;
+      this.#materializeFor(prepared.records);
+    }
+    throw unsteady('a deferred save');
   }
 
   /** Our own work is no waiting. */
@@ -191,6 +264,15 @@ export class Engine {
   #meetLock(job: Job, lock: LockRow, result: GroupResult): void {
     if (lock.blocked) job.reject(blockedBy(lock));
     else if (lock.transaction.owner === this.owner.number) {
+      const record = this.#deferred.get(lock.transaction);
+      if (record !== undefined) {
+        try {
+          this.#materializeFor([record]);
+        } catch (error) {
+          job.reject(withStoreCode(error, { op: 'commit' }));
+          return;
+        }
+      }
       // Applied, but not yet recorded as such.
       if (this.#records.haveMarks) this.flushMarks();
       if (job.attempts++ < planAttemptsMax) result.deferred.push(job);
@@ -209,6 +291,9 @@ export class Engine {
       nowMs: clock.nowMs(),
     };
     const sizeBytes = live.reduce((sum, { prepared }) => sum + prepared.logBytes, 0);
+    const { folding } = this.context;
+    const startedMs = clock.monotonicMs();
+    let saves: DeferredBatch | undefined;
     try {
       this.#records.thinOut();
       log.commit(
@@ -217,18 +302,25 @@ export class Engine {
           assertRegistered(batch, this.owner.number);
           assertFormat(batch, this.context.format);
           this.#records.write(batch);
+          saves = new DeferredBatch(this.#deferred, { folding, identity, nowMs: startedMs });
           for (const each of live) {
             each.verdict = isExpired(each.job, clock.monotonicMs())
               ? { kind: 'conflict', error: expired(each.job) }
-              : commitProposal(batch, each.prepared.proposal, this.context.folding, identity);
+              : each.prepared.saves === undefined
+                ? commitProposal(batch, each.prepared.proposal, folding, identity)
+                : saves.commit(batch, each.prepared.proposal, each.prepared.saves);
             if (each.verdict.kind === 'committed' && each.job.request.relaxed) {
               each.job.accepted(each.verdict.revision);
             }
           }
+          saves.write(batch);
         },
         { sizeBytes, ...this.#records.timeout() },
       );
       this.#records.forget();
+      const { gone, made } = saves!.take();
+      for (const { number } of gone) this.#records.drop(number);
+      for (const { number, revision } of made) this.#records.add(number, revision);
       for (const { prepared, verdict } of live) {
         if (verdict?.kind !== 'committed' || prepared.staged.targets.length === 0) continue;
         this.#records.add(prepared.proposal.number, verdict.revision);
@@ -304,6 +396,10 @@ export class Engine {
         }
         break;
       case 'committed':
+        if (prepared.saves !== undefined) {
+          this.#resolve(each, verdict);
+          break;
+        }
         // Somebody may be recovering our transactions by now.
         if (this.poison === undefined) this.#apply(each, verdict, result);
         else job.reject(this.#poison.error());
@@ -327,17 +423,22 @@ export class Engine {
       this.#records.mark({ number, lockKeys: verdict.lockKeys });
     }
     const replaced = this.#keepForCheckpoint(prepared, verdict);
-    this.#counters.add('commits');
-    this.#counters.add('bytesWritten', staged.contentBytes);
-    job.resolve({
-      transaction: staged.id,
-      revision: verdict.revision,
-      paths: staged.targets.filter(({ target }) => isLocking(target)).map(({ target }) => target.path),
-      bytes: staged.contentBytes,
-    });
+    this.#resolve(each, verdict);
     // The caller has the answer: what follows keeps nobody waiting.
     for (const older of replaced) this.#uncheckpointed.release(older);
     this.#dropUnusedParts(job, prepared);
+  }
+
+  #resolve({ job, prepared: { staged, saves } }: Live, { revision }: Committed): void {
+    this.#counters.add('commits');
+    this.#counters.add('bytesWritten', staged.contentBytes);
+    const targets = saves ?? staged.targets;
+    job.resolve({
+      transaction: staged.id,
+      revision,
+      paths: targets.filter(({ target }) => isLocking(target)).map(({ target }) => target.path),
+      bytes: staged.contentBytes,
+    });
   }
 
   /** Content that the caller had staged and that did not become a durable copy of its own (it was joined to other). */

@@ -56,6 +56,11 @@ export class OwnRecords {
     this.#untrimmed.set(counter, revision);
   }
 
+  /** Its record is gone, or is part of another one. */
+  drop({ counter }: TransactionNumber): void {
+    this.#untrimmed.delete(counter);
+  }
+
   mark(mark: AppliedMark): void {
     this.#marks.push(mark);
   }

@@ -11,6 +11,7 @@ import type { TransactionNumber } from '../record/record.js';
 import { metaKeys, textRow } from '../record/rows.js';
 import type { StoreContext } from '../store/store-context.js';
 import { attempt } from './attempt.js';
+import { type Deferred, pathName } from './deferred.js';
 import type { AppliedTransaction } from './checkpoint.js';
 import type { GroupResult, Job } from './job.js';
 import { toError } from '../errors.js';
@@ -22,6 +23,7 @@ export class Rewrite {
   readonly #context: StoreContext;
   readonly #poison: Poison;
   readonly #records: OwnRecords;
+  readonly #deferred: Deferred;
   readonly #runGroup: (jobs: readonly Job[]) => GroupResult;
   /** Far above those of the user's transactions. */
   #counter = 0xc000_0000;
@@ -30,11 +32,13 @@ export class Rewrite {
     readonly context: StoreContext;
     readonly poison: Poison;
     readonly records: OwnRecords;
+    readonly deferred: Deferred;
     readonly runGroup: (jobs: readonly Job[]) => GroupResult;
   }) {
     this.#context = parts.context;
     this.#poison = parts.poison;
     this.#records = parts.records;
+    this.#deferred = parts.deferred;
     this.#runGroup = parts.runGroup;
   }
 
@@ -48,6 +52,8 @@ export class Rewrite {
       // What somebody has put there or written there since is not ours to make durable.
       if (!showsImage(this.#context.fileSystem.lstat(absolute), after)) return;
       this.#context.logger.warn({ path, cause }, 'fsync failed; writing the content again');
+      // Newer content is about to follow, in a file of its own: ours must not come over it, and is needed no more.
+      if (this.#deferred.at(pathName(path, this.#context.folding)) !== undefined) return;
       if (content === undefined) throw cause;
       this.#writeAgain(path, content, cause);
     } catch (error) {

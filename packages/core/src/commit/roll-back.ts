@@ -47,32 +47,15 @@ export class RollBack {
   }
 
   run({ job, prepared }: Live, verdict: Committed, failure: unknown, result: GroupResult): void {
-    const { fileSystem, log, logger, failpoints, folding, resolver, stagingArea } = this.#context;
+    const { fileSystem, log, failpoints, folding, stagingArea } = this.#context;
     const { staged, proposal } = prepared;
     const mark: AppliedMark = { number: proposal.number, lockKeys: verdict.lockKeys };
-    assert(failure instanceof ApplyFailed, 'what is rolled back has failed to apply');
-    const { cause, tried } = failure;
-    let report: RollBackReport;
-    let unflushed: ReadonlySet<StorePath>;
-    try {
-      unflushed = log.view((view) => {
-        assertRegistered(view, this.#owner.number);
-        assertNotApplied(view, proposal.number);
-        return unflushedPaths(view);
-      });
-    } catch (error) {
-      this.#poison.take(error);
-      job.reject(this.#poison.error());
+    const reverted = this.revert(staged, mark, failure);
+    if ('refusal' in reverted) {
+      job.reject(reverted.refusal);
       return;
     }
-    try {
-      resolver.forget();
-      report = rollBack(this.#applyContext, staged, { tried, unflushed });
-    } catch (error) {
-      this.#block(staged, mark, new AggregateError([cause, error], 'applying and rolling back both failed'));
-      job.reject(this.#poison.cause === undefined ? blocked(staged.id, error) : this.#poison.error());
-      return;
-    }
+    const { cause, report } = reverted;
     const givenBack = verdict.adopted.filter((each) => isGivenBack(fileSystem, each, staged, report));
     failpoints.hit('roll-back.before-abort');
     try {
@@ -96,7 +79,6 @@ export class RollBack {
     stagingArea.discard(staged);
     this.#records.trim(proposal.number);
     this.#counters.add('rollBacks');
-    for (const each of report.saved) logger.warn(each, 'kept what a roll-back could not put back');
     if (
       prepared.forced &&
       isStoreError(cause, 'ERR_EXTERNAL_EDIT') &&
@@ -106,6 +88,40 @@ export class RollBack {
       return;
     }
     job.reject(rolledBack(staged.id, cause, report.left));
+  }
+
+  /**
+   * Puts every file back, durably; until a batch says what has become of the transaction, recovery goes forward. Or says
+   * why there is no going back: then the store is poisoned, or the transaction is blocked.
+   */
+  revert(
+    staged: StagedTransaction,
+    mark: AppliedMark,
+    failure: unknown,
+  ): { readonly cause: unknown; readonly report: RollBackReport } | { readonly refusal: Error } {
+    const { log, logger, resolver } = this.#context;
+    assert(failure instanceof ApplyFailed, 'what is rolled back has failed to apply');
+    const { cause, tried } = failure;
+    let unflushed: ReadonlySet<StorePath>;
+    try {
+      unflushed = log.view((view) => {
+        assertRegistered(view, this.#owner.number);
+        assertNotApplied(view, mark.number);
+        return unflushedPaths(view);
+      });
+    } catch (error) {
+      this.#poison.take(error);
+      return { refusal: this.#poison.error() };
+    }
+    try {
+      resolver.forget();
+      const report = rollBack(this.#applyContext, staged, { tried, unflushed });
+      for (const each of report.saved) logger.warn(each, 'kept what a roll-back could not put back');
+      return { cause, report };
+    } catch (error) {
+      this.#block(staged, mark, new AggregateError([cause, error], 'applying and rolling back both failed'));
+      return { refusal: this.#poison.cause === undefined ? blocked(staged.id, error) : this.#poison.error() };
+    }
   }
 
   /** Nothing more can be done for it here: its paths stay locked until somebody repairs it. */

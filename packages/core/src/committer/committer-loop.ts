@@ -14,7 +14,7 @@ import { Engine } from '../commit/engine.js';
 import type { Commit, GroupResult, Job } from '../commit/job.js';
 import { lockTimeout } from '../commit/refusal.js';
 import type { StagingRequest } from '../commit/resumable-records.js';
-import { isStoreError, StoreError, withStoreCode } from '../errors.js';
+import { isStoreError, StoreError, toError, withStoreCode } from '../errors.js';
 import { descriptorBudget } from '../files/descriptor-budget.js';
 import { FlushError } from '../log/log.js';
 import type { Owner } from '../owner/owner.js';
@@ -31,6 +31,7 @@ import {
   type StoreContext,
 } from '../store/store-context.js';
 import { CheckpointDrive } from './checkpoint-drive.js';
+import { MaterializeDrive } from './materialize-drive.js';
 import { type Committer, type CommitterEvent, type CommitterState, Counters } from './committer.js';
 import { belongsToOthers, findDead, recoverOrRefuse } from './dead-owner.js';
 import type { Recoverer, RecoveryReport } from './recoverer.js';
@@ -73,6 +74,7 @@ export class CommitterLoop implements Committer {
   readonly #witness: Witness | undefined;
   readonly #turns: TurnTaking;
   readonly #checkpoints: CheckpointDrive;
+  readonly #files: MaterializeDrive;
   readonly #stagings: StagingQueue;
   #queue: Job[] = [];
   #waiting: Waiting[] = [];
@@ -108,6 +110,14 @@ export class CommitterLoop implements Committer {
     this.engine = new Engine(context, owner, this.counters);
     this.#turns = new TurnTaking(context.log, owner.number);
     this.#checkpoints = new CheckpointDrive(this.engine, this.counters, options.onEvent);
+    this.#files = new MaterializeDrive({
+      engine: this.engine,
+      withinMs: context.options.materializeWithinMs ?? defaults.materializeWithinMs,
+      nowMs: () => context.clock.monotonicMs(),
+      othersWait: () => this.#othersWait(),
+      onEvent: options.onEvent,
+      afterRun: () => this.#afterRun(),
+    });
     this.#stagings = new StagingQueue(this.engine.resumables, () => this.#reportPoison());
     context.spares.begin(owner.id, () => new Set(context.log.view(readOwners).map(({ id }) => id)));
     this.state = { ownerNumber: owner.number, ownerId: owner.id, recovery };
@@ -170,12 +180,25 @@ export class CommitterLoop implements Committer {
       // One that is under way has its set already: what was applied since needs one more.
       const next = (): void => {
         if (this.#closing !== undefined) return reject(closed());
+        // What cannot follow now stays in the log, which the checkpoint leaves as it is.
+        this.#files.all();
         this.#checkpoints.answer({ resolve, reject });
         this.#startCheckpoint();
       };
       if (this.#checkpoints.underWay) this.#checkpoints.answer({ resolve: next, reject: next });
       else next();
     });
+  }
+
+  materialize(): Promise<void> {
+    if (this.#closing !== undefined) return Promise.reject(closed());
+    const failure = this.#files.all();
+    this.#afterRun();
+    if (this.engine.poison === undefined && failure === undefined) return Promise.resolve();
+    const error = failure ?? this.engine.poison;
+    return Promise.reject(
+      toError(withStoreCode(error, { op: 'materialize', path: this.context.roots.root })),
+    );
   }
 
   recoverDead(): Promise<void> {
@@ -260,6 +283,7 @@ export class CommitterLoop implements Committer {
 
   /** Another owner waits: the next group begins a little later. */
   #standAside(): void {
+    this.#files.all();
     this.flushQuietly();
     this.#asideTimer = setTimeout(() => {
       this.#asideTimer = undefined;
@@ -302,6 +326,7 @@ export class CommitterLoop implements Committer {
     if (result.checkpointWanted === true) {
       // One that is under way has its set already.
       const { underWay } = this.#checkpoints;
+      this.#files.all();
       if (this.#checkpoints.finish() && underWay) this.#checkpoints.finish();
       // Our own work is no waiting.
       const workedMs = this.context.clock.monotonicMs() - nowMs;
@@ -326,6 +351,7 @@ export class CommitterLoop implements Committer {
     if (this.engine.poison === undefined) {
       if (this.engine.pendingMarks > 0) this.#markTimer ??= unrefed(() => this.#flushMarks(), markDelayMs);
       if (uncheckpointed.transactions > 0) this.#planCheckpoint(uncheckpointed);
+      this.#files.plan();
     }
     if (this.#checkpoints.underWay || this.#spareWanted) this.#stepWhenIdle();
     if (this.#waiting.length > 0) this.#watch();
@@ -449,6 +475,8 @@ export class CommitterLoop implements Committer {
     for (const { job } of this.#waiting) job.reject(closed());
     this.#waiting = [];
     try {
+      // What cannot follow now is in the log: the next open tries again.
+      this.#files.all();
       while (this.#isUnfinished() && this.#checkpoints.finish());
       this.engine.flushMarks();
     } catch (error) {
@@ -470,6 +498,7 @@ export class CommitterLoop implements Committer {
   #stopTimers(): void {
     clearTimeout(this.#markTimer);
     clearTimeout(this.#checkpointTimer);
+    this.#files.end();
     if (this.#idleStep !== undefined) clearImmediate(this.#idleStep);
     if (this.#nextRun !== undefined) clearImmediate(this.#nextRun);
     clearTimeout(this.#asideTimer);

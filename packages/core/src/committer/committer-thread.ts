@@ -90,6 +90,9 @@ function handle(
     case 'checkpoint':
       loop.checkpoint().then((value) => say({ type: 'done', id, value }), failed);
       break;
+    case 'materialize':
+      loop.materialize().then(() => say({ type: 'done', id }), failed);
+      break;
     case 'recover':
       loop.recoverDead().then(() => say({ type: 'done', id }), failed);
       break;

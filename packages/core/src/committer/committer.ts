@@ -15,6 +15,15 @@ export interface CommitterState {
 export type CommitterEvent =
   | ({ readonly type: 'checkpoint' } & CheckpointReport)
   | { readonly type: 'recover'; readonly report: RecoveryReport }
+  | {
+      readonly type: 'materialize';
+      /** Whose files are in place now. */
+      readonly transactions: number;
+      /** Content of ours that gave way to what another program had put in its place, and where it is now. */
+      readonly conflicts: readonly { readonly path: string; readonly savedAs: string }[];
+      /** Transactions that are tried again later: the logger is told why. */
+      readonly failed: number;
+    }
   | { readonly type: 'poisoned'; readonly cause: unknown }
   | {
       readonly type: 'log';
@@ -30,7 +39,10 @@ export interface Committer {
   commit(request: CommitRequest, accepted?: (revision: number) => void): Promise<Commit>;
   /** What becomes of resumable content. Resolves when the log says so, durably. */
   stage(request: StagingRequest): Promise<void>;
+  /** Also puts into the files what was deferred. */
   checkpoint(): Promise<CheckpointReport>;
+  /** Resolves when all that was deferred before is in the files. */
+  materialize(): Promise<void>;
   /** Looks whether any owner has died, and recovers what it left. */
   recoverDead(): Promise<void>;
   /** Finishes what is under way, within two seconds whatever other processes do. Idempotent. */
@@ -47,6 +59,8 @@ export const counterNames = [
   'uncheckpointedTransactions',
   'uncheckpointedBytes',
   'openDescriptors',
+  'deferredTransactions',
+  'deferredBytes',
   'queued',
   'waiting',
   'bytesWritten',

@@ -117,6 +117,10 @@ export class WorkerCommitter implements Committer {
     return this.#ask((id) => ({ type: 'checkpoint', id }));
   }
 
+  materialize(): Promise<void> {
+    return this.#ask((id) => ({ type: 'materialize', id }));
+  }
+
   recoverDead(): Promise<void> {
     return this.#ask((id) => ({ type: 'recover', id }));
   }

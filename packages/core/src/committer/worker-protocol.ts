@@ -28,7 +28,7 @@ export interface WorkerInput {
 export type ToWorker =
   | { readonly type: 'commit'; readonly id: number; readonly request: CommitRequest }
   | { readonly type: 'stage'; readonly id: number; readonly request: StagingRequest }
-  | { readonly type: 'checkpoint' | 'recover' | 'close'; readonly id: number };
+  | { readonly type: 'checkpoint' | 'materialize' | 'recover' | 'close'; readonly id: number };
 
 export type FromWorker =
   | { readonly type: 'ready'; readonly state: CommitterState }

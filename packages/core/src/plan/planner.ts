@@ -5,31 +5,32 @@
  * batch then proves that nobody of us changed the file in between.
  */
 
-import { assert } from '../assert.js';
-import { conflict } from '../commit/guard.js';
+import { type Deferred, type DeferredRecord, pathName, type SaveTarget } from '../commit/deferred.js';
 import { newestRevisionBelow } from '../commit/file-row.js';
 import { lockedBy } from '../commit/lock.js';
 import { PlanOutdated } from '../commit/plan-outdated.js';
 import type { Adoption, EntryOperation, PlanRead, Proposal, Vacancy } from '../commit/proposal.js';
 import type { StagedTransaction } from '../commit/staged-target.js';
-import { type ErrorCode, isStoreError, type StoreError } from '../errors.js';
-import { checksumOfFile } from '../files/content.js';
+import { type ErrorCode, isStoreError } from '../errors.js';
 import type { FileStat } from '../files/file-system.js';
 import type { Volume } from '../files/volume.js';
 import type { LogView } from '../log/log.js';
-import { absolutePath, ancestors, isBelow, parentPath, type StorePath } from '../path/path.js';
-import { fingerprintOf, sameFingerprint } from '../record/image.js';
+import { absolutePath, ancestors, isBelow, type StorePath } from '../path/path.js';
 import { pathKey } from '../record/key.js';
 import { transactionId, type TransactionNumber } from '../record/record.js';
 import { type FileRow, fileRow, type LockRow } from '../record/rows.js';
-import { registerVolume, type StoreContext } from '../store/store-context.js';
-import { baseTree, directoryDigest } from './base-tree.js';
-import type { Operation, TrackedRead } from './operation.js';
+import type { StoreContext } from '../store/store-context.js';
+import { baseTree } from './base-tree.js';
+import { deferredPlaces, type Place } from './deferred-plan.js';
+import { DeferredPlanner } from './deferred-planner.js';
+import { asRead, knownChecksum, refuseReads } from './read-check.js';
+import type { Operation } from './operation.js';
 import { checkChanges, checkPermissions, checkSizes, estimateLogBytes, targetsMax } from './plan-check.js';
 import { netEffect, type PlannedTarget } from './plan.js';
 import type { CommitRequest } from './request.js';
 import { type FileOperation, resolveOperation } from './resolution.js';
 import { Spellings } from './spelling.js';
+import { volumeFor } from './volume-for.js';
 import { WorkingTree } from './working-tree.js';
 
 /** What a plan says of what it finds. */
@@ -49,37 +50,57 @@ export interface Prepared {
   readonly logBytes: number;
   /** Every write was asked for with `force`. */
   readonly forced: boolean;
+  /** Of a deferred transaction, which stages nothing. */
+  readonly saves?: readonly SaveTarget[];
 }
 
 export type Preparation =
   | Prepared
   | { readonly kind: 'overlaps' }
+  /** What it is about is in the log alone: these must come into their files first. */
+  | { readonly kind: 'deferred'; readonly records: readonly DeferredRecord[] }
   | { readonly kind: 'locked'; readonly lock: LockRow };
 
 export class Planner {
   readonly #context: StoreContext;
   readonly #owner: number;
+  readonly #deferred: Deferred;
   readonly #isEnding: (transaction: TransactionNumber) => boolean;
+  readonly #deferredPlanner: DeferredPlanner;
   /** Paths that this group's transactions change, and directories that they move or remove. */
   readonly #taken = new Set<StorePath>();
   readonly #takenDirectories = new Set<StorePath>();
+  /** Those of them that deferred saves change: these may overlap, as one takes the other in. */
+  readonly #takenDeferred = new Set<StorePath>();
   /** The same paths as they were asked for: most overlaps are seen without planning. */
   readonly #asked = new Set<StorePath>();
+  readonly #askedDeferred = new Set<StorePath>();
   /** Paths and entries that transactions want which were not let into this group. */
   readonly #behind = new Set<string>();
   #oneAtATime = 0;
   #inGroup = 0;
 
-  constructor(context: StoreContext, owner: number, isEnding: (transaction: TransactionNumber) => boolean) {
+  constructor(
+    context: StoreContext,
+    parts: {
+      readonly owner: number;
+      readonly deferred: Deferred;
+      readonly isEnding: (transaction: TransactionNumber) => boolean;
+    },
+  ) {
     this.#context = context;
-    this.#owner = owner;
-    this.#isEnding = isEnding;
+    this.#owner = parts.owner;
+    this.#deferred = parts.deferred;
+    this.#isEnding = parts.isEnding;
+    this.#deferredPlanner = new DeferredPlanner(context, parts);
   }
 
   beginGroup(): void {
     this.#taken.clear();
     this.#takenDirectories.clear();
     this.#asked.clear();
+    this.#takenDeferred.clear();
+    this.#askedDeferred.clear();
     this.#behind.clear();
     this.#inGroup = 0;
     if (this.#oneAtATime > 0) this.#oneAtATime -= 1;
@@ -104,12 +125,29 @@ export class Planner {
       return { kind: 'overlaps' };
     const operations = request.operations.filter(isFileOperation);
     try {
+      const places = request.deferred === true ? deferredPlaces(this.#context, request) : undefined;
+      if (places !== undefined) return this.#prepareDeferred(request, places);
+      if (asked.some((path) => this.#askedDeferred.has(path))) return { kind: 'overlaps' };
+      const records = this.#deferredAt(asked);
+      if (records.length > 0) return { kind: 'deferred', records };
       return this.#prepare(request, { asked, operations });
     } catch (error) {
       const lock = isStoreError(error) && ofTheTree.has(error.code) ? this.#lockOn(operations) : undefined;
       if (lock === undefined) throw error;
-      return { kind: 'locked', lock };
+      return this.#held(lock);
     }
+  }
+
+  #prepareDeferred(request: CommitRequest, places: readonly Place[]): Preparation {
+    if (this.#overlapsOrdinary(places.map(({ path }) => path))) return { kind: 'overlaps' };
+    const planned = this.#deferredPlanner.prepare(request, places);
+    if (planned.kind === 'ready') this.#takeDeferred(request, places);
+    return planned;
+  }
+
+  #held(lock: LockRow): Preparation {
+    const record = this.#deferredOf(lock);
+    return record === undefined ? { kind: 'locked', lock } : { kind: 'deferred', records: [record] };
   }
 
   /** What is half applied refuses what can be done before and after it, and lets nobody know. */
@@ -154,22 +192,28 @@ export class Planner {
     if (this.#overlaps(targets, relied)) return { kind: 'overlaps' };
 
     const rows = context.log.view((view) => this.#readRows(view, { targets, entries, relied }));
-    if ('lock' in rows) return { kind: 'locked', lock: rows.lock };
+    if ('lock' in rows) return this.#held(rows.lock);
     for (const path of relied) if (looked.has(path)) this.#lookAgain(path, looked.get(path));
     const number = { owner: this.#owner, counter: request.counter };
     const volumes = new Map<StorePath, Volume>();
     const staged = context.stagingArea.stage(transactionId(number), targets, {
-      volume: (target) => this.#volumeFor(target, looked, volumes),
+      volume: (target) => volumeFor(context, target, { looked, known: volumes }),
       checksum: (path, stat) => knownChecksum(rows.found.get(path), stat),
       neverInline: request.neverInline === true,
       inlineLimitBytes: request.inlineLimitBytes,
     });
     // After the before-images were taken: what still is as it was read is what they hold.
     const required = requiredRevisions.flatMap(({ path }) => asRead(rows.found.get(path)));
-    const changed = this.#changedRead([...request.reads, ...required], forced, staged);
-    if (changed !== undefined) {
+    try {
+      const reads = [...request.reads, ...required];
+      const lock = refuseReads(context, reads, { forced, deferred: this.#deferred, owner: this.#owner });
+      if (lock !== undefined) {
+        context.stagingArea.discard(staged);
+        return { kind: 'locked', lock };
+      }
+    } catch (error) {
       context.stagingArea.discard(staged);
-      throw changed;
+      throw error;
     }
     this.#take(targets);
     this.#inGroup += 1;
@@ -194,6 +238,30 @@ export class Planner {
         operations.length > 0 &&
         operations.every((each) => each.type === 'write' && each.options.force === true),
     };
+  }
+
+  #takeDeferred(request: CommitRequest, places: readonly Place[]): void {
+    for (const { path } of places) this.#takenDeferred.add(path);
+    for (const path of askedPaths(request)) this.#askedDeferred.add(path);
+    this.#inGroup += 1;
+  }
+
+  #overlapsOrdinary(paths: readonly StorePath[]): boolean {
+    if (this.#taken.size === 0) return false;
+    return paths.some(
+      (path) =>
+        this.#taken.has(path) || ancestors(path).some((ancestor) => this.#takenDirectories.has(ancestor)),
+    );
+  }
+
+  #deferredAt(paths: readonly StorePath[]): DeferredRecord[] {
+    if (this.#deferred.transactions === 0) return [];
+    const { folding } = this.#context;
+    return [...new Set(paths.flatMap((path) => this.#deferred.at(pathName(path, folding)) ?? []))];
+  }
+
+  #deferredOf({ transaction }: LockRow): DeferredRecord | undefined {
+    return transaction.owner === this.#owner ? this.#deferred.get(transaction) : undefined;
   }
 
   #readRows(
@@ -247,57 +315,21 @@ export class Planner {
     if (now?.type !== seen?.type) throw new PlanOutdated(path);
   }
 
-  /** Edits by programs that know nothing of us, since the transaction read. */
-  #changedRead(
-    reads: readonly TrackedRead[],
-    forced: ReadonlySet<StorePath>,
-    staged: StagedTransaction,
-  ): StoreError | undefined {
-    try {
-      for (const read of reads) {
-        if (read.kind === 'directory' && !this.#isStillDirectory(read)) return conflict(read.path);
-        if (read.kind === 'file' && !forced.has(read.path) && !this.#isStillFile(read))
-          return conflict(read.path);
-      }
-      return undefined;
-    } catch (error) {
-      this.#context.stagingArea.discard(staged);
-      throw error;
-    }
-  }
-
-  #isStillDirectory({ path, names }: Extract<TrackedRead, { kind: 'directory' }>): boolean {
-    const tree = baseTree(this.#context);
-    if (names === undefined) return tree.stat(path)?.type === 'directory';
-    return directoryDigest(tree, path) === names;
-  }
-
-  #isStillFile({ path, fingerprint, checksum, recent }: Extract<TrackedRead, { kind: 'file' }>): boolean {
-    const { fileSystem, roots } = this.#context;
-    const absolute = absolutePath(path, roots);
-    const stat = fileSystem.lstat(absolute);
-    if (fingerprint === undefined || stat === undefined) return fingerprint === stat;
-    // Within the clock's grain a second edit leaves no trace in the times.
-    const decides = recent !== true || checksum === undefined;
-    if (sameFingerprint(fingerprint, fingerprintOf(stat)) && decides) return true;
-    if (checksum === undefined || stat.type !== 'file' || stat.size !== fingerprint.size) return false;
-    return checksumOfFile(fileSystem, absolute) === checksum;
-  }
-
   #overlaps(targets: readonly PlannedTarget[], relied: readonly StorePath[]): boolean {
-    if (this.#taken.size === 0) return false;
+    if (this.#taken.size + this.#takenDeferred.size === 0) return false;
+    const everything = [...this.#taken, ...this.#takenDeferred];
     for (const path of relied) {
-      for (const taken of this.#taken)
+      for (const taken of everything)
         if (taken === path || isBelow(taken, path) || isBelow(path, taken)) return true;
     }
     for (const target of targets) {
       for (const path of pathsOf(target)) {
-        if (this.#taken.has(path)) return true;
+        if (this.#taken.has(path) || this.#takenDeferred.has(path)) return true;
         for (const ancestor of ancestors(path)) {
           if (this.#takenDirectories.has(ancestor)) return true;
         }
         if (!isDirectoryTarget(target)) continue;
-        for (const taken of this.#taken) if (isBelow(taken, path)) return true;
+        for (const taken of everything) if (isBelow(taken, path)) return true;
       }
     }
     return false;
@@ -310,30 +342,6 @@ export class Planner {
         if (isDirectoryTarget(target)) this.#takenDirectories.add(path);
       }
     }
-  }
-
-  /** The staging area on the file system that holds the target's directory. */
-  #volumeFor(
-    target: PlannedTarget,
-    looked: ReadonlyMap<StorePath, FileStat | undefined>,
-    cache: Map<StorePath, Volume>,
-  ): Volume {
-    const { volumes, fileSystem, roots, log } = this.#context;
-    const parent = parentPath(target.path);
-    assert(parent !== undefined, 'a target is no root');
-    const cached = cache.get(parent);
-    if (cached !== undefined) return cached;
-    let volume = volumes.main;
-    for (const directory of [parent, ...ancestors(parent)]) {
-      const stat = looked.get(directory) ?? fileSystem.lstat(absolutePath(directory, roots));
-      if (stat === undefined) continue;
-      const place = volumes.placeFor(directory, stat.dev);
-      if (place !== '' && volumes.get(place) === undefined) registerVolume(log, place);
-      volume = volumes.add(place);
-      break;
-    }
-    cache.set(parent, volume);
-    return volume;
   }
 }
 
@@ -402,19 +410,4 @@ function pathsOf(target: PlannedTarget): StorePath[] {
     if (path !== undefined) paths.add(path);
   }
   return [...paths];
-}
-
-/** Who asks for a revision has read it: an edit since by another program counts as well. */
-function asRead(row: FileRow | undefined): TrackedRead[] {
-  if (row?.image.type !== 'file') return [];
-  const { path, revision, image } = row;
-  const { fingerprint, checksum } = image;
-  const read = { kind: 'file', path, revision, since: revision, fingerprint } as const;
-  return [checksum === undefined ? read : { ...read, checksum }];
-}
-
-function knownChecksum(row: FileRow | undefined, stat: FileStat): bigint | undefined {
-  if (row?.image.type !== 'file' || !sameFingerprint(row.image.fingerprint, fingerprintOf(stat)))
-    return undefined;
-  return row.image.checksum;
 }

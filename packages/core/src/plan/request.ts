@@ -9,6 +9,8 @@ export interface CommitRequest {
   readonly reads: readonly TrackedRead[];
   /** Report back when the guards hold and the revision is known, before the flush. */
   readonly relaxed: boolean;
+  /** Report back when it is flushed in the log; the files follow later, if it only writes small files. */
+  readonly deferred?: boolean;
   /** Content up to this total travels in the log; by default as the store was opened. */
   readonly inlineLimitBytes?: number;
   /** Fsync even small content instead of letting it travel in the log. */

@@ -4,6 +4,9 @@
  * `commit`, which holds the number of frames and a hash chained over their hashes. A batch without its whole chain is
  * refused, never guessed at.
  *
+ * A deferred transaction begins with a frame of another kind, and its targets have no names: its content is in the log
+ * alone. When its files are about to follow, the value is replaced by that of an ordinary transaction.
+ *
  * A resumable operation is one value, too: `begin`, then `resumable`. It is replaced whenever more bytes are durable.
  */
 
@@ -19,7 +22,7 @@ import {
   packPayload,
   writeFrame,
 } from './frame.js';
-import type { Fingerprint, Image } from './image.js';
+import { type Fingerprint, type Image, isInLogOnly } from './image.js';
 import { parseTransactionKey, transactionKey } from './key.js';
 import type { Row } from '../log/log.js';
 import {
@@ -44,6 +47,7 @@ const kinds = {
   abort: 6,
   applied: 7,
   resumable: 8,
+  beginDeferred: 9,
 } as const;
 
 const actions: readonly Action[] = [
@@ -69,14 +73,15 @@ export function encodeCommitBatch(batch: {
 }): Row {
   const key = transactionKey(batch.number.owner, batch.number.counter, sequences.commitBatch);
   const frames = new FrameWriter(frameSeed('log', key), expectedBytes(batch.targets));
-  frames.add(kinds.begin, [batch.begin.bootId, batch.begin.mount, batch.begin.startedAtMs]);
+  const { bootId, mount, startedAtMs, deferred } = batch.begin;
+  frames.add(deferred === true ? kinds.beginDeferred : kinds.begin, [bootId, mount, startedAtMs]);
   for (const target of batch.targets) {
-    if (target.applyName !== undefined) {
+    if (target.applyName !== undefined || target.content !== undefined) {
       frames.add(kinds.stage, [
         target.index,
         target.volume,
         target.staged ?? null,
-        target.applyName,
+        target.applyName ?? null,
         target.content ?? null,
       ]);
     }
@@ -152,11 +157,13 @@ export function decodeTransaction(number: TransactionNumber, rows: readonly Row[
       count += 1;
       switch (frame.kind) {
         case kinds.begin:
+        case kinds.beginDeferred:
           parts.begin = {
             kind: 'begin',
             bootId: fields.string(),
             mount: fields.string(),
             startedAtMs: fields.number(),
+            ...(frame.kind === kinds.beginDeferred ? { deferred: true } : {}),
           };
           break;
         case kinds.stage:
@@ -211,7 +218,18 @@ export function decodeTransaction(number: TransactionNumber, rows: readonly Row[
     return { number, id, targets: [], ...parts };
   }
   if (parts.resumable !== undefined) throw corrupt(what, 'it is a transaction and still being staged');
-  return { number, id, targets: drafts.map((target) => finish(target, what)), ...parts };
+  const finished = drafts.map((target) => finish(target, what));
+  if (parts.begin?.deferred === true) {
+    const isMarked = parts.abort !== undefined || parts.applied !== undefined;
+    if (isMarked || !finished.every(isInLog)) throw corrupt(what, 'it is deferred, and has been begun');
+  }
+  return { number, id, targets: finished, ...parts };
+}
+
+/** No name of it is anywhere, and no file. */
+function isInLog({ action, content, staged, applyName, beforeName, after }: Target): boolean {
+  const isUnnamed = staged === undefined && applyName === undefined && beforeName === undefined;
+  return action === 'write' && content !== undefined && isUnnamed && isInLogOnly(after);
 }
 
 /** Values whose last frame says that they are whole. */
@@ -253,7 +271,8 @@ function readStage(fields: Fields, draft: (index: number) => Draft): void {
   target.volume = fields.string();
   const staged = fields.optional((f) => f.string());
   if (staged !== undefined) target.staged = staged;
-  target.applyName = fields.string();
+  const applyName = fields.optional((f) => f.string());
+  if (applyName !== undefined) target.applyName = applyName;
   const content = fields.optional((f) => f.bytes());
   if (content !== undefined) target.content = content;
 }

@@ -68,6 +68,16 @@ export function showsImage(stat: FileStat | undefined, image: Image): boolean {
   return sameFingerprint(image.fingerprint, fingerprintOf(stat));
 }
 
+/** The fingerprint of content that is in no file yet: it is that of no file there can be. */
+export function fingerprintInLog(size: number): Fingerprint {
+  return { ino: 0n, size, mtimeNs: 0n, birthtimeNs: 0n };
+}
+
+/** Content that the log alone has. */
+export function isInLogOnly(image: Image): image is Extract<Image, { type: 'file' }> {
+  return image.type === 'file' && image.fingerprint.ino === 0n;
+}
+
 export function inodeOf(image: Image): bigint | undefined {
   if (image.type === 'absent') return undefined;
   return image.type === 'directory' ? image.ino : image.fingerprint.ino;

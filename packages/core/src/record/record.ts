@@ -91,7 +91,17 @@ export interface EntryChange {
 }
 
 export type LogRecord =
-  | { readonly kind: 'begin'; readonly bootId: string; readonly mount: string; readonly startedAtMs: number }
+  | {
+      readonly kind: 'begin';
+      readonly bootId: string;
+      readonly mount: string;
+      readonly startedAtMs: number;
+      /**
+       * The log alone has its content: nothing is staged, no target has a name in the staging areas, and none changes as
+       * long as the record says so.
+       */
+      readonly deferred?: true;
+    }
   | { readonly kind: 'target'; readonly target: Target }
   | {
       readonly kind: 'commit';

@@ -140,6 +140,7 @@ export function openAccess(
     resolver,
     reader,
     durability: options.durability ?? 'full',
+    deferred: options.materialize === 'deferred',
     inlineLimitBytes: options.inlineLimitBytes ?? defaults.inlineLimitBytes,
     maxFileBytes: options.maxFileBytes,
     requireSpace: (op, bytes, directory = roots.root) =>
@@ -187,6 +188,7 @@ function checkOptions(options: StoreOptions): void {
     'maxTransactionBytes',
     'maxConcurrentTransactions',
     'reserveBytes',
+    'materializeWithinMs',
     'checkpointIntervalMs',
     'checkpointBytes',
     'lockTimeoutMs',
@@ -199,6 +201,7 @@ function checkOptions(options: StoreOptions): void {
   }
   const choices = {
     durability: ['full', 'relaxed'],
+    materialize: ['immediate', 'deferred'],
     symlinks: ['follow', 'refuse'],
     committer: ['worker', 'inline'],
   } as const;

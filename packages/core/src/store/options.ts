@@ -40,6 +40,15 @@ export interface StoreOptions {
    * hold and the revision is known; a crash may lose the last saves, each of them whole.
    */
   readonly durability?: 'full' | 'relaxed';
+  /**
+   * `immediate` (default): the files are in place when a save resolves. `deferred`: a save of small files (`writeFile`,
+   * `writeFiles`, transactions that do no more than that) resolves when it is flushed in the log: durable, and seen by all
+   * who read through the library; other programs see it in the files at most `materializeWithinMs` later, after a crash
+   * when the store is next opened. Whatever else is saved is immediate.
+   */
+  readonly materialize?: 'immediate' | 'deferred';
+  /** How soon the files follow a deferred save; at `close()` in any case. Default: 100 ms. */
+  readonly materializeWithinMs?: number;
   /** Content of a transaction up to this total travels in the log. Default: 64 KiB. */
   readonly inlineLimitBytes?: number;
   /** Largest file that a transaction may write. Default: no limit. */
@@ -86,6 +95,7 @@ export const defaults = {
   inlineLimitBytes: 64 * 1024,
   maxConcurrentTransactions: 1000,
   reserveBytes: 64 * 1024 * 1024,
+  materializeWithinMs: 100,
   checkpointIntervalMs: 1000,
   checkpointBytes: 64 * 1024 * 1024,
   lockTimeoutMs: 10_000,

@@ -4,7 +4,7 @@
  *
  * The rows of all files come from *one* view of the log. Each file is opened and its fingerprint compared with its row;
  * all match ⇒ a whole set. A file that does not match is
- *  - being applied (its path is locked): the committed content is in the log, or under its staged name;
+ *  - being applied, or about to be (its path is locked): the committed content is in the log, or under its staged name;
  *  - replaced since the view (its row has moved on): the same places have it, and failing these the before-image of the
  *    newer transaction; else everything is read again from a newer view;
  *  - edited by a program that knows nothing of us (unlocked, same row): returned as it is.
@@ -18,7 +18,7 @@ import { rowOf } from '../commit/file-row.js';
 import { readFully } from '../files/content.js';
 import { changedCodes, fromSystemError, hasCode, StoreError, withStoreCode } from '../errors.js';
 import type { Descriptor, FileStat, FileSystem } from '../files/file-system.js';
-import { fingerprintOf, type Image, sameFingerprint, showsImage } from '../record/image.js';
+import { fingerprintOf, type Image, isInLogOnly, sameFingerprint, showsImage } from '../record/image.js';
 import { type Folding, pathKey, transactionRange } from '../record/key.js';
 import type { Log, LogView } from '../log/log.js';
 import { absolutePath, ancestors, type Roots, type StorePath } from '../path/path.js';
@@ -80,6 +80,13 @@ interface Wanted {
   readonly since: number;
 }
 
+interface Look {
+  readonly since: number;
+  readonly assisted: boolean;
+  /** Deferred transactions in this view of the log: what they are may change. */
+  readonly deferred: Map<TransactionId, LoggedTransaction>;
+}
+
 export class Reader {
   readonly #context: ReaderContext;
   readonly #logged = new Map<TransactionId, LoggedTransaction>();
@@ -115,8 +122,8 @@ export class Reader {
       resolver.resolve(path, { followLast: options.followLast ?? true, op: options.op }),
     );
     const wanted = log.view((view) => {
-      const since = newestRevision(view);
-      return resolved.map((each) => this.#look(view, each, { since, assisted: attempt >= assistedFrom }));
+      const how = { since: newestRevision(view), assisted: attempt >= assistedFrom, deferred: new Map() };
+      return resolved.map((each) => this.#look(view, each, how));
     });
     const found: ReadFile[] = [];
     const doubtful: Wanted[] = [];
@@ -133,8 +140,13 @@ export class Reader {
     }
     // What did not match and was not locked is somebody's edit, unless a commit came in between.
     for (const each of doubtful) {
-      const { revision, lock } = this.#lookAgain(each);
-      if (revision !== each.row?.revision) return undefined;
+      const { row, lock } = this.#lookAgain(each);
+      if (row?.revision !== each.row?.revision) return undefined;
+      if (each.row !== undefined && isInLogOnly(each.row.image)) {
+        // Its file was not ours to change, unless that has begun meanwhile.
+        if (row !== undefined && isInLogOnly(row.image)) continue;
+        return undefined;
+      }
       if (lock === undefined || (this.#context.readOnly && attempt >= readOnlyAttemptsMax)) continue;
       if (!this.#context.readOnly && !this.#context.isOwn(lock.transaction.owner))
         await this.#context.onForeignLock(lock);
@@ -143,42 +155,47 @@ export class Reader {
     return found;
   }
 
-  #lookAgain({ path }: Wanted): {
-    readonly revision: number | undefined;
-    readonly lock: LockRow | undefined;
-  } {
+  #lookAgain({ path }: Wanted): Pick<Wanted, 'row' | 'lock'> {
     return this.#context.log.view((view) => ({
-      revision: rowOf(view, path, this.#context.folding)?.revision,
+      row: rowOf(view, path, this.#context.folding),
       lock: this.#lockOn(view, path),
     }));
   }
 
   /** Whether a commit of this path has come in since the view. */
   #hasMovedOn(wanted: Wanted): boolean {
-    return this.#lookAgain(wanted).revision !== wanted.row?.revision;
+    return this.#lookAgain(wanted).row?.revision !== wanted.row?.revision;
   }
 
   #look(
     view: LogView,
     { path, absolute }: Pick<ResolvedPath, 'path' | 'absolute'>,
-    { since, assisted }: { readonly since: number; readonly assisted: boolean },
+    { since, assisted, deferred }: Look,
   ): Wanted {
     const { folding } = this.#context;
     const row = rowOf(view, path, folding);
     const lock = this.#lockOn(view, path);
     const logged =
-      row !== undefined && (assisted || lock !== undefined) ? this.#loggedOf(view, row) : undefined;
+      row !== undefined && (assisted || lock !== undefined) ? this.#loggedOf(view, row, deferred) : undefined;
     return { path, absolute, row, lock, logged, since };
   }
 
-  /** The intents of a transaction never change, so those that were read last are kept: many files may be of one. */
-  #loggedOf(view: LogView, { transaction }: FileRow): LoggedTransaction | undefined {
+  /** The intents of a transaction never change once it is begun, so those that were read last are kept: many files may be of one. */
+  #loggedOf(
+    view: LogView,
+    { transaction, image }: FileRow,
+    deferred: Look['deferred'],
+  ): LoggedTransaction | undefined {
     const id = transactionId(transaction);
-    const known = this.#logged.get(id);
+    const known = deferred.get(id) ?? (isInLogOnly(image) ? undefined : this.#logged.get(id));
     if (known !== undefined) return known;
     const rows = view.range('log', transactionRange(transaction.owner, transaction.counter));
     if (rows.length === 0) return undefined;
     const logged = decodeTransaction(transaction, rows);
+    if (logged.begin?.deferred === true) {
+      deferred.set(id, logged);
+      return logged;
+    }
     if (this.#logged.size >= loggedMax) this.#logged.clear();
     this.#logged.set(id, logged);
     return logged;
@@ -224,7 +241,8 @@ export class Reader {
     if (lock !== undefined || (wanted.logged !== undefined && this.#hasMovedOn(wanted))) {
       const served = this.#fromLog({ ...wanted, row }, now, options);
       if (served !== undefined) return served;
-      if (lock !== undefined) return 'again';
+      // Content that the log alone has comes over nobody's edit.
+      if (lock !== undefined && !isInLogOnly(row.image)) return 'again';
     }
     doubtful.push(wanted);
     const read = await this.#contentAt(wanted, now, options);
@@ -282,7 +300,7 @@ export class Reader {
     }
     if (target === undefined || row.image.type !== 'file') return undefined;
     if (wanted.lock !== undefined && !showsImage(now, target.before)) return undefined;
-    const stat = statOf(row.image, now);
+    const stat = statOf(row.image, now, logged?.begin?.startedAtMs);
     if (only === 'stat') return { path, row, revision, since, stat, content: undefined };
     // A copy: what is kept must not change with what is given away.
     const content =
@@ -331,7 +349,8 @@ function matches(now: FileStat | undefined, image: Image): boolean {
 }
 
 /** What a stat of the file will show once it is in place. */
-function statOf(image: Extract<Image, { type: 'file' }>, now: FileStat | undefined): FileStat {
+function statOf(image: Extract<Image, { type: 'file' }>, now: FileStat | undefined, savedAtMs = 0): FileStat {
+  const savedNs = BigInt(Math.floor(savedAtMs)) * 1_000_000n;
   return {
     type: 'file',
     dev: now?.dev ?? 0n,
@@ -340,6 +359,7 @@ function statOf(image: Extract<Image, { type: 'file' }>, now: FileStat | undefin
     nlink: 1,
     mode: image.mode,
     ...image.fingerprint,
+    ...(isInLogOnly(image) ? { mtimeNs: savedNs, birthtimeNs: savedNs } : {}),
   };
 }
 

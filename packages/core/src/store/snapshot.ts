@@ -130,7 +130,10 @@ export class Snapshot {
 }
 
 function sameRead(one: ReadFile, other: ReadFile): boolean {
-  if (one.revision !== other.revision || one.stat?.ino !== other.stat?.ino) return false;
+  if (one.revision !== other.revision) return false;
+  // What a row of one revision describes is one content, in the log or in whatever file.
+  if (one.row !== undefined && other.row !== undefined) return true;
+  if (one.stat?.ino !== other.stat?.ino) return false;
   // What happens in a directory is no change of the directory itself.
   return one.stat?.type === 'directory' || one.stat?.mtimeNs === other.stat?.mtimeNs;
 }

@@ -30,6 +30,8 @@ export interface StoreAccess {
   readonly resolver: PathResolver;
   readonly reader: Reader;
   readonly durability: 'full' | 'relaxed';
+  /** Saves are deferred unless they say otherwise. */
+  readonly deferred: boolean;
   readonly inlineLimitBytes: number;
   readonly maxFileBytes: number | undefined;
   /** Throws `ERR_NO_SPACE` if so many bytes would eat into the reserve; of the root's file system, or a directory's. */

@@ -38,6 +38,7 @@ export interface StoreContext {
   readonly failpoints: Failpoints;
   readonly processTable: ProcessTable;
   readonly options: StoreOptions;
+  readonly umask: number;
   /** Changes when the file system of the root is mounted again. */
   readonly mount: string;
 }
@@ -114,6 +115,7 @@ export async function openContext(parts: ContextParts): Promise<StoreContext> {
     failpoints: new Failpoints(options.failpoint),
     processTable: parts.processTable,
     options,
+    umask: parts.umask,
     mount: fileSystem.mountId(roots.root) ?? '',
   };
 }

@@ -15,6 +15,9 @@ export interface StoreStats {
   readonly uncheckpointedTransactions: number;
   readonly uncheckpointedBytes: number;
   readonly openDescriptors: number;
+  /** Committed, and in no file yet: after superseded saves were taken in by newer ones. */
+  readonly deferredTransactions: number;
+  readonly deferredBytes: number;
   readonly queued: number;
   readonly waiting: number;
   readonly activeTransactions: number;
@@ -38,6 +41,8 @@ export function statsOf(
     uncheckpointedTransactions: count('uncheckpointedTransactions'),
     uncheckpointedBytes: count('uncheckpointedBytes'),
     openDescriptors: count('openDescriptors'),
+    deferredTransactions: count('deferredTransactions'),
+    deferredBytes: count('deferredBytes'),
     queued: count('queued'),
     waiting: count('waiting'),
     activeTransactions,

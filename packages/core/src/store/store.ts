@@ -197,10 +197,13 @@ export class Store implements AsyncDisposable {
 
   #begin(options: BeginOptions): Transaction {
     const committer = this.#writable('begin');
-    const { signal, durability, inlineLimitBytes } = options;
+    const { signal, durability, materialize, inlineLimitBytes } = options;
     if (signal?.aborted === true) throw aborted({ op: 'begin' }, signal.reason);
     if (durability !== undefined && durability !== 'full' && durability !== 'relaxed') {
       throw new InvalidArgumentError('begin', "durability must be 'full' or 'relaxed'");
+    }
+    if (materialize !== undefined && materialize !== 'immediate' && materialize !== 'deferred') {
+      throw new InvalidArgumentError('begin', "materialize must be 'immediate' or 'deferred'");
     }
     checkInlineLimit('begin', inlineLimitBytes);
     const limit = this.#parts.options.maxConcurrentTransactions ?? defaults.maxConcurrentTransactions;
@@ -241,10 +244,11 @@ export class Store implements AsyncDisposable {
     options: T | BufferEncoding | undefined,
     fill: (tx: Transaction, rest: OwnOptions<T>) => void | Promise<void>,
   ): Promise<Commit> {
-    const { signal, durability, inlineLimitBytes, ...rest } = fileOptions(op, options);
+    const { signal, durability, materialize, inlineLimitBytes, ...rest } = fileOptions(op, options);
     return await this.#once((tx) => fill(tx, rest as unknown as OwnOptions<T>), {
       ...(signal === undefined ? {} : { signal }),
       ...(durability === undefined ? {} : { durability }),
+      ...(materialize === undefined ? {} : { materialize }),
       ...(inlineLimitBytes === undefined ? {} : { inlineLimitBytes }),
     });
   }
@@ -374,6 +378,17 @@ export class Store implements AsyncDisposable {
     return await committer.checkpoint();
   }
 
+  /**
+   * Puts all that was deferred so far into the files, without waiting for its time.
+   *
+   * @throws StoreError why some of it cannot be put there now; it stays in the log, durable, and is tried again
+   */
+  async materialize(): Promise<void> {
+    const committer = this.#writable('materialize');
+    await this.#relaxed.settled();
+    await committer.materialize();
+  }
+
   /** What is free on the file system that holds this path, or will hold it; of the root by default. */
   space(path: string | URL = '.'): StoreSpace {
     const target = path === '.' ? '' : this.#access.parse(path, 'space', true);
@@ -417,6 +432,7 @@ export class Store implements AsyncDisposable {
         break;
       case 'checkpoint':
       case 'recover':
+      case 'materialize':
         traceEnded(event.type, { root: this.root, ...event });
         break;
     }

@@ -1,12 +1,13 @@
 /**
- * Tracing channels of `node:diagnostics_channel`: `forewrit:commit`, `forewrit:apply`, `forewrit:checkpoint` and
- * `forewrit:recover`. `commit` lasts from the call to the answer (relaxed: to the acceptance), `apply` until the changes
- * are in place; checkpoints and recoveries happen in another thread, and are told of when they have ended.
+ * Tracing channels of `node:diagnostics_channel`: `forewrit:commit`, `forewrit:apply`, `forewrit:checkpoint`,
+ * `forewrit:recover` and `forewrit:materialize`. `commit` lasts from the call to the answer (relaxed: to the acceptance), `apply` until the changes
+ * are in place; checkpoints, recoveries and files that follow deferred saves
+ * happen in another thread, and are told of when they have ended.
  */
 
 import { type TracingChannel, tracingChannel } from 'node:diagnostics_channel';
 
-export type TraceName = 'commit' | 'apply' | 'checkpoint' | 'recover';
+export type TraceName = 'commit' | 'apply' | 'checkpoint' | 'recover' | 'materialize';
 
 const channels = new Map<TraceName, TracingChannel>();
 

@@ -36,6 +36,11 @@ export interface BeginOptions {
   readonly signal?: AbortSignal;
   readonly durability?: 'full' | 'relaxed';
   /**
+   * `deferred`: resolves when it is flushed in the log, and the files follow; only for transactions that write small whole
+   * files into directories that are there, others are immediate all the same. Default: as the store was opened.
+   */
+  readonly materialize?: 'immediate' | 'deferred';
+  /**
    * Content up to this total travels in the log, as for the store: one flush for all of many small files instead of one
    * for each. At most 8 MiB. Default: as the store was opened.
    */
@@ -295,11 +300,14 @@ export class Transaction implements AsyncDisposable {
     this.#assertActive('commit');
     this.#state = 'committing';
     const relaxed = (this.#options.durability ?? this.#access.durability) === 'relaxed';
+    const { materialize } = this.#options;
+    const deferred = materialize === undefined ? this.#access.deferred : materialize === 'deferred';
     const request = {
       counter: this.#counter,
       operations: packOperations(this.#held.operations),
       reads: this.#view.reads,
       relaxed,
+      ...(deferred ? { deferred } : {}),
       ...(this.#options.inlineLimitBytes === undefined
         ? {}
         : { inlineLimitBytes: this.#options.inlineLimitBytes }),
@@ -315,7 +323,7 @@ export class Transaction implements AsyncDisposable {
             })
           : tracePromise('apply', traced, () => this.#committer.commit(request)),
       );
-      this.#state = relaxed ? 'committed' : 'applied';
+      this.#state = relaxed || deferred ? 'committed' : 'applied';
       // Content that no operation has adopted is of writes that a savepoint took back.
       await this.#held.committed(request.operations);
       return commit;

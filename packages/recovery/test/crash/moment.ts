@@ -122,11 +122,14 @@ async function carryOut(
     expected.now = step.makes ?? expected.now;
     expected.next = undefined;
   } else if (step === 'checkpoint') process.checkpoint();
+  else if (step === 'materialize') process.materialize();
   else if (step === 'marks') process.flushMarks();
   else {
-    expected.next = treeAfter(step, expected);
+    const operations = 'deferred' in step ? step.deferred : step;
+    expected.next = treeAfter(operations, expected);
     if (expected.next === undefined) return;
-    const outcome = process.attempt(...step);
+    const outcome =
+      'deferred' in step ? process.attemptDeferred(...operations) : process.attempt(...operations);
     // Rolled back, or refused: what was is what is.
     if (!(outcome instanceof Error)) expected.now = expected.next;
     else if (!isStoreError(outcome, 'ERR_APPLY_ROLLED_BACK') && !(expected.mayRefuse && isRefusal(outcome))) {

@@ -3,6 +3,7 @@
 import type { Operation } from '@forewrit/core';
 import type { Fault, FileSystemCall, SimulatedDisk } from '@forewrit/testkit';
 import type { Tree } from '../campaign-model.js';
+import { deferredScenarios } from './deferred-scenarios.js';
 import { undoScenarios } from './undo-scenarios.js';
 import {
   mkdir,
@@ -14,7 +15,12 @@ import {
   write,
 } from '../world.js';
 
-export type Step = readonly Operation[] | 'checkpoint' | 'marks' | Act;
+export type Step = readonly Operation[] | Save | 'materialize' | 'checkpoint' | 'marks' | Act;
+
+/** A save whose files follow later. */
+export interface Save {
+  readonly deferred: readonly Operation[];
+}
 
 /** Something else that a process does, or somebody beside it. It leaves the tree as it is, or as `makes` says. */
 export interface Act {
@@ -140,4 +146,4 @@ export const ordinaryScenarios: readonly Scenario[] = [
   },
 ];
 
-export const scenarios: readonly Scenario[] = [...ordinaryScenarios, ...undoScenarios];
+export const scenarios: readonly Scenario[] = [...ordinaryScenarios, ...deferredScenarios, ...undoScenarios];

@@ -1,6 +1,6 @@
 /** A scenario that is carried out while its calls fail, and what its processes say of that. */
 
-import { isStoreError, type StoreError } from '@forewrit/core';
+import { isStoreError, type Operation, type StoreError } from '@forewrit/core';
 import type { FileSystemCall, Random } from '@forewrit/testkit';
 import { inlineLimitBytes, type Moment } from '../crash/preparation.js';
 import type { Step } from '../crash/scenarios.js';
@@ -26,6 +26,7 @@ export class Work {
   readonly #scenario: FaultScenario;
   readonly #world: World;
   readonly #injector: Injector;
+  #processes: readonly SimulatedProcess[] = [];
   readonly #expectation: Expectation;
   readonly #keeper: MomentKeeper;
   /** A transaction is blocked, or its outcome unknown: until it is recovered, some of its files may be new. */
@@ -67,6 +68,7 @@ export class Work {
     );
     if (first !== undefined) {
       const second = others.length === 0 ? first : await this.#world.openStore(given);
+      this.#processes = [first, second];
       for (let turn = 0; turn < Math.max(steps.length, others.length); turn += 1) {
         await this.#carryOut({ process: first, world: this.#world }, steps[turn]);
         await this.#carryOut({ process: second, world: this.#world }, others[turn]);
@@ -82,14 +84,16 @@ export class Work {
     if (step === undefined) return;
     const { process } = actor;
     if (typeof step === 'object' && !('does' in step)) {
-      this.#expectation.begin(step);
-      this.#expectation.end(this.#attempt(process, step));
+      const operations = 'deferred' in step ? step.deferred : step;
+      this.#expectation.begin(operations);
+      this.#expectation.end(this.#attempt(process, operations, 'deferred' in step));
       return;
     }
     if (typeof step === 'object' && step.makes !== undefined) this.#expectation.beginOther(step.makes);
     try {
       if (step === 'checkpoint') process.checkpoint();
       else if (step === 'marks') process.flushMarks();
+      else if (step === 'materialize') this.#materialize(process);
       else await step.does(process, actor.world);
       this.#expectation.end(typeof step === 'object' && step.makes !== undefined ? 'done' : 'unknown');
     } catch (error) {
@@ -102,10 +106,11 @@ export class Work {
 
   #attempt(
     process: SimulatedProcess,
-    operations: Exclude<Step, string | { does: unknown }>,
+    operations: readonly Operation[],
+    deferred = false,
   ): 'done' | 'not done' | 'unknown' {
     const { poison } = process.engine;
-    const outcome = process.attempt(...operations);
+    const outcome = deferred ? process.attemptDeferred(...operations) : process.attempt(...operations);
     if (!(outcome instanceof Error)) {
       this.#check('done');
       return 'done';
@@ -132,13 +137,27 @@ export class Work {
   /** A caller who was told what has become of it sees just that. */
   #check(outcome: 'done' | 'not done'): void {
     const trees = this.#expectation.after(outcome);
-    if (this.#scenario.edits !== undefined || this.#isHalfDone) return;
+    if (this.#scenario.edits !== undefined || this.#isHalfDone || this.#isDeferred) return;
     checkTree(this.#world, {
       scenario: this.#scenario,
       expectation: this.#expectation,
       allowed: trees,
       edits: undefined,
     });
+  }
+
+  /** What fails is tried again later; until then, as in a poisoned store, the files lag behind. */
+  #materialize(process: SimulatedProcess): void {
+    for (const { error } of process.materialize().failures) {
+      if (isStoreError(error, 'ERR_APPLY_BLOCKED') || isStoreError(error, 'ERR_STORE_POISONED'))
+        this.#isHalfDone = true;
+    }
+    if (process.engine.poison !== undefined) this.#isHalfDone = true;
+    this.#check('not done');
+  }
+
+  get #isDeferred(): boolean {
+    return this.#processes.some(({ engine }) => engine.deferred.transactions > 0);
   }
 
   #tolerate(action: () => void): void {

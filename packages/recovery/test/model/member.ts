@@ -200,7 +200,10 @@ export class Member implements Committer {
           left.push(job);
           waitingFor.push(lock.transaction.owner);
         }
-        if (checkpointWanted === true) engine.checkpointNow();
+        if (checkpointWanted === true) {
+          engine.materialize({ all: true });
+          engine.checkpointNow();
+        }
         jobs = deferred;
       }
     } catch (error) {
@@ -225,7 +228,13 @@ export class Member implements Committer {
     return Promise.reject(new Error('the model stages nothing over time'));
   }
 
+  materialize(): Promise<void> {
+    this.process.engine.materialize({ all: true });
+    return Promise.resolve();
+  }
+
   checkpoint(): Promise<CheckpointReport> {
+    this.process.engine.materialize({ all: true });
     return Promise.resolve(this.process.engine.checkpointNow());
   }
 
@@ -236,6 +245,7 @@ export class Member implements Committer {
   /** As a committer closes. */
   close(): Promise<void> {
     const { engine, context, owner } = this.process;
+    engine.materialize({ all: true });
     engine.checkpointNow();
     engine.flushMarks();
     deregisterOwner(context, owner.number);

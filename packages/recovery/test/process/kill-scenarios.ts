@@ -57,6 +57,8 @@ async function untilSomeSaves(child: SetProcess, random: Random): Promise<void> 
 function optionsFrom(random: Random): StoreOptions {
   return {
     checkpointIntervalMs: random.pick([5, 40, 1000]),
+    materialize: random.pick(['immediate', 'immediate', 'deferred'] as const),
+    materializeWithinMs: random.pick([0, 10, 100]),
     // The same code without a thread: it starts in half the time.
     committer: random.pick(['worker', 'inline', 'inline'] as const),
   };
@@ -71,6 +73,10 @@ export interface FailpointScenario extends Pick<SetRequest, 'options' | 'restMs'
 }
 
 const atRest: FailpointScenario = { restMs: 15, options: { checkpointIntervalMs: 30 } };
+const deferred: FailpointScenario = {
+  restMs: 15,
+  options: { materialize: 'deferred', materializeWithinMs: 5, checkpointIntervalMs: 30 },
+};
 const inRecovery: FailpointScenario = { after: 'apply.target' };
 
 /** How each failpoint is reached; those of a roll-back need somebody who edits: `roll-back.slow.test.ts`, those of staging somebody who stages. */
@@ -85,6 +91,9 @@ export const failpointScenarios: Record<
   'apply.target': { skips: [0, 1, 3, 4, 5, 22] },
   'apply.after': { skips: [0, 7] },
   'applied.after': { ...atRest, skips: [0, 2] },
+  'materialize.before': { ...deferred, skips: [0, 2] },
+  'materialize.staged': { ...deferred, skips: [0, 2] },
+  'materialize.after': { ...deferred, skips: [0, 2] },
   'checkpoint.sync': { ...atRest, skips: [0, 2, 9] },
   'checkpoint.sync-directory': { ...atRest, skips: [0, 3] },
   'checkpoint.trim': { ...atRest, skips: [0, 2] },

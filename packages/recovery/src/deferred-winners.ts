@@ -1,0 +1,66 @@
+/**
+ * Deferred transactions of dead owners: committed, and nothing of them is in the files, nor in the staging areas. Before
+ * anything is decided about one its record is replaced by that of an ordinary transaction, whose targets have apply names:
+ * so a missing one proves the apply for them as it does for all others, whoever recovers next. The names are empty files
+ * until the redo puts the content there.
+ *
+ * Names first, the batch after them: a recorded name that is missing would be taken for an apply.
+ */
+
+import {
+  encodeCommitBatch,
+  type Log,
+  type LoggedTransaction,
+  removeTree,
+  stagedPath,
+  type Target,
+} from '@forewrit/core';
+import { inBatches } from './completion.js';
+import { isReachable, type RecoveryContext, targetName } from './recovery-context.js';
+
+/** The same transactions, those that were deferred as ordinary ones. */
+export function nameDeferred(
+  log: Log,
+  context: RecoveryContext,
+  winners: readonly LoggedTransaction[],
+): LoggedTransaction[] {
+  const named = winners.map((transaction) =>
+    isToBeNamed(context, transaction) ? withNames(context, transaction) : transaction,
+  );
+  const changed = named.filter((transaction, index) => transaction !== winners[index]);
+  for (const chunk of inBatches(changed.map((transaction) => ({ transaction, weight: 1 })))) {
+    log.commit(
+      (batch) => {
+        for (const { transaction } of chunk) {
+          const { number, begin, commit, targets } = transaction;
+          const revision = commit!.revision;
+          batch.put('log', ...encodeCommitBatch({ number, begin: begin!, targets, revision, entries: [] }));
+        }
+      },
+      { essential: true },
+    );
+  }
+  return named;
+}
+
+/** Where a file system or root is not there the transaction is blocked, and stays as it is. */
+function isToBeNamed(context: RecoveryContext, { begin, targets }: LoggedTransaction): boolean {
+  return begin?.deferred === true && targets.every((target) => isReachable(context, target));
+}
+
+function withNames(context: RecoveryContext, transaction: LoggedTransaction): LoggedTransaction {
+  const { deferred: _deferred, ...begin } = transaction.begin!;
+  const targets = transaction.targets.map((target): Target => {
+    const applyName = `${targetName(transaction.id, target)}.apply`;
+    makeEmpty(context, target, applyName);
+    return { ...target, applyName };
+  });
+  return { ...transaction, begin, targets };
+}
+
+/** What stands there already is of a recovery that has not come as far as the batch. */
+function makeEmpty({ fileSystem, volume }: RecoveryContext, target: Target, name: string): void {
+  const path = stagedPath(volume(target.volume)!, name);
+  removeTree(fileSystem, path);
+  fileSystem.close(fileSystem.create(path, 0o600));
+}

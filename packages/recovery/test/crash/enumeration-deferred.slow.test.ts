@@ -1,0 +1,8 @@
+import { deferredScenarios } from './deferred-scenarios.js';
+import { enumerationSuite } from './enumeration-suite.js';
+
+enumerationSuite(
+  ['weakest', 'ordered', 'strict'],
+  { exhaustiveMax: 512, samples: 100 },
+  { what: ': what is deferred', scenarios: deferredScenarios },
+);
