@@ -457,4 +457,50 @@ test('an intent without the commit that it belongs to is refused', () => {
   assert.throwsWithCode(() => decodeTransaction(number, [row]), 'ERR_LOG_CORRUPT');
 });
 
+test('a deferred transaction comes back as one, and is none as soon as something of it has been begun', () => {
+  const begin = { kind: 'begin', bootId: 'boot', mount: 'mount', startedAtMs: 1, deferred: true } as const;
+  const after: Image = {
+    type: 'file',
+    fingerprint: { ino: 0n, size: 7, mtimeNs: 0n, birthtimeNs: 0n },
+    mode: 0o644,
+    checksum: 5n,
+  };
+  const content = Buffer.from('content');
+  const target: Target = {
+    index: 0,
+    action: 'write',
+    path: 'a',
+    volume: '',
+    before: { type: 'absent' },
+    after,
+    content,
+  };
+  const batch = { number, begin, targets: [target], revision: 9, entries: [] };
+  const row = encodeCommitBatch(batch);
+  const decoded = decodeTransaction(number, [row]);
+  assert.equal(decoded.begin, begin);
+  assert.equal(decoded.targets, [target]);
+  assert.is(decoded.commit?.revision, 9);
+  const { deferred: _deferred, ...ordinary } = begin;
+  assert.equal(decodeTransaction(number, [encodeCommitBatch({ ...batch, begin: ordinary })]).begin, ordinary);
+  const file: Image = { ...after, fingerprint };
+  const { content: _content, ...empty } = target;
+  const wrong: readonly Target[] = [
+    { ...target, applyName: '3-h-0.apply' },
+    { ...target, staged: '3-h-0', applyName: '3-h-0.apply' },
+    { ...target, beforeName: '3-h-0' },
+    { ...target, action: 'remove' },
+    { ...target, after: file },
+    empty,
+  ];
+  for (const each of wrong) {
+    const rows = [encodeCommitBatch({ ...batch, targets: [each] })];
+    assert.ok(isStoreError(catchFrom(() => decodeTransaction(number, rows)), 'ERR_LOG_CORRUPT'));
+  }
+  for (const mark of [{ kind: 'abort', revision: 10 } as const, { kind: 'applied', bootId: 'boot' } as const]) {
+    const rows = [row, encodeMark(number, mark)];
+    assert.ok(isStoreError(catchFrom(() => decodeTransaction(number, rows)), 'ERR_LOG_CORRUPT'));
+  }
+});
+
 test.run();

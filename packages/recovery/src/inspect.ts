@@ -66,8 +66,8 @@ export interface InspectedTransaction {
   readonly id: TransactionId;
   readonly owner: number;
   readonly ownerAlive: boolean;
-  /** `staging`: content that is being staged, or may be continued. */
-  readonly state: 'uncommitted' | 'staging' | 'committed' | 'applied' | 'aborted' | 'blocked';
+  /** `staging`: content that is being staged, or may be continued. `deferred`: committed, and the log alone has it yet. */
+  readonly state: 'uncommitted' | 'staging' | 'deferred' | 'committed' | 'applied' | 'aborted' | 'blocked';
   /** Of content that is staged over time. */
   readonly staging?: {
     readonly id: string;
@@ -374,9 +374,16 @@ function stagingOf(resumable: Resumable, nowMs: number): NonNullable<InspectedTr
   return { id, durableBytes: offset, advancedAtMs, ttlMs, overdue: isOverdue(resumable, nowMs) };
 }
 
-function stateOf({ resumable, commit, abort, applied }: LoggedTransaction): InspectedTransaction['state'] {
+function stateOf({
+  begin,
+  resumable,
+  commit,
+  abort,
+  applied,
+}: LoggedTransaction): InspectedTransaction['state'] {
   if (resumable !== undefined) return 'staging';
   if (commit === undefined) return 'uncommitted';
+  if (begin?.deferred === true) return 'deferred';
   if (abort !== undefined) return 'aborted';
   return applied === undefined ? 'committed' : 'applied';
 }

@@ -3,17 +3,22 @@
 import {
   absolutePath,
   checksumOfFile,
+  decodeTransaction,
   type FileRow,
   fileRow,
   findResumable,
   fingerprintOf,
+  isInLogOnly,
   listResumables,
   parsePath,
   pathKey,
   type Resumable,
   sameFingerprint,
+  showsImage,
   type StoreAccess,
   systemCode,
+  type Target,
+  transactionRange,
   type VerifyReport,
 } from '@forewrit/core';
 
@@ -63,6 +68,11 @@ function check(access: StoreAccess, row: FileRow): Finding | undefined {
   const absolute = absolutePath(path, access.roots);
   try {
     const stat = access.fileSystem.lstat(absolute);
+    const deferred = deferredTarget(access, row);
+    if (deferred !== undefined) {
+      if (showsImage(stat, deferred.before)) return undefined;
+      return { path, problem: 'changed', detail: 'written by another program; a deferred save waits in the log' };
+    }
     if (stat === undefined) return { path, problem: 'missing', detail: 'there is no such file any more' };
     if (stat.type !== 'file') return { path, problem: 'changed', detail: `it is a ${stat.type} now` };
     const touched = !sameFingerprint(image.fingerprint, fingerprintOf(stat));
@@ -76,6 +86,16 @@ function check(access: StoreAccess, row: FileRow): Finding | undefined {
   } catch (error) {
     return { path, problem: 'unreadable', detail: systemCode(error) ?? String(error) };
   }
+}
+
+/** What the log has of a file that is still to follow: looked at, with all its checksums, when it is decoded. */
+function deferredTarget(access: StoreAccess, { path, transaction, image }: FileRow): Target | undefined {
+  if (!isInLogOnly(image)) return undefined;
+  const { owner, counter } = transaction;
+  const rows = access.log.view((view) => view.range('log', transactionRange(owner, counter)));
+  if (rows.length === 0) return undefined;
+  const { begin, targets } = decodeTransaction(transaction, rows);
+  return begin?.deferred === true ? targets.find((each) => each.path === path) : undefined;
 }
 
 /** What is durable of content that is staged over time; what follows means nothing yet. */

@@ -215,4 +215,37 @@ test('an inspection shows transactions in every state', async () => {
   assert.is((await inspect(root)).clean, true);
 });
 
+test('what is deferred is looked at in the log, and shown as such; somebody who has written its file is a finding', async () => {
+  using directory = temporaryDirectory('verify');
+  const root = directory.path;
+  const store = await openStore(root, {
+    committer: 'inline',
+    materialize: 'deferred',
+    materializeWithinMs: 1e9,
+    checkpointIntervalMs: 1e9,
+  });
+  await store.writeFiles({ a: 'old', b: 'old' }, { materialize: 'immediate' });
+  await store.checkpoint();
+  await store.writeFiles({ a: 'new', n: 'new' });
+  assert.equal((await store.verify()).findings, []);
+  const { transactions, clean } = await inspect(root);
+  assert.equal(
+    transactions.map(({ state, paths }) => [state, paths.map(({ path }) => path)]),
+    [['deferred', ['a', 'n']]],
+  );
+  assert.is(clean, true);
+  writeFileSync(`${root}/a`, 'theirs');
+  assert.equal(
+    (await store.verify()).findings.map(({ path, problem }) => [path, problem]),
+    [['a', 'changed']],
+  );
+  await store.close();
+  const again = await openStore(root, { committer: 'inline' });
+  assert.equal(
+    (await again.verify()).findings.map(({ path, problem }) => [path, problem]),
+    [['a', 'changed']],
+  );
+  await again.close();
+});
+
 test.run();

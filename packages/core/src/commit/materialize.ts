@@ -116,13 +116,18 @@ export class Materializer {
   run(records: readonly DeferredRecord[]): MaterializeReport {
     const report = this.#run(records);
     const starved = report.failures.filter(({ error }) => isOutOfDescriptors(error));
-    if (starved.length === 0 || !this.#parts.closeDescriptors()) return report;
     const ids = new Set(starved.map(({ transaction }) => transaction));
-    const again = this.#run(this.#parts.deferred.records.filter(({ id }) => ids.has(id)));
+    // One that is blocked is deferred no more.
+    const left = this.#parts.deferred.records.filter(({ id }) => ids.has(id));
+    if (left.length === 0 || !this.#parts.closeDescriptors()) return report;
+    const again = this.#run(left);
     return {
       transactions: report.transactions + again.transactions,
       conflicts: [...report.conflicts, ...again.conflicts],
-      failures: [...report.failures.filter(({ transaction }) => !ids.has(transaction)), ...again.failures],
+      failures: [
+        ...report.failures.filter(({ transaction }) => !left.some(({ id }) => id === transaction)),
+        ...again.failures,
+      ],
     };
   }
 

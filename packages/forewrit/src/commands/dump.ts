@@ -82,7 +82,14 @@ function linesOf({ id, begin, resumable, targets, commit, applied, abort }: Logg
   const add = (kind: string, details: Details): void => {
     lines.push({ transaction: id, kind, details });
   };
-  if (begin !== undefined) add('begin', { at: formatTime(begin.startedAtMs), boot: begin.bootId });
+  if (begin !== undefined) {
+    const { startedAtMs, bootId, deferred } = begin;
+    add('begin', {
+      at: formatTime(startedAtMs),
+      boot: bootId,
+      ...(deferred === true ? { deferred: true } : {}),
+    });
+  }
   if (resumable !== undefined) {
     add('staging', {
       id: resumable.id,
@@ -93,7 +100,7 @@ function linesOf({ id, begin, resumable, targets, commit, applied, abort }: Logg
     });
   }
   for (const target of targets) {
-    if (target.applyName !== undefined) add('stage', stageOf(target));
+    if (target.applyName !== undefined || target.content !== undefined) add('stage', stageOf(target));
     add('checksum', { n: target.index, before: imageOf(target.before), after: imageOf(target.after) });
     add('rename', renameOf(target));
   }

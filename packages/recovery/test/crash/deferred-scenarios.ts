@@ -77,7 +77,13 @@ export const deferredScenarios: readonly Scenario[] = [
   {
     name: 'deferred, then removed, then deferred again',
     before: files,
-    steps: [save(write('a', '1.'), write('b', '1.')), [remove('a')], save(write('a', '2.')), 'materialize'],
+    steps: [
+      save(write('a', '1.'), write('b', '1.')),
+      [remove('a')],
+      save(write('a', '2.')),
+      'materialize',
+      'checkpoint',
+    ],
   },
   {
     name: 'deferred, then its directory moves',

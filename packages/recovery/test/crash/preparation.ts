@@ -18,6 +18,8 @@ export async function prepared(
   preparing.checkpoint();
   preparing.kill();
   world.disk.settle();
+  // Long ago: what is that young is looked at more closely, and all runs of a scenario have one clock.
+  world.disk.clock.advance(1000);
   if (prepare === undefined) return world;
   const ready = await prepare(world);
   ready.disk.settle();
