@@ -495,11 +495,24 @@ test('a deferred transaction comes back as one, and is none as soon as something
   ];
   for (const each of wrong) {
     const rows = [encodeCommitBatch({ ...batch, targets: [each] })];
-    assert.ok(isStoreError(catchFrom(() => decodeTransaction(number, rows)), 'ERR_LOG_CORRUPT'));
+    assert.ok(
+      isStoreError(
+        catchFrom(() => decodeTransaction(number, rows)),
+        'ERR_LOG_CORRUPT',
+      ),
+    );
   }
-  for (const mark of [{ kind: 'abort', revision: 10 } as const, { kind: 'applied', bootId: 'boot' } as const]) {
+  for (const mark of [
+    { kind: 'abort', revision: 10 } as const,
+    { kind: 'applied', bootId: 'boot' } as const,
+  ]) {
     const rows = [row, encodeMark(number, mark)];
-    assert.ok(isStoreError(catchFrom(() => decodeTransaction(number, rows)), 'ERR_LOG_CORRUPT'));
+    assert.ok(
+      isStoreError(
+        catchFrom(() => decodeTransaction(number, rows)),
+        'ERR_LOG_CORRUPT',
+      ),
+    );
   }
 });
 

@@ -416,6 +416,40 @@ test('an apply that fails puts the files back, and the log alone has the content
   assert.equal([world.rows('log'), world.rows('locks'), world.leftovers().length], [0, 0, 0]);
 });
 
+test('deferred and immediate saves of one file, asked for at once, come one after the other', async () => {
+  await using world = await heldWorld();
+  const { store } = world;
+  const saves = await Promise.all(
+    Array.from({ length: 12 }, (_, index) =>
+      store.writeFiles(
+        { a: `${index}`, [`n${index % 3}`]: `${index}` },
+        { materialize: index % 4 < 2 ? 'deferred' : 'immediate' },
+      ),
+    ),
+  );
+  const revisions = saves.map(({ revision }) => revision);
+  assert.equal(
+    revisions,
+    revisions.toSorted((a, b) => a - b),
+  );
+  assert.equal(await read(store, 'a', 'n0', 'n1', 'n2'), ['11', '9', '10', '11']);
+  await store.materialize();
+  assert.equal(world.tree(), { a: '11', n0: '9', n1: '10', n2: '11' });
+  assert.equal(world.conflicts(), []);
+});
+
+test('a save that was planned on one which comes into its files meanwhile is planned again', async () => {
+  await using world = await heldWorld();
+  const { store } = world;
+  await store.writeFiles({ a: '0', b: '0' }, { materialize: 'immediate' });
+  await store.writeFiles({ a: '1', b: '1' });
+  // In one group: the second needs the files, when the first has been planned already.
+  await Promise.all([store.writeFile('a', '2'), store.appendFile('b', '+')]);
+  await store.materialize();
+  assert.equal(world.tree(), { a: '2', b: '1+' });
+  assert.equal(world.conflicts(), []);
+});
+
 test('closing puts everything into the files', async () => {
   await using world = await heldWorld();
   await world.store.writeFiles({ a: '1', b: '1' });

@@ -71,7 +71,11 @@ function check(access: StoreAccess, row: FileRow): Finding | undefined {
     const deferred = deferredTarget(access, row);
     if (deferred !== undefined) {
       if (showsImage(stat, deferred.before)) return undefined;
-      return { path, problem: 'changed', detail: 'written by another program; a deferred save waits in the log' };
+      return {
+        path,
+        problem: 'changed',
+        detail: 'written by another program; a deferred save waits in the log',
+      };
     }
     if (stat === undefined) return { path, problem: 'missing', detail: 'there is no such file any more' };
     if (stat.type !== 'file') return { path, problem: 'changed', detail: `it is a ${stat.type} now` };

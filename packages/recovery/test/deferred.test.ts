@@ -256,6 +256,23 @@ test('an edit that left the same times, within the grain of the clock, is told b
   assert.equal(conflictContents(world.outside), ['new']);
 });
 
+test('content whose flush has failed is not written again over what is deferred', async () => {
+  const world = new World();
+  const process = await world.open({
+    ...small,
+    faults: [{ error: 'EIO', at: ({ method, path }) => method === 'sync' && path.endsWith('.apply') }],
+  });
+  process.commit(write('a', 'old'));
+  process.flushMarks();
+  process.commitDeferred(write('a', 'new'));
+  process.checkpoint();
+  process.materialize();
+  assert.equal(tree(world.outside), { a: 'new' });
+  process.checkpoint();
+  assert.equal([rowsLeft(world), stagingNames(world.outside)], [[0, 0], []]);
+  assert.equal(tree(world.powerCut(() => false).outside), { a: 'new' });
+});
+
 test('whoever dies while the files follow leaves nothing but what recovery puts in order', async () => {
   for (let calls = 0; ; calls += 1) {
     const world = new World();

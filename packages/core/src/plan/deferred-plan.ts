@@ -26,6 +26,8 @@ export interface Place {
   readonly path: StorePath;
   readonly content: Uint8Array;
   readonly options: Pick<WriteOptions, 'mode' | 'ifRevision' | 'force'>;
+  /** What was there when the path was resolved: before any row was read. */
+  readonly stat: FileStat | undefined;
 }
 
 /** Paths that a deferred transaction may come to have by and by. */
@@ -44,7 +46,7 @@ export function deferredPlaces(context: StoreContext, request: CommitRequest): P
     const isFile = stat === undefined || stat.type === 'file';
     if (parent === undefined || resolver.directory(parent) === undefined || !isFile) return undefined;
     names.add(pathName(path, folding));
-    places.push({ path, content: content.bytes, options });
+    places.push({ path, content: content.bytes, options, stat });
   }
   if (names.size < places.length || sizeOfPlaces(places) > limitOf(context, request)) return undefined;
   return places;

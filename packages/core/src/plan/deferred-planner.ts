@@ -48,7 +48,9 @@ export class DeferredPlanner {
     const looked = new Map<StorePath, FileStat | undefined>();
     const volumes = new Map<StorePath, Volume>();
     const saves = named.map((place): SaveTarget => {
-      const stat = lookAt(context, place);
+      // What is deferred is locked by us, and no row of it is read: the first look will do.
+      const wasDeferred = deferred.at(place.name) !== undefined;
+      const stat = wasDeferred ? place.stat : lookAt(context, place);
       looked.set(place.path, stat);
       const volume = volumeFor(context, place, { looked, known: volumes }).path;
       const checksum = stat === undefined ? undefined : knownChecksum(rows.found.get(place.path), stat);
@@ -56,7 +58,7 @@ export class DeferredPlanner {
         stat,
         volume,
         checksum,
-        wasDeferred: deferred.at(place.name) !== undefined,
+        wasDeferred,
       });
     });
     const planned = named.map((place) => plannedSave(place, looked.get(place.path)));

@@ -123,6 +123,17 @@ const stagesOverTime: Act = {
   },
 };
 
+/** Another program, which flushes what it has written. */
+const writesDurably: Act = {
+  does(_, { outside }) {
+    edit(outside, 'a', 'theirs');
+    const descriptor = outside.openRead(`${root}/a`);
+    outside.sync(descriptor);
+    outside.close(descriptor);
+    outside.syncDirectory(root);
+  },
+};
+
 /** An editor that has a file open, and goes on writing into it. */
 const editors = new WeakMap<World, { readonly outside: SimulatedFileSystem; readonly descriptor: number }>();
 const opens: Act = {
@@ -189,6 +200,12 @@ const replacesBeforeRollBack: FaultScenario['meddles'] = ({ method, dest }, worl
 
 export const faultScenarios: readonly FaultScenario[] = [
   ...recoveryScenarios,
+  {
+    name: 'deferred, and somebody has written its file',
+    before: files,
+    steps: [{ deferred: [write('a', '1.'), write('b', '1.')] }, writesDurably, 'materialize', 'checkpoint'],
+    edits: ['theirs'],
+  },
   {
     name: 'without hard links',
     before: files,

@@ -253,7 +253,7 @@ export const applyMutants: readonly Mutant[] = [
     edits: [
       {
         snippet:
-          'assertRegistered(view, this.#owner.number); assertNotApplied(view, proposal.number); return unflushedPaths(view);',
+          'assertRegistered(view, this.#owner.number); assertNotApplied(view, mark.number); return unflushedPaths(view);',
         replacement: 'return unflushedPaths(view);',
       },
     ],

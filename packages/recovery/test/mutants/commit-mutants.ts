@@ -319,9 +319,9 @@ export const commitMutants: readonly Mutant[] = [
     package: 'core',
     edits: [
       {
-        snippet: 'this.#records.forget(); for (const { prepared, verdict } of live) {',
+        snippet: 'this.#records.forget(); const { gone, made } = saves.take();',
         replacement:
-          "this.#records.forget(); log.commit((batch) => { for (const { verdict } of live) for (const key of verdict?.lockKeys ?? []) batch.delete('locks', key); }, { essential: true }); for (const { prepared, verdict } of live) {",
+          "this.#records.forget(); log.commit((batch) => { for (const { verdict } of live) for (const key of verdict?.lockKeys ?? []) batch.delete('locks', key); }, { essential: true }); const { gone, made } = saves.take();",
       },
     ],
     killer: { file: 'core/engine-log', test: 'a set that is being applied is read as it was committed' },

@@ -11,6 +11,7 @@ import { checkpointMutants } from './checkpoint-mutants.js';
 import { commitMutants } from './commit-mutants.js';
 import { completionMutants } from './completion-mutants.js';
 import { decisionMutants } from './decision-mutants.js';
+import { deferredMutants } from './deferred-mutants.js';
 import { logMutants } from './log-mutants.js';
 import type { Mutant } from './mutant.js';
 import { redoMutants } from './redo-mutants.js';
@@ -25,5 +26,6 @@ export const mutants: readonly Mutant[] = [
   ...decisionMutants,
   ...redoMutants,
   ...completionMutants,
+  ...deferredMutants,
   ...stagingMutants,
 ];
