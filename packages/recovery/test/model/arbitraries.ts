@@ -64,13 +64,44 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   },
 );
 
-const transaction: fc.Arbitrary<TransactionSpec> = fc.record({
-  actions: fc.array(action, { minLength: 1, maxLength: 5 }),
-  aborts: fc.oneof(
-    { weight: 15, arbitrary: fc.constant(false) },
-    { weight: 1, arbitrary: fc.constant(true) },
-  ),
-});
+const aborts = fc.oneof(
+  { weight: 15, arbitrary: fc.constant(false) },
+  { weight: 1, arbitrary: fc.constant(true) },
+);
+
+/** Of which most can be deferred, where what they need is there. */
+const save: fc.Arbitrary<Action> = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant('write' as const),
+      path: file,
+      large: fc.constant(false),
+      how: fc.constantFrom('blind' as const, 'blind' as const, 'guarded' as const, 'forced' as const),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('read' as const), path: file }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('list' as const), path: directory }) },
+);
+
+const transaction: fc.Arbitrary<TransactionSpec> = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      actions: fc.array(action, { minLength: 1, maxLength: 5 }),
+      aborts,
+      defers: fc.boolean(),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      actions: fc.array(save, { minLength: 1, maxLength: 3 }),
+      aborts,
+      defers: fc.constant(true),
+    }),
+  },
+);
 
 const edit: fc.Arbitrary<Edit> = fc.record({
   path: file,
@@ -129,7 +160,11 @@ function stepOf(dangers: Dangers): fc.Arbitrary<Step> {
     },
     {
       weight: 2,
-      arbitrary: fc.record({ step: fc.constantFrom('checkpoint', 'recover'), owner, events }),
+      arbitrary: fc.record({
+        step: fc.constantFrom('checkpoint', 'recover', 'materialize'),
+        owner,
+        events,
+      }),
     },
     { weight: 1, arbitrary: fc.record({ step: fc.constantFrom('record', 'kill', 'close'), owner }) },
     { weight: 1, arbitrary: fc.record({ step: fc.constant('power cut' as const), seed }) },

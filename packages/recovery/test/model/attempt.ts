@@ -56,13 +56,15 @@ export async function ask(asking: Asking, spec: TransactionSpec, name: string): 
     await script.perform(spec.actions);
     if (spec.aborts) throw new Given('on purpose');
   };
-  attempt.answer = member.store.transact(body, { retries: 0 }).then(
-    () => undefined,
-    (error: unknown) => {
-      attempt.error ??= error;
-      if (attempt.stage === 'begun') attempt.stage = 'refused';
-    },
-  );
+  attempt.answer = member.store
+    .transact(body, { retries: 0, materialize: spec.defers === true ? 'deferred' : 'immediate' })
+    .then(
+      () => undefined,
+      (error: unknown) => {
+        attempt.error ??= error;
+        if (attempt.stage === 'begun') attempt.stage = 'refused';
+      },
+    );
   for (let turn = 0; attempt.stage === 'begun'; turn += 1) {
     assert.ok(turn < 10_000, 'the transaction is never asked for');
     await nextTurn();

@@ -205,6 +205,8 @@ export class Oracle {
   edit({ path, content, flushed, replaced, disputed }: ForeignEdit, moment: number): void {
     this.everEdited = true;
     const files = new Map(this.now.files);
+    // What a power cut has left of an earlier edit goes with the next one.
+    files.delete(`${path}~`);
     if (content === undefined) files.delete(path);
     else files.set(path, content);
     this.history.push({ state: { files, entries: this.now.entries }, edited: path });

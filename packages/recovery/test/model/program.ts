@@ -26,6 +26,8 @@ export type WriteHow = 'blind' | 'guarded' | 'if absent' | 'forced';
 export interface TransactionSpec {
   readonly actions: readonly Action[];
   readonly aborts: boolean;
+  /** Its files follow later, if that can be. */
+  readonly defers?: boolean;
 }
 
 export interface Edit {
@@ -73,7 +75,11 @@ export type Step =
       readonly events: readonly Event[];
       readonly readers: readonly ReaderSpec[];
     }
-  | { readonly step: 'checkpoint' | 'recover'; readonly owner: number; readonly events: readonly Event[] }
+  | {
+      readonly step: 'checkpoint' | 'recover' | 'materialize';
+      readonly owner: number;
+      readonly events: readonly Event[];
+    }
   | { readonly step: 'record' | 'kill' | 'close'; readonly owner: number }
   | { readonly step: 'edit'; readonly edit: Edit }
   | { readonly step: 'power cut'; readonly seed: number };

@@ -1,6 +1,6 @@
 /** Readers beside a writer: what they get is of one moment, and of none before they began. */
 
-import { isStoreError } from '@forewrit/core';
+import { isStoreError, StoreError } from '@forewrit/core';
 import { contentIn, newAttempt, nextTurn } from './attempt.js';
 import type { Member } from './member.js';
 import { type Moment, type Oracle, violation } from './oracle.js';
@@ -18,6 +18,7 @@ interface Reading {
 
 type Found = ReadonlyMap<string, string | undefined>;
 
+const roundsMax = 4;
 const turnsMax = 1000;
 /** A file that readers write, who want to know whether all that they have read still stands. */
 const seenFile = 'seen';
@@ -110,7 +111,12 @@ async function readInTransaction(member: Member, paths: readonly string[]): Prom
   );
   for (let turn = 0; turn < turnsMax && !member.hasWork; turn += 1) await nextTurn();
   member.window.stop();
-  if (member.hasWork) member.run();
+  for (let round = 0; round < roundsMax && member.hasWork; round += 1) {
+    member.run();
+    // What it has read waits for its file: that comes.
+    if (member.hasWork) await member.recoverDead();
+  }
+  if (member.hasWork) member.giveUp(new StoreError('ERR_STORE_LOCKED', 'waited too long', { op: 'commit' }));
   const error = await answer;
   if (error !== undefined && !isStoreError(error)) throw error;
   return 'judged';

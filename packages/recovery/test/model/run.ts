@@ -69,6 +69,11 @@ class Run {
         if (member !== undefined) this.#scene.work(member, [], () => member.process.flushMarks());
         break;
       }
+      case 'materialize': {
+        const member = await this.#scene.member(step.owner);
+        if (member !== undefined) this.#scene.materialize(member, step.events);
+        break;
+      }
       case 'recover': {
         const member = await this.#scene.member(step.owner, step.events);
         if (member !== undefined && this.#scene.dead.size > 0) await this.#scene.recover(member, step.events);
@@ -183,6 +188,7 @@ class Run {
         if (this.#scene.dead.size > 0) await this.#scene.recover(member, []);
         for (const other of this.#scene.living()) {
           if (!waitingFor.includes(other.process.owner.number)) continue;
+          this.#scene.materialize(other, []);
           this.#scene.work(other, [], () => {
             other.process.flushMarks();
             other.process.checkpoint();
@@ -209,7 +215,8 @@ class Run {
   /** If nobody dead is left to be recovered, everything is in its place. */
   async #settle(): Promise<void> {
     if (this.#scene.dead.size > 0) return;
-    this.#scene.oracle.settle(this.#files(), this.#aside());
+    // What is deferred is read as it will be, and looked for when it is there.
+    if (!this.#scene.isDeferred) this.#scene.oracle.settle(this.#files(), this.#aside());
     const living = new Set(this.#scene.living().map((member) => member.process.owner.id));
     const left = this.#staged().filter((name) => !living.has(name.split('/')[1]!.split('-')[0]!));
     // Of a store that all had closed a power cut may bring back names: the next open sweeps them.

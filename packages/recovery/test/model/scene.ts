@@ -249,8 +249,27 @@ export class Scene implements Conductor {
   }
 
   async recoverDead(member: Member): Promise<void> {
+    for (const each of this.living()) this.materialize(each, []);
     this.timePasses();
     if (this.dead.size > 0) await this.recover(member, []);
+  }
+
+  /** Some of what is committed is in no file yet. */
+  get isDeferred(): boolean {
+    return this.living().some(({ process }) => process.engine.deferred.transactions > 0);
+  }
+
+  materialize(member: Member, events: readonly Due[]): void {
+    this.work(member, events, () => {
+      const { conflicts, failures } = member.process.materialize();
+      this.count('materialized');
+      if (conflicts.length > 0 && !this.oracle.everEdited)
+        throw violation(`taken for an edit: ${JSON.stringify(conflicts)}`);
+      for (const { transaction, error } of failures) {
+        this.trace.push(`   ${transaction} cannot follow: ${error.message}`);
+        if (isStoreError(error, 'ERR_APPLY_BLOCKED')) this.blocked.add(member);
+      }
+    });
   }
 
   runQueue(member: Member, events: readonly Due[]): number[] {
@@ -347,7 +366,7 @@ export class Scene implements Conductor {
   }
 
   edit(edit: Edit): void {
-    const isDisputed = this.works.length > 0 || this.dead.size > 0;
+    const isDisputed = this.works.length > 0 || this.dead.size > 0 || this.isDeferred;
     this.serial += 1;
     const replaced = contentOf(this.world.outside, edit.path);
     const edited = editFromOutside(this.world, edit, `<e${this.serial}>`);

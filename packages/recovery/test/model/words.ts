@@ -27,6 +27,7 @@ function stepInWords(step: Step): string[] {
       ];
     case 'checkpoint':
     case 'recover':
+    case 'materialize':
       return [`owner ${step.owner}: ${step.step}`, ...step.events.map(eventInWords)];
     case 'record':
       return [`owner ${step.owner} records what is applied`];
@@ -42,7 +43,10 @@ function stepInWords(step: Step): string[] {
 
 function groupInWords(transactions: readonly TransactionSpec[]): string {
   return transactions
-    .map(({ actions, aborts }) => `[${actions.map(actionInWords).join('; ')}${aborts ? '; abort' : ''}]`)
+    .map(({ actions, aborts, defers }) => {
+      const what = actions.map(actionInWords).join('; ');
+      return `${defers === true ? 'deferred ' : ''}[${what}${aborts ? '; abort' : ''}]`;
+    })
     .join(' and ');
 }
 

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { FailpointName, StoreOptions } from '@forewrit/core';
 import { openStore } from '@forewrit/recovery';
 import {
   announceSeed,
@@ -39,12 +40,35 @@ function setsOf(name: string): WriterRequest['sets'] {
 }
 
 const failpoints = ['log.inside', 'log.after', 'apply.target', 'apply.after', 'stage.after'] as const;
+const failpointsOfDeferred = [
+  'log.inside',
+  'log.after',
+  'materialize.before',
+  'materialize.staged',
+  'materialize.after',
+  'apply.target',
+] as const;
+const deferring = { materialize: 'deferred', materializeWithinMs: 20 } as const;
 
-test('one goes on while the other is killed again and again: whole sets, one order, short gaps', async () => {
+test('one goes on while the other is killed again and again: whole sets, one order, short gaps', () =>
+  goOnBeside({ kills, options: {}, failpoints }));
+
+test('the same where both defer their saves', () =>
+  goOnBeside({ kills: kills / 2, options: deferring, failpoints: failpointsOfDeferred }));
+
+async function goOnBeside({
+  kills,
+  options: all,
+  failpoints,
+}: {
+  readonly kills: number;
+  readonly options: StoreOptions;
+  readonly failpoints: readonly FailpointName[];
+}): Promise<void> {
   using directory = temporaryDirectory('two');
   const random = new Random(announceSeed('two'));
   const root = directory.path;
-  const common = { root, counter: 'shared/count' };
+  const common = { root, counter: 'shared/count', options: all };
   await using survivor = startWriter({ ...common, name: 'survivor', sets: setsOf('survivor') });
   await survivor.next('open');
   survivor.tell({ type: 'run' });
@@ -54,8 +78,8 @@ test('one goes on while the other is killed again and again: whole sets, one ord
     const at = random.chance(0.5) ? random.pick(failpoints) : undefined;
     const options =
       at === undefined
-        ? {}
-        : { failpoint: { name: at, action: 'kill' as const, skip: 3 + random.below(20) } };
+        ? all
+        : { ...all, failpoint: { name: at, action: 'kill' as const, skip: 3 + random.below(20) } };
     const name = `victim-${victims.length}`;
     const victim = startWriter({ ...common, name, options, sets: setsOf('victim') });
     victims.push(victim);
@@ -94,7 +118,7 @@ test('one goes on while the other is killed again and again: whole sets, one ord
   );
   assert.ok(p95Ms <= 1000, `p95 ${p95Ms} ms`);
   assert.ok(maxMs <= 5000, `max ${maxMs} ms`);
-});
+}
 
 test('several that make a store at once all get it, and save', async () => {
   using directory = temporaryDirectory('two');
