@@ -116,7 +116,9 @@ export class Oracle {
       after = changed(before, done.changes);
     } catch (error) {
       if (this.isSettled) throw violation(`${done.name} committed what is not possible: ${String(error)}`);
-      after = before;
+      // Of the files it is not known; entries are nobody else's.
+      const entries = done.changes.filter(({ type }) => type === 'put' || type === 'delete');
+      after = { files: before.files, entries: changed(before, entries).entries };
       for (const change of done.changes) if ('path' in change) this.#dispute(change.path);
     }
     for (const change of done.changes) {
