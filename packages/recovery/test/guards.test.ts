@@ -165,4 +165,17 @@ test('recovering an older transaction leaves a newer one its lock', async () => 
   assert.is(contentOf(world.outside, 'a'), 'of the dead');
 });
 
+test('a directory that is made and moved in one transaction wants its place to itself', async () => {
+  const world = new World();
+  const other = await world.open(small);
+  const { process, meanwhile } = await openInterrupted(world);
+  meanwhile(() => {
+    other.commit(write('d/b', 'theirs'));
+    other.flushMarks();
+  });
+  const outcome = process.attempt(write('e/a', 'ours'), move('e', 'd'));
+  assert.ok(isStoreError(outcome, 'ERR_EXISTS'), String(outcome));
+  assert.equal(tree(world.outside), { 'd/': '', 'd/b': 'theirs' });
+});
+
 test.run();

@@ -305,6 +305,11 @@ export class WorkingTree {
 
 /** The node to put elsewhere for what is seen here. */
 function movable(seen: Seen): WorkingNode {
+  if (seen.node?.type === 'directory') {
+    // Whoever moves it somewhere has named that place: another directory there will not do.
+    const { implicit: _implicit, ...named } = seen.node;
+    return named;
+  }
   if (seen.node !== undefined) return seen.node;
   switch (seen.stat.type) {
     case 'directory':

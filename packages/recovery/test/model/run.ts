@@ -218,10 +218,13 @@ class Run {
     // What is deferred is read as it will be, and looked for when it is there.
     if (!this.#scene.isDeferred) this.#scene.oracle.settle(this.#files(), this.#aside());
     const living = new Set(this.#scene.living().map((member) => member.process.owner.id));
-    const left = this.#staged().filter((name) => !living.has(name.split('/')[1]!.split('-')[0]!));
-    // Of a store that all had closed a power cut may bring back names: the next open sweeps them.
-    const mayBeLeft = this.#scene.failedSinceRecovery || this.#scene.cutSinceRecovery;
-    if (left.length > 0 && !mayBeLeft) throw violation(`left by owners that are gone: ${left.join(', ')}`);
+    const left = this.#staged().filter((name) => {
+      const owner = name.split('/')[1]!.split('-')[0]!;
+      return !living.has(owner) && !this.#scene.failed.has(owner);
+    });
+    // What a power cut brings back is swept by whoever opens the store next.
+    if (left.length > 0 && !this.#scene.cutSinceRecovery)
+      throw violation(`left by owners that are gone: ${left.join(', ')}`);
     const [member] = this.#scene.living();
     if (member === undefined) return;
     const found = new Map(await member.store.collection<string>(collection).range());

@@ -67,7 +67,7 @@ export class Scene implements Conductor {
   /** As the content under a staged name is the same inode, it cannot be put anywhere after a power cut. */
   #editedInPlace = false;
   /** What failed may have been done all the same: what that left is swept at the next open. */
-  failedSinceRecovery = false;
+  readonly failed = new Set<string>();
   /** Something has happened in this step that may make a transaction fail. */
   disturbed = false;
 
@@ -134,7 +134,7 @@ export class Scene implements Conductor {
       case 'log fails':
         throw new Error('the flush of the log fails');
       case 'error':
-        this.failedSinceRecovery = true;
+        this.failed.add(member.process.owner.id);
         member.arm(event);
         break;
       case 'short write':
@@ -333,7 +333,8 @@ export class Scene implements Conductor {
     if (report === undefined) return;
     for (const each of dead) this.dead.delete(each);
     this.count('recovered');
-    this.failedSinceRecovery = false;
+    const living = new Set(this.living().map((each) => each.process.owner.id));
+    for (const owner of Array.from(this.failed)) if (!living.has(owner)) this.failed.delete(owner);
     const { blocked, kept, conflicts } = report;
     this.trace.push(`   ${member.name} recovers: ${JSON.stringify(report)}`);
     if (blocked.length > 0) {
