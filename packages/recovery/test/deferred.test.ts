@@ -82,7 +82,7 @@ test('what another program has put there meanwhile stays, and ours goes into con
   edit(world.outside, 'a', 'theirs');
   world.outside.unlink(`${root}/b`);
   const looking = await world.start(small);
-  assert.equal(looking.rows(), { a: 11, b: 12, 'd/c': 8, n: 8 });
+  assert.equal(looking.rows(), { a: 12, b: 12, 'd/c': 8, n: 8 });
   const { kept } = await looking.recover();
   assert.is(kept.length, 1);
   assert.equal(tree(world.outside), { a: 'theirs', 'd/': '', 'd/c': 'newer c', n: 'new n' });
@@ -119,6 +119,24 @@ test('after a power cut an older state of the path is known for what it is', asy
   await world.open(small);
   assert.equal(tree(world.outside), saved);
   assert.equal(conflictContents(world.outside), []);
+});
+
+test('after a power cut an older file that nobody knows any more gives way, and is kept aside', async () => {
+  const world = new World();
+  const before = await world.open(small);
+  before.commit(write('a', 'old'));
+  before.checkpoint();
+  // A removal that is not durable: what was saved since was saved where there was nothing.
+  world.outside.unlink(`${root}/a`);
+  before.commitDeferred(write('a', 'new'));
+  before.kill();
+  const cut = world.powerCut(() => false);
+  assert.equal(tree(cut.outside), { a: 'old' });
+  const looking = await cut.start(small);
+  assert.is(looking.rows()['a'], 13);
+  await looking.recover();
+  assert.equal(tree(cut.outside), { a: 'new' });
+  assert.equal(conflictContents(cut.outside), ['old']);
 });
 
 test('after a power cut a file that is newer than the save stays', async () => {

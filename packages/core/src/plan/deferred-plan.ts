@@ -142,7 +142,7 @@ export function plannedSave({ path, content }: Place, stat: FileStat | undefined
 }
 
 export function saveTarget(
-  { umask }: StoreContext,
+  { umask, clock }: StoreContext,
   { name, path, content, options }: Place & { readonly name: string },
   seen: {
     readonly stat: FileStat | undefined;
@@ -154,7 +154,7 @@ export function saveTarget(
   const mode = options.mode === undefined ? (seen.stat?.mode ?? 0o666 & ~umask) : options.mode & ~umask;
   const after: Image = {
     type: 'file',
-    fingerprint: fingerprintInLog(content.byteLength),
+    fingerprint: fingerprintInLog(content.byteLength, clock.nowMs()),
     mode,
     checksum: hash64(content),
   };

@@ -68,9 +68,12 @@ export function showsImage(stat: FileStat | undefined, image: Image): boolean {
   return sameFingerprint(image.fingerprint, fingerprintOf(stat));
 }
 
-/** The fingerprint of content that is in no file yet: it is that of no file there can be. */
-export function fingerprintInLog(size: number): Fingerprint {
-  return { ino: 0n, size, mtimeNs: 0n, birthtimeNs: 0n };
+/**
+ * The fingerprint of content that is in no file yet: it is that of no file there can be. Its time is not before that of any
+ * file that was there when it was saved: what comes back in a power cut must not pass for newer.
+ */
+export function fingerprintInLog(size: number, savedAtMs: number): Fingerprint {
+  return { ino: 0n, size, mtimeNs: BigInt(Math.floor(savedAtMs) + 1) * 1_000_000n, birthtimeNs: 0n };
 }
 
 /** Content that the log alone has. */

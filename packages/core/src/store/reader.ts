@@ -300,7 +300,7 @@ export class Reader {
     }
     if (target === undefined || row.image.type !== 'file') return undefined;
     if (wanted.lock !== undefined && !showsImage(now, target.before)) return undefined;
-    const stat = statOf(row.image, now, logged?.begin?.startedAtMs);
+    const stat = statOf(row.image, now);
     if (only === 'stat') return { path, row, revision, since, stat, content: undefined };
     // A copy: what is kept must not change with what is given away.
     const content =
@@ -349,8 +349,7 @@ function matches(now: FileStat | undefined, image: Image): boolean {
 }
 
 /** What a stat of the file will show once it is in place. */
-function statOf(image: Extract<Image, { type: 'file' }>, now: FileStat | undefined, savedAtMs = 0): FileStat {
-  const savedNs = BigInt(Math.floor(savedAtMs)) * 1_000_000n;
+function statOf(image: Extract<Image, { type: 'file' }>, now: FileStat | undefined): FileStat {
   return {
     type: 'file',
     dev: now?.dev ?? 0n,
@@ -359,7 +358,7 @@ function statOf(image: Extract<Image, { type: 'file' }>, now: FileStat | undefin
     nlink: 1,
     mode: image.mode,
     ...image.fingerprint,
-    ...(isInLogOnly(image) ? { mtimeNs: savedNs, birthtimeNs: savedNs } : {}),
+    ...(isInLogOnly(image) ? { birthtimeNs: image.fingerprint.mtimeNs } : {}),
   };
 }
 

@@ -88,6 +88,8 @@ export class Oracle {
   #moves: Move[] = [];
   /** In their place, but a power cut may bring back what was before, and recovery then carries them out once more. */
   #settledMoves: Move[] = [];
+  /** Where the last edit was one of these. */
+  readonly #unflushed = new Set<string>();
   #tokens: Token[] = [];
   everEdited = false;
 
@@ -212,6 +214,8 @@ export class Oracle {
     if (content === undefined) files.delete(path);
     else files.set(path, content);
     this.history.push({ state: { files, entries: this.now.entries }, edited: path });
+    if (flushed) this.#unflushed.delete(path);
+    else this.#unflushed.add(path);
     if (flushed && content !== undefined) this.#loose.delete(path);
     else for (const each of [path, `${path}~`]) this.#loose.add(each);
     this.#tokens = this.#tokens.filter(({ text }) => replaced?.includes(text) !== true);
@@ -245,7 +249,11 @@ export class Oracle {
   settle(tree: Files, aside: readonly string[]): void {
     const expected = this.now.files;
     for (const path of differences(expected, tree)) {
-      if (this.isDisputed(path)) continue;
+      if (this.isDisputed(path)) {
+        // What was committed over the edit has given way to it.
+        if (this.#unflushed.has(path)) this.#loose.add(path);
+        continue;
+      }
       throw violation(`${path} is ${shown(tree, path)}, and must be ${shown(expected, path)}`);
     }
     for (const token of this.#tokens) {

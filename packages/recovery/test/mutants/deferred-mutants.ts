@@ -177,6 +177,21 @@ export const deferredMutants: readonly Mutant[] = [
     },
   },
   {
+    name: 'deferred-timeless',
+    breaks: 'a deferred save has no time: whatever comes back in a power cut passes for newer',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'mtimeNs: BigInt(Math.floor(savedAtMs) + 1) * 1000000n',
+        replacement: 'mtimeNs: 0n',
+      },
+    ],
+    killer: {
+      file: 'recovery/deferred',
+      test: 'after a power cut an older file that nobody knows any more gives way, and is kept aside',
+    },
+  },
+  {
     name: 'missing-name-proves',
     breaks: 'recovery takes a target that never had an apply name for applied',
     package: 'recovery',
