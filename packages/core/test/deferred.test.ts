@@ -10,10 +10,11 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { StoreOptions } from '#src/store/options.js';
 import type { Store } from '#src/store/store.js';
 import { MemoryLog } from '#src/log/memory-log.js';
-import { assert, suite } from '@forewrit/testkit';
+import { assert, SimulatedClock, suite } from '@forewrit/testkit';
 import { type EngineWorld, engineWorld } from './engine-world.js';
 import { openTestStore } from './store-world.js';
 
@@ -476,11 +477,35 @@ test('follows by itself', async () => {
     for (;;) {
       const there = world.tree()['a'];
       if (there === content) break;
-      await new Promise((resolve) => setTimeout(resolve, 2));
+      await sleep(2);
     }
   }
   assert.is(readFileSync(`${root}/a`, 'utf8'), '2');
   assert.is(store.stats().deferredTransactions, 0);
+});
+
+test('what cannot follow keeps nothing else waiting', async () => {
+  // Its time for another try never comes.
+  const clock = new SimulatedClock({ tickNs: 0 });
+  await using world = await engineWorld({
+    clock,
+    materialize: 'deferred',
+    materializeWithinMs: 0,
+    faults: [
+      {
+        error: 'EACCES',
+        at: ({ method, dest }) => method === 'rename' && /\/bad$/.test(dest ?? ''),
+        sticky: true,
+      },
+    ],
+  });
+  const { store } = world;
+  await store.writeFile('bad', '1');
+  while (!world.logged.some(({ level }) => level === 'error')) await sleep(2);
+  await store.writeFile('good', '1');
+  while (world.tree()['good'] !== '1') await sleep(2);
+  assert.equal(world.tree(), { good: '1' });
+  assert.is(await store.readFile('bad', 'utf8'), '1');
 });
 
 test('what others have deferred is read, listed and waited for', async () => {

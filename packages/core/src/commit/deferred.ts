@@ -99,14 +99,6 @@ export class Deferred {
     return [...this.#records.values()].sort((a, b) => a.revision - b.revision);
   }
 
-  /** When the first save was committed that is in no file yet. */
-  get sinceMs(): number | undefined {
-    let oldest: number | undefined;
-    for (const { sinceMs } of this.#records.values())
-      if (oldest === undefined || sinceMs < oldest) oldest = sinceMs;
-    return oldest;
-  }
-
   get({ counter }: TransactionNumber): DeferredRecord | undefined {
     return this.#records.get(counter);
   }

@@ -148,11 +148,14 @@ export class Engine {
   }
 
   /** What is committed and in no file yet. */
-  get deferred(): Pick<Deferred, 'transactions' | 'targets' | 'bytes' | 'sinceMs'> & {
-    readonly retryAtMs: number | undefined;
-  } {
-    const { transactions, targets, bytes, sinceMs } = this.#deferred;
-    return { transactions, targets, bytes, sinceMs, retryAtMs: this.#materializer.retryAtMs };
+  get deferred(): Pick<Deferred, 'transactions' | 'targets' | 'bytes'> {
+    const { transactions, targets, bytes } = this.#deferred;
+    return { transactions, targets, bytes };
+  }
+
+  /** When some of it is due, if files follow within this time after the save. */
+  nextMaterializeMs(withinMs: number): number | undefined {
+    return this.#materializer.nextMs(withinMs);
   }
 
   /**

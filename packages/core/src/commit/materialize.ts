@@ -102,12 +102,12 @@ export class Materializer {
     );
   }
 
-  /** When the next of those that have failed is tried again. */
-  get retryAtMs(): number | undefined {
+  /** When the next of them is due, if files follow within this time; what has failed waits for its own. */
+  nextMs(withinMs: number): number | undefined {
     let next: number | undefined;
-    for (const { id } of this.#parts.deferred.records) {
-      const atMs = this.#retries.get(id)?.atMs;
-      if (atMs !== undefined && (next === undefined || atMs < next)) next = atMs;
+    for (const { id, sinceMs } of this.#parts.deferred.records) {
+      const atMs = this.#retries.get(id)?.atMs ?? sinceMs + withinMs;
+      if (next === undefined || atMs < next) next = atMs;
     }
     return next;
   }

@@ -41,13 +41,13 @@ export class MaterializeDrive {
   /** To be called whenever something may have been committed. */
   plan(): void {
     const { engine, withinMs, nowMs } = this.#options;
-    const { transactions, bytes, targets, sinceMs, retryAtMs } = engine.deferred;
-    if (transactions === 0 || this.#next !== undefined) return;
-    if (bytes > bytesMany || targets > targetsMany) {
-      if (retryAtMs === undefined || retryAtMs <= nowMs()) this.#begin();
-    }
+    const { bytes, targets } = engine.deferred;
+    const dueMs = engine.nextMaterializeMs(withinMs);
+    if (dueMs === undefined || this.#next !== undefined) return;
+    const isMuch = bytes > bytesMany || targets > targetsMany;
+    // What has failed a moment ago is much all the same, and waits.
+    if (isMuch && engine.nextMaterializeMs(0)! <= nowMs()) this.#begin();
     if (this.#next !== undefined || this.#timer !== undefined) return;
-    const dueMs = Math.max((sinceMs ?? 0) + withinMs, retryAtMs ?? 0);
     const delayMs = Math.max(dueMs - nowMs(), 0);
     this.#timer = setTimeout(() => this.#look(), Math.min(delayMs, lookMs)).unref();
   }
@@ -55,10 +55,9 @@ export class MaterializeDrive {
   #look(): void {
     this.#timer = undefined;
     const { engine, withinMs, nowMs, othersWait } = this.#options;
-    const { transactions, sinceMs, retryAtMs } = engine.deferred;
-    if (transactions === 0) return;
-    const isDue = (sinceMs ?? 0) + withinMs <= nowMs() && (retryAtMs ?? 0) <= nowMs();
-    if (isDue || othersWait()) this.#begin();
+    const dueMs = engine.nextMaterializeMs(withinMs);
+    if (dueMs === undefined) return;
+    if (dueMs <= nowMs() || othersWait()) this.#begin();
     else this.plan();
   }
 
@@ -70,9 +69,8 @@ export class MaterializeDrive {
   #portion(): void {
     this.#next = undefined;
     this.#run({ transactionsMax: portionMax });
-    const { sinceMs, retryAtMs } = this.#options.engine.deferred;
-    const isLeft = sinceMs !== undefined && sinceMs <= this.#untilMs! && retryAtMs === undefined;
-    if (isLeft) this.#next = setImmediate(() => this.#portion());
+    const nextMs = this.#options.engine.nextMaterializeMs(0);
+    if (nextMs !== undefined && nextMs <= this.#untilMs!) this.#next = setImmediate(() => this.#portion());
     this.#options.afterRun();
   }
 
