@@ -51,19 +51,27 @@ const failpointsOfDeferred = [
 const deferring = { materialize: 'deferred', materializeWithinMs: 20 } as const;
 
 test('one goes on while the other is killed again and again: whole sets, one order, short gaps', () =>
-  goOnBeside({ kills, options: {}, failpoints }));
+  goOnBeside({ kills, options: {}, failpoints, p95MsMax: 1000 }));
 
+/** Who dies has nearly always deferred something: the other finds out when it asks the next time, a second later. */
 test('the same where both defer their saves', () =>
-  goOnBeside({ kills: kills / 2, options: deferring, failpoints: failpointsOfDeferred }));
+  goOnBeside({
+    kills: kills / 2,
+    options: deferring,
+    failpoints: failpointsOfDeferred,
+    p95MsMax: 3000,
+  }));
 
 async function goOnBeside({
   kills,
   options: all,
   failpoints,
+  p95MsMax,
 }: {
   readonly kills: number;
   readonly options: StoreOptions;
   readonly failpoints: readonly FailpointName[];
+  readonly p95MsMax: number;
 }): Promise<void> {
   using directory = temporaryDirectory('two');
   const random = new Random(announceSeed('two'));
@@ -116,7 +124,7 @@ async function goOnBeside({
     `${gapsMs.length} kills: the other's gap p50, p95, max ${figures.join(', ')} ms; ` +
       `saves ${savesOf(survivor).length} and ${victims.flatMap(savesOf).length}`,
   );
-  assert.ok(p95Ms <= 1000, `p95 ${p95Ms} ms`);
+  assert.ok(p95Ms <= p95MsMax, `p95 ${p95Ms} ms`);
   assert.ok(maxMs <= 5000, `max ${maxMs} ms`);
 }
 
