@@ -2,7 +2,7 @@
 
 import type { StoreOptions } from 'forewrit';
 import { reference } from '../measurement.js';
-import { type Contender, type Guarantees, Unavailable } from './contender.js';
+import type { Contender, Guarantees } from './contender.js';
 
 const all: Guarantees = {
   durable: true,
@@ -44,21 +44,10 @@ export const forewritRelaxed = ours(
   { durability: 'relaxed' },
 );
 
-const deferred = ours(
+export const forewritDeferred = ours(
   'forewrit, deferred',
   all,
   "`materialize: 'deferred'`: resolves when the set is flushed in the log; the files follow within 100 ms, at close, or at " +
     'recovery. Readers of the library see the newest at once.',
-  { materialize: 'deferred' } as StoreOptions,
+  { materialize: 'deferred' },
 );
-
-/** A store that does not know the option would pass it over, and be measured as something that it is not. */
-export const forewritDeferred: Contender = {
-  ...deferred,
-  open: async (directory) => {
-    const { defaults } = await import('@forewrit/core');
-    if (!('materializeWithinMs' in defaults))
-      throw new Unavailable("this version has no materialize: 'deferred'");
-    return await deferred.open(directory);
-  },
-};
