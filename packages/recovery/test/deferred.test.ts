@@ -329,4 +329,19 @@ test('a save that was taken in is gone from the log, and a newer one that is rem
   assert.equal(tree(world.outside), { b: 'new b', 'd/': '', 'd/c': 'newer c' });
 });
 
+test('what only a half applied transaction refuses waits for it', async () => {
+  const world = new World();
+  const dying = await world.open({ ...small, failpoint: { name: 'log.after', action: 'throw' } });
+  edit(world.outside, 'a', 'a file', 'new');
+  const process = await world.start(small);
+  assert.instance(dying.attempt(remove('a')), Error);
+  dying.kill();
+  const refused = process.attemptDeferred(write('a/x', 'ours'));
+  assert.is(refused instanceof Error && refused.message, 'locked: a');
+  await process.recover();
+  process.commitDeferred(write('a/x', 'ours'));
+  process.materialize();
+  assert.equal(tree(world.outside), { 'a/': '', 'a/x': 'ours' });
+});
+
 test.run();
