@@ -11,7 +11,6 @@ import { Counters } from '../committer/committer.js';
 import { isStoreError, withStoreCode } from '../errors.js';
 import { FlushError } from '../log/log.js';
 import type { Owner } from '../owner/owner.js';
-import type { StorePath } from '../path/path.js';
 import { Planner, type Preparation, type Prepared } from '../plan/planner.js';
 import type { CommitRequest } from '../plan/request.js';
 import type { LockRow } from '../record/rows.js';
@@ -19,17 +18,16 @@ import type { StoreContext } from '../store/store-context.js';
 import { type ApplyContext, applyTransaction } from './apply.js';
 import { attempt } from './attempt.js';
 import { type CheckpointReport, unlinkIfThere } from './checkpoint.js';
-import { commitProposal } from './commit.js';
-import { assertFormat, assertRegistered } from './guard.js';
-import { type Committed, type GroupResult, isCancelled, isExpired, type Job, type Live } from './job.js';
+import { Deferred, type DeferredRecord } from './deferred.js';
+import { GroupCommit } from './group-commit.js';
+import { type Committed, type GroupResult, isCancelled, type Job, type Live } from './job.js';
 import { isLocking } from './lock.js';
-import { Deferred, DeferredBatch, type DeferredRecord } from './deferred.js';
 import { type MaterializeReport, Materializer } from './materialize.js';
 import { OwnCheckpoint } from './own-checkpoint.js';
 import { OwnRecords } from './own-records.js';
 import { PlanOutdated } from './plan-outdated.js';
 import { Poison } from './poison.js';
-import { blockedBy, cancelled, expired, isOutOfDescriptors, tooMuchAtOnce, unsteady } from './refusal.js';
+import { blockedBy, cancelled, isOutOfDescriptors, tooMuchAtOnce, unsteady } from './refusal.js';
 import { ResumableRecords } from './resumable-records.js';
 import { Rewrite } from './rewrite.js';
 import { RollBack } from './roll-back.js';
@@ -50,6 +48,7 @@ export class Engine {
   readonly #applyContext: ApplyContext;
   readonly #deferred = new Deferred();
   readonly #materializer: Materializer;
+  readonly #groupCommit: GroupCommit;
   readonly #counters: Counters;
   /** What the log knows of content that is not committed yet. */
   readonly resumables: ResumableRecords;
@@ -80,6 +79,7 @@ export class Engine {
     });
     this.resumables = new ResumableRecords({ context, owner, poison, records });
     this.#rollBack = new RollBack({ context, applyContext, owner, poison, records, counters });
+    this.#groupCommit = new GroupCommit({ context, owner, records, deferred });
     this.#materializer = new Materializer({
       context,
       owner,
@@ -283,51 +283,10 @@ export class Engine {
     } else result.waiting.push({ job, lock });
   }
 
-  /** The one flushed batch. `false` if nothing was committed. */
-  #commit(live: Live[], result: GroupResult): boolean {
-    const { log, failpoints, clock, mount, processTable, volumes } = this.context;
-    const identity = {
-      owner: this.owner.number,
-      bootId: processTable.identity().bootId,
-      mount,
-      mountOf: (place: StorePath) => volumes.get(place)?.mount ?? '',
-      nowMs: clock.nowMs(),
-    };
-    const sizeBytes = live.reduce((sum, { prepared }) => sum + prepared.logBytes, 0);
-    const { folding } = this.context;
-    const startedMs = clock.monotonicMs();
-    let saves: DeferredBatch | undefined;
+  /** `false` if nothing was committed. */
+  #commit(live: readonly Live[], result: GroupResult): boolean {
     try {
-      this.#records.thinOut();
-      log.commit(
-        (batch) => {
-          failpoints.hit('log.inside');
-          assertRegistered(batch, this.owner.number);
-          assertFormat(batch, this.context.format);
-          this.#records.write(batch);
-          saves = new DeferredBatch(this.#deferred, { folding, identity, nowMs: startedMs });
-          for (const each of live) {
-            each.verdict = isExpired(each.job, clock.monotonicMs())
-              ? { kind: 'conflict', error: expired(each.job) }
-              : each.prepared.saves === undefined
-                ? commitProposal(batch, each.prepared.proposal, folding, identity)
-                : saves.commit(batch, each.prepared.proposal, each.prepared.saves);
-            if (each.verdict.kind === 'committed' && each.job.request.relaxed) {
-              each.job.accepted(each.verdict.revision);
-            }
-          }
-          saves.write(batch);
-        },
-        { sizeBytes, ...this.#records.timeout() },
-      );
-      this.#records.forget();
-      const { gone, made } = saves!.take();
-      for (const { number } of gone) this.#records.drop(number);
-      for (const { number, revision } of made) this.#records.add(number, revision);
-      for (const { prepared, verdict } of live) {
-        if (verdict?.kind !== 'committed' || prepared.staged.targets.length === 0) continue;
-        this.#records.add(prepared.proposal.number, verdict.revision);
-      }
+      this.#groupCommit.run(live);
       this.#counters.add('groups');
       return true;
     } catch (error) {
@@ -336,7 +295,7 @@ export class Engine {
     }
   }
 
-  #commitFailed(live: Live[], error: unknown, result: GroupResult): void {
+  #commitFailed(live: readonly Live[], error: unknown, result: GroupResult): void {
     if (error instanceof FlushError || !isStoreError(error)) {
       // The outcome is unknown: nothing may be deleted, and reopening decides.
       this.poisonWith(error);

@@ -9,20 +9,13 @@
  */
 
 import { isStoreError, toError } from '../errors.js';
-import { checksumOfFile } from '../files/content.js';
-import type { FileStat } from '../files/file-system.js';
-import type { Volume } from '../files/volume.js';
 import { FlushError } from '../log/log.js';
 import type { Owner } from '../owner/owner.js';
-import { absolutePath, type StorePath } from '../path/path.js';
-import type { PlannedTarget } from '../plan/plan.js';
 import { encodeCommitBatch } from '../record/codec.js';
-import { type Image, sameFingerprint, showsImage } from '../record/image.js';
 import { pathKey } from '../record/key.js';
-import type { Target, TransactionId } from '../record/record.js';
+import type { TransactionId } from '../record/record.js';
 import type { StoreContext } from '../store/store-context.js';
 import { type ApplyContext, applyTransaction, type RollBackReport } from './apply.js';
-import { unlinkIfThere } from './checkpoint.js';
 import {
   assertStill,
   type Deferred,
@@ -32,19 +25,13 @@ import {
 } from './deferred.js';
 import { putFileRow } from './file-row.js';
 import { assertFormat, assertRegistered } from './guard.js';
-import { keepOurs } from './keep-ours.js';
+import { type GivenWay, looksMax, MaterializePreparation, type Ready } from './materialize-preparation.js';
 import type { OwnRecords } from './own-records.js';
-import { PlanOutdated } from './plan-outdated.js';
 import type { Poison } from './poison.js';
-import { isOutOfDescriptors, isWorthAnotherTry, unsteady } from './refusal.js';
+import { isOutOfDescriptors, isWorthAnotherTry } from './refusal.js';
 import type { RollBack } from './roll-back.js';
-import { beforePath, type StagedTransaction, stagedPath } from './staged-target.js';
 import type { Uncheckpointed } from './uncheckpointed.js';
 
-/** How often a transaction is looked at anew because somebody changes its files meanwhile. */
-const looksMax = 10;
-/** Longer than a file system's clock stands still. */
-const clockGrainNs = 50_000_000n;
 const retryFirstMs = 50;
 const retryMaxMs = 5000;
 
@@ -52,18 +39,9 @@ export interface MaterializeReport {
   /** Whose files are in place now. */
   readonly transactions: number;
   /** Content of ours that has given way to what another program has put in its place, and where it is now. */
-  readonly conflicts: readonly { readonly path: StorePath; readonly savedAs: string }[];
+  readonly conflicts: readonly GivenWay[];
   /** What is tried again later. */
   readonly failures: readonly { readonly transaction: TransactionId; readonly error: Error }[];
-}
-
-interface Ready {
-  readonly record: DeferredRecord;
-  /** Of the paths that still are as they were found. */
-  readonly staged: StagedTransaction;
-  readonly stays: ReadonlyMap<string, DeferredTarget>;
-  /** Paths where something else is by now. */
-  readonly given: readonly DeferredTarget[];
 }
 
 interface Retry {
@@ -88,10 +66,12 @@ export interface MaterializerParts {
 
 export class Materializer {
   readonly #parts: MaterializerParts;
+  readonly #preparation: MaterializePreparation;
   readonly #retries = new Map<TransactionId, Retry>();
 
   constructor(parts: MaterializerParts) {
     this.#parts = parts;
+    this.#preparation = new MaterializePreparation(parts.context);
   }
 
   /** Those whose turn it is: what has failed a moment ago waits, unless everything is wanted. */
@@ -139,7 +119,8 @@ export class Materializer {
     const ready: Ready[] = [];
     for (const record of records) {
       try {
-        ready.push(this.#prepare(record, report));
+        const isRetry = this.#retries.has(record.id);
+        ready.push(this.#preparation.prepare(record, { isRetry, conflicts: report.conflicts }));
       } catch (error) {
         this.#failed(record, error, report);
       }
@@ -153,98 +134,6 @@ export class Materializer {
       this.#apply(each, report);
     }
     return report;
-  }
-
-  #prepare(record: DeferredRecord, report: Mutable<MaterializeReport>): Ready {
-    if (this.#retries.has(record.id)) this.#removeLeftovers(record);
-    for (let look = 0; look < looksMax; look += 1) {
-      this.#parts.context.resolver.forget();
-      const stays = new Map<string, DeferredTarget>();
-      const given: DeferredTarget[] = [];
-      for (const [name, each] of record.targets) {
-        if (this.#isAsFound(each.target, record)) stays.set(name, each);
-        else given.push(each);
-      }
-      const staged = this.#stage(record, [...stays.values()]);
-      if (staged === undefined) continue;
-      try {
-        for (const { target } of given) this.#keepOurs(record, target, report);
-      } catch (error) {
-        this.#parts.context.stagingArea.discard(staged);
-        throw error;
-      }
-      return { record, staged, stays, given };
-    }
-    throw unsteady([...record.targets.values()][0]!.target.path);
-  }
-
-  /** What a roll-back before could not remove. */
-  #removeLeftovers({ id, targets }: DeferredRecord): void {
-    const { fileSystem } = this.#parts.context;
-    for (const { target } of targets.values()) {
-      const name = `${id}-${target.index.toString(36)}`;
-      const volume = this.#volumeOf(target);
-      unlinkIfThere(fileSystem, stagedPath(volume, `${name}.apply`));
-      unlinkIfThere(fileSystem, beforePath(volume, name));
-    }
-  }
-
-  /** Whether the path holds what the save has found there, and is below the same directories. */
-  #isAsFound({ path, before }: Target, { begin }: DeferredRecord): boolean {
-    const { fileSystem, roots, resolver } = this.#parts.context;
-    try {
-      resolver.verifyParent(path, 'materialize');
-    } catch (error) {
-      if (isStoreError(error) && wayLost.has(error.code)) return false;
-      throw error;
-    }
-    const absolute = absolutePath(path, roots);
-    if (!showsImage(fileSystem.lstat(absolute), before)) return false;
-    if (before.type !== 'file' || before.checksum === undefined) return true;
-    // Changed so shortly before it was found that another change may have left the same times: its content decides.
-    const foundNs = BigInt(Math.floor(begin.startedAtMs)) * 1_000_000n;
-    if (before.fingerprint.mtimeNs < foundNs - clockGrainNs) return true;
-    return checksumOfFile(fileSystem, absolute) === before.checksum;
-  }
-
-  /** `undefined` if a path has changed since it was looked at. */
-  #stage({ id }: DeferredRecord, stays: readonly DeferredTarget[]): StagedTransaction | undefined {
-    const { stagingArea, fileSystem, roots } = this.#parts.context;
-    const targets = stays.map(({ target }) => target);
-    const byPath = new Map(targets.map((target) => [target.path, target]));
-    let staged: StagedTransaction;
-    try {
-      const planned = targets.map((target) =>
-        plannedOf(target, fileSystem.lstat(absolutePath(target.path, roots))),
-      );
-      staged = stagingArea.stage(id, planned, {
-        volume: ({ path }) => this.#volumeOf(byPath.get(path)!),
-        checksum: (path, stat) => knownChecksum(byPath.get(path)!.before, stat),
-        inlineLimitBytes: Number.POSITIVE_INFINITY,
-      });
-    } catch (error) {
-      if (error instanceof PlanOutdated) return undefined;
-      throw error;
-    }
-    if (staged.targets.every(({ target }, index) => isSame(target.before, targets[index]!.before)))
-      return staged;
-    stagingArea.discard(staged);
-    return undefined;
-  }
-
-  #volumeOf({ volume }: Target): Volume {
-    const { volumes } = this.#parts.context;
-    return volumes.get(volume) ?? volumes.add(volume);
-  }
-
-  #keepOurs({ id }: DeferredRecord, target: Target, report: Mutable<MaterializeReport>): void {
-    const { fileSystem, logger } = this.#parts.context;
-    const conflict = {
-      path: target.path,
-      savedAs: keepOurs(fileSystem, { target, volume: this.#volumeOf(target) }, id),
-    };
-    report.conflicts.push(conflict);
-    logger.warn(conflict, 'another program has changed the file of a deferred save: ours is kept beside it');
   }
 
   /** The one flushed batch. `false` if nothing was committed. */
@@ -364,33 +253,6 @@ export class Materializer {
       'the files of a deferred save cannot be written yet; its content is in the log',
     );
   }
-}
-
-/** The way to the path is not what it was: somebody has removed a directory, or put something else in its place. */
-const wayLost: ReadonlySet<string> = new Set([
-  'ERR_PATH_ESCAPE',
-  'ERR_NOT_FOUND',
-  'ERR_NOT_DIRECTORY',
-  'ERR_PATH_RESERVED',
-]);
-
-function plannedOf({ path, content, after }: Target, stat: FileStat | undefined): PlannedTarget {
-  const mode = after.type === 'file' ? after.mode : 0o600;
-  const parts = [{ kind: 'bytes', bytes: content! } as const];
-  if (stat === undefined) {
-    return { action: 'write', path, mustBeAbsent: true, file: { type: 'file', parts, mode } };
-  }
-  const like = { ...stat, mode };
-  return { action: 'write', path, basePath: path, stat, file: { type: 'file', parts, like } };
-}
-
-function knownChecksum(before: Image, stat: FileStat): bigint | undefined {
-  return before.type === 'file' && showsImage(stat, before) ? before.checksum : undefined;
-}
-
-function isSame(one: Image, other: Image): boolean {
-  if (one.type !== 'file' || other.type !== 'file') return one.type === other.type;
-  return sameFingerprint(one.fingerprint, other.fingerprint);
 }
 
 /** Before-images that were copies have come back as other files. Positions begin anew, as some may have gone. */

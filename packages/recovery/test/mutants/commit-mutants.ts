@@ -102,8 +102,8 @@ export const commitMutants: readonly Mutant[] = [
     package: 'core',
     edits: [
       {
-        snippet: 'assertRegistered(batch, this.owner.number); assertFormat(',
-        replacement: 'assertFormat(',
+        snippet: 'assertRegistered(batch, owner.number); assertFormat(batch, context.format);',
+        replacement: 'assertFormat(batch, context.format);',
       },
     ],
     killer: { file: 'core/engine', test: 'an owner that was declared dead writes nothing any more' },
@@ -114,7 +114,7 @@ export const commitMutants: readonly Mutant[] = [
     package: 'core',
     edits: [
       {
-        snippet: 'assertFormat(batch, this.context.format);',
+        snippet: 'assertFormat(batch, context.format);',
         replacement: '',
       },
     ],
@@ -319,9 +319,9 @@ export const commitMutants: readonly Mutant[] = [
     package: 'core',
     edits: [
       {
-        snippet: 'this.#records.forget(); const { gone, made } = saves.take();',
+        snippet: 'records.forget(); const { gone, made } = saves.take();',
         replacement:
-          "this.#records.forget(); log.commit((batch) => { for (const { verdict } of live) for (const key of verdict?.lockKeys ?? []) batch.delete('locks', key); }, { essential: true }); const { gone, made } = saves.take();",
+          "records.forget(); log.commit((batch) => { for (const { verdict } of live) for (const key of verdict?.lockKeys ?? []) batch.delete('locks', key); }, { essential: true }); const { gone, made } = saves.take();",
       },
     ],
     killer: { file: 'core/engine-log', test: 'a set that is being applied is read as it was committed' },

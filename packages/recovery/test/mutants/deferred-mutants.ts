@@ -115,7 +115,7 @@ export const deferredMutants: readonly Mutant[] = [
     name: 'deferred-content-dropped',
     breaks: "a deferred save gives way to somebody's edit and its own content is kept nowhere",
     package: 'core',
-    edits: [{ snippet: 'this.#keepOurs(record, target, report);', replacement: ';' }],
+    edits: [{ snippet: 'conflicts.push(this.#keepOurs(record, target));', replacement: ';' }],
     killer: {
       file: 'core/deferred',
       test: 'a file that another program has replaced meanwhile stays so, and ours goes into conflicts/',
