@@ -4,7 +4,7 @@
  */
 
 import { checksumOfFile, writeFully } from '../files/content.js';
-import type { FileSystem } from '../files/file-system.js';
+import type { FileStat, FileSystem } from '../files/file-system.js';
 import type { Volume } from '../files/volume.js';
 import type { Target, TransactionId } from '../record/record.js';
 import { unlinkIfThere } from './checkpoint.js';
@@ -22,7 +22,8 @@ export function keepOurs(
   for (; ; place += 1) {
     const there = fileSystem.lstat(`${stem}-${place}`);
     if (there === undefined) break;
-    if (holds(fileSystem, `${stem}-${place}`, target)) return `${stem}-${place}`;
+    if (looksLike(there, target) && checksumOfFile(fileSystem, `${stem}-${place}`) === checksumOf(target))
+      return `${stem}-${place}`;
   }
   // Under another name first: a crash must not leave a part of it that looks like a conflict.
   const fresh = stagedPath(volume, `${name}.save`);
@@ -44,8 +45,10 @@ function write(fileSystem: FileSystem, path: string, { content = new Uint8Array(
   }
 }
 
-function holds(fileSystem: FileSystem, path: string, { after }: Target): boolean {
-  const there = fileSystem.lstat(path);
-  if (there?.type !== 'file' || after.type !== 'file' || there.size !== after.fingerprint.size) return false;
-  return checksumOfFile(fileSystem, path) === after.checksum;
+function looksLike(there: FileStat, { after }: Target): boolean {
+  return there.type === 'file' && after.type === 'file' && there.size === after.fingerprint.size;
+}
+
+function checksumOf({ after }: Target): bigint | undefined {
+  return after.type === 'file' ? after.checksum : undefined;
 }

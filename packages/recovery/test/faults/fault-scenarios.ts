@@ -123,6 +123,13 @@ const stagesOverTime: Act = {
   },
 };
 
+const atRevision: Operation = {
+  type: 'write',
+  path: 'a',
+  content: { kind: 'bytes', bytes: Buffer.from('a1.') },
+  options: { ifRevision: 1 },
+};
+
 /** Another program, which flushes what it has written. */
 const writesDurably: Act = {
   does(_, { outside }) {
@@ -327,16 +334,14 @@ export const faultScenarios: readonly FaultScenario[] = [
   {
     name: 'at a revision',
     before: [[write('a', 'a0.')]],
-    steps: [
-      [
-        {
-          type: 'write',
-          path: 'a',
-          content: { kind: 'bytes', bytes: Buffer.from('a1.') },
-          options: { ifRevision: 1 },
-        },
-      ],
-    ],
+    steps: [[atRevision]],
+  },
+  {
+    name: 'at a revision, and somebody has written its file',
+    before: files,
+    mayRefuse: true,
+    steps: [writesDurably, [atRevision, write('b', 'b1.')]],
+    edits: ['theirs'],
   },
   {
     name: 'what an editor writes into before-images',

@@ -40,6 +40,16 @@ async function halfDone(): Promise<World> {
   return world.fork();
 }
 
+/** In the log alone: the owner is dead. */
+async function deferredByTheDead(): Promise<World> {
+  const world = await saved();
+  const dying = await world.open();
+  assert.not.instance(dying.attemptDeferred(write('a', 'a1.'), write('d/c', 'c1.')), Error);
+  dying.kill();
+  world.disk.settle();
+  return world.fork();
+}
+
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
 
 const reads: readonly Use[] = [
@@ -196,6 +206,13 @@ const scenarios: readonly StoreScenario[] = [
     options: { readOnly: true },
     uses: reads,
     makes: { ...files, a: 'a1.', b: `${large}1` },
+  },
+  {
+    name: 'a store that is only read, where the log alone has a save',
+    prepare: deferredByTheDead,
+    options: { readOnly: true },
+    uses: [...reads, verifies],
+    makes: { ...files, a: 'a1.', 'd/c': 'c1.' },
   },
 ];
 
