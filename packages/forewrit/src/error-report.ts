@@ -38,7 +38,7 @@ export function errorAsJson(error: unknown, { debug, hint = hintOf(error) }: Err
 }
 
 function hintOf(error: unknown): string | undefined {
-  return isStoreError(error) ? error.hint : undefined;
+  return error instanceof Error && 'hint' in error && typeof error.hint === 'string' ? error.hint : undefined;
 }
 
 function printableLines(text: string): string {

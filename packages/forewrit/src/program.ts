@@ -4,6 +4,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import type { Json, Verb } from './command.js';
 import { demo } from './commands/demo.js';
 import { dump } from './commands/dump.js';
+import { addMcp } from './commands/mcp.js';
 import { recover } from './commands/recover.js';
 import { type Direction, repair } from './commands/repair.js';
 import { status } from './commands/status.js';
@@ -111,6 +112,7 @@ class Program {
       .option('--stats', 'counts and sizes in place of the records', false);
     this.#addRepair();
     addTasks(this.#command, (parent, name, verb) => this.#verb(name, verb, parent));
+    addMcp(this.#command, (parent, name, verb) => this.#verb(name, verb, parent));
     this.#verb('demo', demo)
       .summary('kill a saving process again and again, and look at its files')
       .description(
