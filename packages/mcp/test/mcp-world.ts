@@ -61,6 +61,7 @@ export class Caller implements AsyncDisposable {
     const transport = this.client.transport!;
     const earlier = transport.onmessage;
     // Before the client looks at it: that one stops listening to progress when the answer is there.
+    // oxlint-disable-next-line unicorn/prefer-add-event-listener -- a property is all that there is
     transport.onmessage = (message, extra) => {
       if ('method' in message && !('id' in message)) {
         heard.push({ method: message.method, params: { ...message.params } });
@@ -107,6 +108,7 @@ export class ServerProcess extends Caller {
   constructor(client: Client, transport: StdioClientTransport) {
     const ended = new Promise<void>((resolve) => {
       const earlier = client.onclose;
+      // oxlint-disable-next-line unicorn/prefer-add-event-listener -- a property is all that there is
       client.onclose = () => {
         earlier?.();
         resolve();
@@ -127,15 +129,23 @@ export class ServerProcess extends Caller {
 export interface ServeOptions {
   readonly shell?: boolean;
   readonly args?: readonly string[];
-  /** In place of the built command. */
-  readonly script?: string;
 }
 
 export async function serve(root: string, options: ServeOptions = {}): Promise<ServerProcess> {
-  const { shell = false, args = [], script = cli } = options;
+  const { shell = false, args = [] } = options;
+  return await start([cli, 'mcp', '--root', root, ...(shell ? ['--allow-shell'] : []), ...args]);
+}
+
+/** A server that is killed when it gets to that place. */
+export async function serveUntil(root: string, failpoint: object): Promise<ServerProcess> {
+  const script = fileURLToPath(new URL('./serving-child.js', import.meta.url));
+  return await start([script, root, JSON.stringify(failpoint)]);
+}
+
+async function start(args: string[]): Promise<ServerProcess> {
   const transport = new StdioClientTransport({
     command: process.execPath,
-    args: [script, 'mcp', '--root', root, ...(shell ? ['--allow-shell'] : []), ...args],
+    args,
     env: environment(),
     stderr: 'inherit',
   });

@@ -43,6 +43,8 @@ export const stageBegin = defineTool({
   output: uploadOutput,
   annotations: { ...writes, destructiveHint: false, idempotentHint: false },
   async run({ path, id = `upload-${randomUUID()}`, total_bytes }, { services, signal }) {
+    // The commit would refuse a path that leads outside; here it is refused before anything is sent.
+    await services.store.exists(path);
     const writer = await services.staging.open(path, {
       id,
       signal,
