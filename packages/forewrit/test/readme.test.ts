@@ -14,10 +14,11 @@ function codeBlocks(text: string): string[] {
   return [...text.matchAll(/^```(?:js|ts|javascript|typescript)\n(.*?)^```/gms)].map((match) => match[1]!);
 }
 
-/** A directory in which `forewrit`, `@forewrit/staging` and the task engine are installed. */
+/** A directory in which `forewrit`, `@forewrit/staging`, the task engine and the MCP server are installed. */
 function install(directory: string): void {
   mkdirSync(`${directory}/node_modules/@forewrit`, { recursive: true });
   symlinkSync(`${workspace}/packages/tasks`, `${directory}/node_modules/@forewrit/tasks`, 'dir');
+  symlinkSync(`${workspace}/packages/mcp`, `${directory}/node_modules/@forewrit/mcp`, 'dir');
   symlinkSync(forewrit, `${directory}/node_modules/forewrit`, 'dir');
   symlinkSync(`${workspace}/packages/staging`, `${directory}/node_modules/@forewrit/staging`, 'dir');
 }

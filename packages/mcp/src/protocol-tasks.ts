@@ -7,8 +7,7 @@
  * Sessions are not told apart: whoever may use the server may see all of its tasks.
  */
 
-import { randomUUID } from 'node:crypto';
-import { isStoreError } from '@forewrit/core';
+import { InvalidArgumentError, isStoreError } from '@forewrit/core';
 import { isSettled, type TaskRecord, type TaskState } from '@forewrit/tasks';
 import type {
   CreateTaskOptions,
@@ -52,12 +51,15 @@ export class ProtocolTasks implements TaskStore {
     const ttlMs = Math.min(ttl ?? ttlMsDefault, ttlMsMax);
     const spec = await shellSpec(this.#services.store, input);
     const record = await this.#engine.start({
-      idempotencyKey: `mcp-${randomUUID()}`,
       ...spec,
       ttlMs,
       tags: [tag, `${ttlTag}${ttlMs}`],
     });
-    return taskOf(record);
+    if (isProtocolTask(record)) return taskOf(record);
+    throw new InvalidArgumentError(
+      'run_shell',
+      `${record.id} was started with this key, and not as such a task`,
+    );
   }
 
   async getTask(id: string): Promise<Task | null> {

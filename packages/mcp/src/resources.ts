@@ -8,11 +8,13 @@ import {
   type ReadResourceResult,
 } from '@modelcontextprotocol/sdk/types.js';
 import { contentOf } from './content.js';
+import { requireBelow } from './files/fields.js';
 import type { Services } from './services.js';
 import { errorReport } from './tool-error.js';
 
 const scheme = 'forewrit:';
 const pageResources = 500;
+const resourceBytesMax = 16 * 1024 * 1024;
 /** The protocol's own code for it. */
 const resourceNotFound = -32_002;
 
@@ -57,6 +59,8 @@ export async function listResources(
 export async function readResource({ store }: Services, uri: string): Promise<ReadResourceResult> {
   const path = pathOf(uri);
   try {
+    const { size } = await store.stat(path);
+    requireBelow(resourceBytesMax, { op: 'resources/read', path, size });
     const { content, encoding } = contentOf(await store.readFile(path));
     return { contents: [{ uri, ...(encoding === 'utf8' ? { text: content } : { blob: content }) }] };
   } catch (error) {

@@ -1,4 +1,4 @@
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { assert, suite, type TemporaryDirectory, temporaryDirectory } from '@forewrit/testkit';
 import { type Json, refused, serve, type ServerProcess, textOf } from './mcp-world.js';
@@ -283,6 +283,21 @@ test('a large write arrives in pieces, is durable with each, and appears as a wh
   assert.is(onDisk('big.txt'), whole);
   // Its answer may have been lost, too.
   assert.equal((await server.get('stage_commit', { id: begun.id }))['transaction'], done['transaction']);
+});
+
+test('what would take too much memory is refused before it is read', async () => {
+  const huge = openSync(`${directory.path}/huge`, 'w');
+  ftruncateSync(huge, 300 * 1024 * 1024);
+  closeSync(huge);
+  await server.fails('read_file', { path: 'huge', max_bytes: 10 }, 'ERR_TOO_LARGE');
+  await server.fails('read_files', { paths: ['huge'] }, 'ERR_TOO_LARGE');
+  await server.fails(
+    'edit_file',
+    { path: 'huge', edits: [{ old_text: 'a', new_text: '' }] },
+    'ERR_TOO_LARGE',
+  );
+  assert.match(await refused(server.client.readResource({ uri: 'forewrit:///huge' })), /ERR_TOO_LARGE/);
+  await server.fails('stage_begin', { path: 'x', total_bytes: 200_000_000 }, 'ERR_TOO_LARGE');
 });
 
 test('a large write is refused where it cannot be right', async () => {

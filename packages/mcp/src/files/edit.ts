@@ -5,9 +5,10 @@ import { z } from 'zod';
 import { textOf } from '../content.js';
 import { defineTool, writes } from '../tool.js';
 import { ToolError } from '../tool-error.js';
-import { committedOutput, ifRevisionInput, pathInput } from './fields.js';
+import { committedOutput, ifRevisionInput, pathInput, requireBelow } from './fields.js';
 
 const editsMax = 100;
+const textBytesMax = 64 * 1024 * 1024;
 
 const editInput = z.strictObject({
   old_text: z
@@ -64,8 +65,9 @@ async function apply(
     ifRevision,
   }: { readonly path: string; readonly edits: readonly Edit[]; readonly ifRevision: number | undefined },
 ): Promise<{ text: string; replacements: number }> {
+  const { revision, checksum = null, size } = await tx.stat(path);
+  requireBelow(textBytesMax, { op: 'edit_file', path, size });
   const bytes = await tx.readFile(path);
-  const { revision, checksum = null } = await tx.stat(path);
   // Before anything is compared: of an old text nobody can expect that it matches.
   if (ifRevision !== undefined && revision !== ifRevision) {
     throw new StoreError('ERR_CONFLICT', `'${path}' has another revision than ${ifRevision}`, {

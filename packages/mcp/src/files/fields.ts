@@ -1,6 +1,6 @@
 /** Arguments and results that several file tools share. */
 
-import type { Commit, StoreStat } from '@forewrit/core';
+import { type Commit, StoreError, type StoreStat } from '@forewrit/core';
 import { z } from 'zod';
 
 export const pathInput = z
@@ -50,4 +50,17 @@ export function guards({ if_revision, if_absent }: { if_revision?: number; if_ab
 
 export function revisionOf(stat: Pick<StoreStat, 'revision'>): number | null {
   return stat.revision ?? null;
+}
+
+/** A file is read as a whole, whatever part of it is wanted: a huge one would take the server's memory. */
+export function requireBelow(
+  limitBytes: number,
+  { op, path, size }: { readonly op: string; readonly path: string; readonly size: number },
+): void {
+  if (size <= limitBytes) return;
+  throw new StoreError('ERR_TOO_LARGE', `'${path}' has ${size} bytes; at most ${limitBytes} are read here`, {
+    op,
+    path,
+    hint: 'Use another program for it, for instance a command that reads a part of it.',
+  });
 }

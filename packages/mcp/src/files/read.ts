@@ -4,10 +4,11 @@ import { InvalidArgumentError, type Snapshot, type Store, type StoreStat, StoreE
 import { z } from 'zod';
 import { contentOf, cutCharacterBytes, type Encoding, textOf } from '../content.js';
 import { defineTool, reads } from '../tool.js';
-import { pathInput, revisionOf, revisionOutput } from './fields.js';
+import { pathInput, requireBelow, revisionOf, revisionOutput } from './fields.js';
 
 const pageBytesDefault = 256 * 1024;
 const pageBytesMax = 4 * 1024 * 1024;
+const fileBytesMax = 256 * 1024 * 1024;
 const filesMax = 500;
 const setBytesMax = 8 * 1024 * 1024;
 
@@ -31,6 +32,8 @@ interface Read {
 }
 
 async function readWithStat(view: Snapshot, path: string): Promise<Read> {
+  const { size } = await view.stat(path);
+  requireBelow(fileBytesMax, { op: 'read_file', path, size });
   const bytes = await view.readFile(path);
   return { bytes, stat: await view.stat(path) };
 }

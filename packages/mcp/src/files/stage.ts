@@ -29,7 +29,8 @@ export const stageBegin = defineTool({
   title: 'Begin a large write',
   description:
     'Begins to write a large file over many calls: stage_append adds to it, stage_commit puts it in place at once. Nothing is ' +
-    'in the tree before that. What was appended survives crashes and restarts for 24 hours: stage_list finds it again.',
+    'in the tree before that. What was appended survives crashes and restarts for 24 hours: stage_list finds it again. At most ' +
+    '100 MB.',
   input: z.strictObject({
     path: pathInput,
     id: idInput.optional().describe('A name of your own for the upload. Default: one is made up.'),
