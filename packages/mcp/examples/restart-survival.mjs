@@ -23,6 +23,7 @@ async function start() {
   });
   const client = new Client({ name: 'restart-survival', version: '1.0.0' }, { capabilities: { tasks: {} } });
   const closed = new Promise((resolve) => {
+    // oxlint-disable-next-line unicorn/prefer-add-event-listener -- a property is all that there is
     client.onclose = resolve;
   });
   await client.connect(transport);
