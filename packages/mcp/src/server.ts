@@ -25,7 +25,7 @@ import { listResources, readResource, resourceTemplate } from './resources.js';
 import { listed } from './schemas.js';
 import type { Services } from './services.js';
 import type { ProgressReport, Tool, ToolContext } from './tool.js';
-import { errorReport } from './tool-error.js';
+import { type ErrorReport, errorReport } from './tool-error.js';
 import { tools } from './tools.js';
 import { version } from './version.js';
 
@@ -155,8 +155,11 @@ class Calls {
       throw new McpError(ErrorCode.InvalidParams, `There is no tool '${params.name}'`);
     }
     const parsed = tool.input.safeParse(params.arguments ?? {});
-    if (!parsed.success) return invalid(tool, parsed.error);
-    if (params.task !== undefined) return await this.#asTask(tool, params.task.ttl, extra);
+    if (params.task !== undefined) {
+      if (!parsed.success) throw notATask(wrongArguments(tool, parsed.error));
+      return await this.#asTask(tool, params.task.ttl, extra);
+    }
+    if (!parsed.success) return errorResult(wrongArguments(tool, parsed.error));
     return await this.#run(tool, parsed.data, extra);
   }
 
@@ -167,9 +170,7 @@ class Calls {
     try {
       return { task: await extra.taskStore.createTask({ ttl: ttl ?? null }) };
     } catch (error) {
-      // There is no task that could fail.
-      const report = errorReport(error);
-      throw new McpError(ErrorCode.InvalidParams, `${report.code}: ${report.message}`, report);
+      throw notATask(errorReport(error));
     }
   }
 
@@ -210,10 +211,15 @@ function contextOf(services: Services, extra: Extra, isEnding: () => boolean): T
   };
 }
 
-function invalid(tool: Tool, error: z.ZodError): CallToolResult {
-  return errorResult({
+function wrongArguments(tool: Tool, error: z.ZodError): ErrorReport {
+  return {
     code: 'ERR_INVALID_ARGUMENT',
     message: `The arguments of ${tool.name} are not valid: ${z.prettifyError(error).replaceAll('\n', ' ')}`,
     hint: 'Correct them by the input schema of the tool, and call again.',
-  });
+  };
+}
+
+/** Of a call that was to be a task: there is none that could fail. */
+function notATask(report: ErrorReport): McpError {
+  return new McpError(ErrorCode.InvalidParams, `${report.code}: ${report.message}`, report);
 }

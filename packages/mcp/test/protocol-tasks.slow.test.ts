@@ -140,7 +140,13 @@ test('tools that answer at once cannot be tasks, bad arguments make none, and fo
   };
   assert.match(await asTask('read_file', { path: 'x' }), /cannot be called as a task/);
   assert.match(await asTask('run_shell', { command: 'true', cwd: '../..' }), /ERR_PATH_ESCAPE/);
-  const { task_id } = await server.get<{ task_id: string }>('run_shell', { command: 'true' });
+  assert.match(await asTask('run_shell', { cmd: 'true' }), /ERR_INVALID_ARGUMENT/);
+  const { task_id } = await server.get<{ task_id: string }>('run_shell', {
+    command: 'true',
+    idempotency_key: 'no task of the protocol',
+  });
+  const sameKey = { command: 'true', idempotency_key: 'no task of the protocol' };
+  assert.match(await asTask('run_shell', sameKey), /ERR_INVALID_ARGUMENT/);
   assert.equal((await tasks.listTasks()).tasks, []);
   assert.match(await refused(tasks.getTask(task_id)), /not found/i);
   assert.match(await refused(tasks.getTask('../x')), /not found/i);

@@ -49,6 +49,8 @@ export async function mcp(context: CommandContext, options: McpOptions): Promise
   const services = {
     root: context.root,
     allowShell: options.allowShell === true,
+    // Commands need not know it.
+    tasks: { env: { ...process.env, [tokenVariable]: undefined } },
     logger: stderrLogger(context, options.debug),
   };
   if (options.http === undefined) await module.serveStdio({ ...services, signal: context.signal });

@@ -103,6 +103,18 @@ test('the command prints where it listens and the token, once, on standard error
   assert.is(await second.end(), 130);
 });
 
+test('a token from the environment is not printed, and commands do not see it', async () => {
+  await using directory = temporaryDirectory('mcp-http');
+  const secret = 'of-the-environment-only';
+  const service = await commandOver(directory.path, ['--allow-shell'], { FOREWRIT_MCP_TOKEN: secret });
+  const client = await connectHttp(service.url, secret);
+  const ran = await client.get('run_shell', { command: 'echo "[$FOREWRIT_MCP_TOKEN] $HOME"' });
+  assert.is(ran['output'], `[] ${process.env['HOME'] ?? ''}\n`);
+  await client.close();
+  assert.is(await service.end(), 130);
+  assert.equal(service.lines.length, 1);
+});
+
 async function statusOf(url: string, headers: Record<string, string>): Promise<number> {
   return await new Promise((resolve, reject) => {
     const call = request(url, {
@@ -122,10 +134,10 @@ async function statusOf(url: string, headers: Record<string, string>): Promise<n
   });
 }
 
-async function commandOver(root: string, args: readonly string[]) {
+async function commandOver(root: string, args: readonly string[], env: Record<string, string> = {}) {
   const child = spawn(process.execPath, [cli, 'mcp', '--root', root, '--http', '0', ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: environment(),
+    env: { ...environment(), ...env },
   });
   let stdout = '';
   child.stdout.on('data', (data: Buffer) => {
