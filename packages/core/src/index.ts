@@ -37,7 +37,13 @@ export type { CheckpointReport } from './commit/checkpoint.js';
 export type { MaterializeReport } from './commit/materialize.js';
 export { type Clock, defaults, type Failpoint, type Logger, type StoreOptions } from './store/options.js';
 export type { RemoveOptions, WriteOptions } from './plan/operation.js';
-export { emptyRecoveryReport, type Recoverer, type RecoveryReport } from './committer/recoverer.js';
+export {
+  emptyRecoveryReport,
+  type Recoverer,
+  type Recovery,
+  type RecoveryBacklog,
+  type RecoveryReport,
+} from './committer/recoverer.js';
 export {
   type ErrorCode,
   fromSystemError,

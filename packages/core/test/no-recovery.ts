@@ -14,6 +14,6 @@ export const noRecovery: Recoverer = {
       }
       deregisterOwner({ log } as never, number);
     }
-    return Promise.resolve(emptyRecoveryReport);
+    return Promise.resolve({ report: emptyRecoveryReport });
   },
 };

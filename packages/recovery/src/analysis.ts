@@ -140,6 +140,12 @@ export function appliedHere(
   return bootOf(context, transaction, target) === 'same';
 }
 
+/** All of it was, and its locks are gone. */
+export function isInPlace(context: RecoveryContext, transaction: LoggedTransaction): boolean {
+  if (transaction.applied?.bootId !== context.bootId) return false;
+  return transaction.targets.every((target) => appliedHere(context, transaction, target));
+}
+
 /** By position of the target, the number of the owner whose newer transaction has committed to its path. */
 export function supersededTargets(
   view: LogView,

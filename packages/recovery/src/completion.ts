@@ -3,6 +3,8 @@
  *
  * - *Claim*: before anything is decided, every path that may be written is locked by its transaction. One that was
  *   applied on another boot let go of its locks then; it gets them back only where nobody has committed since.
+ * - *In place*: where so much is to be made durable that nobody should wait for it, a transaction is first recorded as
+ *   applied, as its owner would have done; its locks go, and its completion follows.
  * - *Complete*: everything is durable; in one batch the records go, the locks, and with them the news: rows name the
  *   inodes that a redo made, so that no reader takes them for somebody's edit.
  *
@@ -14,6 +16,7 @@
 import {
   assert,
   encodeCommitBatch,
+  encodeMark,
   entryLockKey,
   type FileRow,
   type Folding,
@@ -31,6 +34,7 @@ import {
   removeResumable,
   rowOf,
   sameTransaction,
+  type StorePath,
   type Target,
   transactionKey,
   transactionRange,
@@ -78,7 +82,10 @@ export function claim(
       { essential: true },
     );
   }
-  return log.view((view) => winners.map((transaction) => subjectOf(view, { transaction, living, folding })));
+  return log.view((view) => {
+    const unflushed = unflushedPaths(view);
+    return winners.map((transaction) => subjectOf(view, { transaction, living, folding, unflushed }));
+  });
 }
 
 export function noteUnflushed(log: Log, { number }: LoggedTransaction, { index, path }: Target): void {
@@ -109,17 +116,16 @@ export function inBatches<T extends { readonly weight: number }>(items: readonly
   return batches;
 }
 
+export interface SubjectParts {
+  readonly transaction: LoggedTransaction;
+  readonly living: ReadonlySet<number>;
+  readonly folding: Folding;
+  readonly unflushed?: ReadonlySet<StorePath>;
+}
+
 export function subjectOf(
   view: LogView,
-  {
-    transaction,
-    living,
-    folding,
-  }: {
-    readonly transaction: LoggedTransaction;
-    readonly living: ReadonlySet<number>;
-    readonly folding: Folding;
-  },
+  { transaction, living, folding, unflushed = unflushedPaths(view) }: SubjectParts,
 ): Subject {
   const superseded = supersededTargets(view, transaction, folding);
   const held = [...superseded].filter(([, owner]) => living.has(owner)).map(([index]) => index);
@@ -127,7 +133,7 @@ export function subjectOf(
     transaction,
     superseded: new Set(superseded.keys()),
     heldByLiving: new Set(held),
-    unflushed: unflushedPaths(view),
+    unflushed,
   };
 }
 
@@ -175,19 +181,38 @@ export function writeCompletion(batch: LogBatch, completion: Completion, folding
   // Whoever has taken it over since has it under another number.
   if (transaction.resumable !== undefined)
     removeResumable(batch, transaction.number, transaction.resumable.id);
-  for (const target of transaction.targets) {
-    for (const { key } of lockKeysOf(target, folding)) unlock(batch, key, transaction);
-    const image = completion.images.get(target.index);
-    if (image !== undefined) renewRow(batch, transaction, { target, image }, folding);
-  }
-  for (const { collection, key } of transaction.commit?.entries ?? []) {
-    unlock(batch, entryLockKey(collection, key), transaction);
-  }
+  letGo(batch, completion, folding);
   forgetUnflushed(batch, [transaction.number]);
   const needed = neededByBlocked(batch, completion, folding);
   if (transaction.commit === undefined) forgetBegun(batch, transaction);
   else if (needed.length === 0) trimRecords(batch, transaction.number);
   else keepOnly(batch, transaction, needed);
+}
+
+/** All of it is in its place, and what is not durable yet the log still has. */
+export function writeInPlace(
+  batch: LogBatch,
+  completion: Completion,
+  { folding, bootId }: Pick<RecoveryContext, 'folding' | 'bootId'>,
+): void {
+  if (completion.blocked) {
+    writeBlocked(batch, completion, folding);
+    return;
+  }
+  letGo(batch, completion, folding);
+  batch.put('log', ...encodeMark(completion.transaction.number, { kind: 'applied', bootId }));
+}
+
+/** Its locks go, and its rows say what is there now. */
+function letGo(batch: LogBatch, { transaction, images }: Completion, folding: Folding): void {
+  for (const target of transaction.targets) {
+    for (const { key } of lockKeysOf(target, folding)) unlock(batch, key, transaction);
+    const image = images.get(target.index);
+    if (image !== undefined) renewRow(batch, transaction, { target, image }, folding);
+  }
+  for (const { collection, key } of transaction.commit?.entries ?? []) {
+    unlock(batch, entryLockKey(collection, key), transaction);
+  }
 }
 
 /** What has only begun may have written any number of records. */

@@ -4,7 +4,13 @@
  *     analyse → name what is deferred → claim locks → redo winners, the oldest first → flush directories → save edited before-images
  *             → complete, the newest first → sweep → deregister the dead
  *
- * It may end anywhere, and be repeated any number of times: until its completion is flushed a transaction is decided
+ * Where much is to be flushed there are several: the first puts everything in its place and records that, as an apply does,
+ *
+ *     analyse → name what is deferred → claim locks → redo winners, the oldest first → flush directories → in place
+ *
+ * and each that follows completes a few, the newest first, until what is left is little.
+ *
+ * A pass may end anywhere, and be repeated any number of times: until its completion is flushed a transaction is decided
  * anew, from what is on the disk; after that nobody asks for it.
  */
 
@@ -15,12 +21,15 @@ import {
   decodeTransaction,
   type FileSystem,
   type LoggedTransaction,
+  type LogView,
   metaKeys,
   type Owner,
   saveEditedBefore,
   type StoreContext,
   syncDirectoryIfThere,
   type Target,
+  type TransactionNumber,
+  transactionRange,
   u32Key,
   type Volume,
 } from '@forewrit/core';
@@ -29,6 +38,7 @@ import {
   analyse,
   bootOf,
   holdsOnlyWaiting,
+  isInPlace,
   livingOwners,
   readTransactionRows,
 } from './analysis.js';
@@ -41,18 +51,40 @@ import {
   unmarkedLocks,
   weightOf,
   writeCompletion,
+  writeInPlace,
 } from './completion.js';
 import { nameDeferred } from './deferred-winners.js';
+import { PathHistory } from './path-history.js';
 import { type RecoveryContext, recoveryContext } from './recovery-context.js';
 import { heldBy } from './recovery-lock.js';
 import type { ReportWriter } from './report.js';
 import { planTransaction, type TransactionPlan } from './transaction-plan.js';
-import { type NewImages, Surprise, TransactionRedo } from './transaction-redo.js';
-import { isOfUnapplied, leftoversAmong, listStagingNames, sweepName } from './undo.js';
+import {
+  type Flushes,
+  type NewImages,
+  type RedoHooks,
+  Surprise,
+  TransactionRedo,
+} from './transaction-redo.js';
+import {
+  isOfUnapplied,
+  leftoversAmong,
+  listStagingNames,
+  recordedNames,
+  type StagingName,
+  sweepName,
+} from './undo.js';
 
 /** How often a transaction is decided anew because somebody changes its files meanwhile. */
 const decisionsMax = 10;
 const noImages: NewImages = new Map();
+
+export interface PassResult {
+  /** Owners of whom nothing is left. */
+  readonly gone: readonly Owner[];
+  /** There if it is not at its end: transactions that are in their places, and yet to be made durable; the oldest first. */
+  readonly inPlace?: readonly TransactionNumber[];
+}
 
 export class RecoveryPass {
   readonly #store: StoreContext;
@@ -73,30 +105,85 @@ export class RecoveryPass {
     this.#report = report;
   }
 
-  /** Returns the owners that are gone for good: nothing of theirs is left. */
-  run(self: Owner): Owner[] {
+  /** All of it, unless more than `flushesMax` files would have to be flushed. */
+  run(self: Owner, flushesMax: number): PassResult {
     const { log, folding, failpoints, clock } = this.#store;
     const nowMs = clock.nowMs();
     const analysis = log.view((view) => analyse(view, this.#deadNumbers, { folding, nowMs }));
     failpoints.hit('recover.before');
-    this.#redoWinners(analysis);
+    if (isBacklog(this.#context, analysis, flushesMax)) return this.#putInPlace(analysis);
+    this.#redoWinners(analysis, 'now');
     for (const transaction of [...analysis.aborted, ...analysis.losers]) {
       if (transaction.commit === undefined) this.#report.undone(transaction.id);
       this.#completions.push({ transaction, superseded: new Set(), images: noImages, blocked: false });
     }
-    for (const directory of this.#touched) syncDirectoryIfThere(this.#fileSystem, directory);
-    for (const { transaction, blocked } of this.#completions) if (!blocked) this.#saveEdited(transaction);
-    this.#complete();
+    this.#completeDurably();
     failpoints.hit('recover.sweep');
-    this.#sweep();
-    return this.#finish(self, nowMs);
+    // Listed before the log is read.
+    this.#sweep(listStagingNames(this.#fileSystem, this.#store.volumes.known), allTransactions);
+    return { gone: this.#finish(self, nowMs) };
   }
 
-  #redoWinners(analysis: Analysis): void {
+  /** What is in its place already is looked at when it is made durable. */
+  #putInPlace(analysis: Analysis): PassResult {
+    const { winners } = analysis;
+    const open = winners.filter((each) => !isInPlace(this.#context, each));
+    this.#redoWinners({ ...analysis, winners: open }, 'later');
+    this.#flushDirectories();
+    this.#recordInPlace();
+    const blocked = new Set(
+      this.#completions.filter((each) => each.blocked).map(({ transaction }) => transaction.id),
+    );
+    return { gone: [], inPlace: winners.filter(({ id }) => !blocked.has(id)).map(({ number }) => number) };
+  }
+
+  #recordInPlace(): void {
+    const weighed = this.#completions.map((completion) => ({ completion, weight: weightOf(completion) }));
+    for (const chunk of inBatches(weighed)) {
+      this.#store.log.commit(
+        (batch) => {
+          for (const { completion } of chunk) writeInPlace(batch, completion, this.#context);
+        },
+        { essential: true },
+      );
+    }
+  }
+
+  /** Makes durable, and completes, those of these transactions that are in their places. */
+  finishInPlace(numbers: readonly TransactionNumber[]): void {
+    const { log, folding } = this.#store;
+    const read = (view: LogView): LoggedTransaction[] =>
+      numbers.map(({ owner, counter }) =>
+        decodeTransaction({ owner, counter }, view.range('log', transactionRange(owner, counter))),
+      );
+    const { winners, living } = log.view((view) => ({
+      // Somebody else may have been at it since.
+      winners: read(view).filter((each) => each.abort === undefined && isInPlace(this.#context, each)),
+      living: livingOwners(view, this.#deadNumbers),
+    }));
+    this.#redoWinners({ winners, living, history: new PathHistory(folding, winners) }, 'now');
+    this.#completeDurably();
+    this.#sweep(
+      winners.flatMap((each) => recordedNames(each, this.#context.volume)),
+      read,
+    );
+  }
+
+  #completeDurably(): void {
+    this.#flushDirectories();
+    for (const { transaction, blocked } of this.#completions) if (!blocked) this.#saveEdited(transaction);
+    this.#complete();
+  }
+
+  #flushDirectories(): void {
+    for (const directory of this.#touched) syncDirectoryIfThere(this.#fileSystem, directory);
+  }
+
+  #redoWinners(analysis: Pick<Analysis, 'winners' | 'living' | 'history'>, flushes: Flushes): void {
     const { log } = this.#store;
     const winners = nameDeferred(log, this.#context, analysis.winners);
     for (const subject of claim(log, this.#context, { ...analysis, winners })) {
-      const images = this.#redo(() => planTransaction(this.#context, subject, analysis.history));
+      const images = this.#redo(() => planTransaction(this.#context, subject, analysis.history), flushes);
       const blocked = images === undefined;
       if (blocked) this.#report.blocked(subject.transaction.id);
       this.#completions.push({ ...subject, images: images ?? noImages, blocked });
@@ -104,7 +191,7 @@ export class RecoveryPass {
   }
 
   /** `undefined` if the transaction is blocked. */
-  #redo(plan: () => TransactionPlan): NewImages | undefined {
+  #redo(plan: () => TransactionPlan, flushes: Flushes): NewImages | undefined {
     for (let attempt = 0; attempt < decisionsMax; attempt += 1) {
       const planned = plan();
       if (planned.blocked) {
@@ -112,7 +199,7 @@ export class RecoveryPass {
         return undefined;
       }
       try {
-        const images = this.#carryOut(planned);
+        const images = this.#carryOut(planned, flushes);
         this.#report.carriedOut(planned);
         return images;
       } catch (error) {
@@ -122,16 +209,16 @@ export class RecoveryPass {
     return undefined;
   }
 
-  #carryOut(plan: TransactionPlan): NewImages {
+  #carryOut(plan: TransactionPlan, flushes: Flushes): NewImages {
     const { failpoints, log, folding } = this.#store;
-    const redo = new TransactionRedo(this.#context, plan, {
+    const hooks: RedoHooks = {
       touched: (directory) => this.#touched.add(directory),
       saved: (conflict) => this.#report.saved(conflict),
       beforeTarget: () => failpoints.hit('recover.target'),
       lockAgain: ({ target }) => lockAgain(log, plan.transaction, target, folding),
       unflushed: (target) => noteUnflushed(log, plan.transaction, target),
-    });
-    return redo.run();
+    };
+    return new TransactionRedo(this.#context, plan, hooks, flushes).run();
   }
 
   #logBlocked({ transaction, paths }: TransactionPlan): void {
@@ -187,13 +274,11 @@ export class RecoveryPass {
     }
   }
 
-  #sweep(): void {
-    const { log, volumes } = this.#store;
-    const names = listStagingNames(this.#fileSystem, volumes.known);
-    const leftovers = log.view((view) =>
+  #sweep(names: readonly StagingName[], read: (view: LogView) => LoggedTransaction[]): void {
+    const leftovers = this.#store.log.view((view) =>
       leftoversAmong(names, {
         living: livingOwners(view, this.#deadNumbers),
-        transactions: readTransactionRows(view).map(({ number, rows }) => decodeTransaction(number, rows)),
+        transactions: read(view),
         hasHistory: view.range('history', { start: new Uint8Array(0), limit: 1 }).length > 0,
       }),
     );
@@ -223,4 +308,15 @@ export class RecoveryPass {
       { essential: true },
     );
   }
+}
+
+/** Whether it is worth answering before all is durable; and all of it ran on this boot, of which nothing is lost. */
+function isBacklog(context: RecoveryContext, { winners }: Analysis, flushesMax: number): boolean {
+  const many = winners.reduce((sum, { targets }) => sum + targets.length, 0);
+  if (many <= flushesMax) return false;
+  return winners.every((each) => each.targets.every((target) => bootOf(context, each, target) === 'same'));
+}
+
+function allTransactions(view: LogView): LoggedTransaction[] {
+  return readTransactionRows(view).map(({ number, rows }) => decodeTransaction(number, rows));
 }

@@ -15,23 +15,32 @@ import {
   probeWitness,
   readVolumes,
   type Recoverer,
-  type RecoveryReport,
+  type Recovery,
   type StoreContext,
+  type TransactionNumber,
   unlinkIfThere,
   withStoreCode,
   witnessPrefix,
 } from '@forewrit/core';
+import { Backlog } from './backlog.js';
 import { holdsOnlyWaiting, livingOwners, readTransactionRows, registeredOwners } from './analysis.js';
 import { acquireRecoveryLock, releaseRecoveryLock } from './recovery-lock.js';
-import { RecoveryPass } from './recovery-pass.js';
+import { type PassResult, RecoveryPass } from './recovery-pass.js';
 import { ReportWriter } from './report.js';
 import { leftoversAmong, listStagingNames } from './undo.js';
 
-export function createRecoverer(): Recoverer {
+/** Files whose flush an open waits for; beyond that they are flushed while the store is in use. */
+const flushesMaxDefault = 256;
+
+export interface RecovererOptions {
+  readonly flushesMax?: number;
+}
+
+export function createRecoverer({ flushesMax = flushesMaxDefault }: RecovererOptions = {}): Recoverer {
   return {
     async recover(context, dead, self) {
       try {
-        return await recover(context, dead, self);
+        return await recover(context, { dead, self, flushesMax });
       } catch (error) {
         throw withStoreCode(error, { op: 'recover', path: context.roots.root });
       }
@@ -39,7 +48,13 @@ export function createRecoverer(): Recoverer {
   };
 }
 
-async function recover(context: StoreContext, dead: readonly Owner[], self: Owner): Promise<RecoveryReport> {
+interface Request {
+  readonly dead: readonly Owner[];
+  readonly self: Owner;
+  readonly flushesMax: number;
+}
+
+async function recover(context: StoreContext, { dead, self, flushesMax }: Request): Promise<Recovery> {
   const started = context.clock.monotonicMs();
   const report = new ReportWriter();
   const numbers = new Set(dead.map(({ number }) => number));
@@ -47,20 +62,50 @@ async function recover(context: StoreContext, dead: readonly Owner[], self: Owne
   // Others may have taken further staging areas into use since this store was opened.
   for (const place of context.log.view(readVolumes)) context.volumes.addIfThere(place);
   const orphans = await orphanedWitnesses(context);
+  let result: PassResult = { gone: [] };
   if (dead.length > 0 || hasWork(context)) {
     await acquireRecoveryLock(context, self, numbers);
-    const gone = runPass(context, dead, self, report);
-    for (const { witness } of gone) if (witness !== undefined) orphans.push(witness);
+    result = letGoOnFailure(context, self, () =>
+      new RecoveryPass(context, dead, report).run(self, flushesMax),
+    );
+    for (const { witness } of result.gone) if (witness !== undefined) orphans.push(witness);
   }
   // Last: as long as a dead owner is registered, its witness is what proves its death.
   for (const name of orphans)
     if (unlinkIfThere(context.fileSystem, `${context.layout.log}/${name}`)) report.swept(1);
-  return report.finish(context.clock.monotonicMs() - started);
+  const { inPlace } = result;
+  const done = { report: report.finish(context.clock.monotonicMs() - started) };
+  if (inPlace === undefined) return done;
+  releaseRecoveryLock(context, self);
+  return { ...done, backlog: backlogOf(context, { dead, self }, inPlace) };
 }
 
-function runPass(context: StoreContext, dead: readonly Owner[], self: Owner, report: ReportWriter): Owner[] {
+function backlogOf(
+  context: StoreContext,
+  { dead, self }: Pick<Request, 'dead' | 'self'>,
+  inPlace: readonly TransactionNumber[],
+): Backlog {
+  return new Backlog({
+    context,
+    dead: new Set(dead.map(({ number }) => number)),
+    self,
+    inPlace,
+    finish: (portion) => {
+      letGoOnFailure(context, self, () =>
+        new RecoveryPass(context, dead, new ReportWriter()).finishInPlace(portion),
+      );
+      releaseRecoveryLock(context, self);
+    },
+    end: async () => {
+      const { report } = await recover(context, { dead, self, flushesMax: Number.POSITIVE_INFINITY });
+      return report;
+    },
+  });
+}
+
+function letGoOnFailure<T>(context: StoreContext, self: Owner, work: () => T): T {
   try {
-    return new RecoveryPass(context, dead, report).run(self);
+    return work();
   } catch (error) {
     // A simulated death releases nothing.
     if (!(error instanceof FailpointHit)) release(context, self);

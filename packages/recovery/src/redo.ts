@@ -5,7 +5,7 @@
  * over the apply name first, and one rename from there to the target is the apply. On another boot names prove nothing;
  * missing parents are made again, and the fresh file goes straight to its place.
  *
- * Content is durable under its fresh name before it is renamed. The durable copy of large content and of a moved file
+ * Content that is made anew is durable under its fresh name before it is renamed. The durable copy of large content and of a moved file
  * stays under its staged name until the completion is flushed.
  */
 
@@ -15,13 +15,16 @@ import {
   ancestors,
   beforePath,
   type FileStat,
+  inodeOf,
   parentPath,
+  showsImage,
   type StorePath,
   stagedPath,
 } from '@forewrit/core';
 import { type ConflictSubject, type SavedConflict, setAside } from './conflicts.js';
 import { copyFresh, linkFresh, makeFresh, writeFresh } from './fresh-file.js';
 import { directoryOf, type RecoveryContext, targetName } from './recovery-context.js';
+import { readableChecksum } from './target-observation.js';
 
 export interface RedoSubject extends ConflictSubject {
   readonly boot: 'same' | 'other';
@@ -51,15 +54,17 @@ export class Redo {
     this.#absolute = absolutePath(subject.target.path, context.roots);
   }
 
-  run(): void {
+  /** `false` if what is in its place now has never been flushed. */
+  run(): boolean {
     const { action } = this.#subject.target;
+    let durable = true;
     if (this.#subject.boot === 'other' && action !== 'remove' && action !== 'remove-directory')
       this.#makeParents();
     this.#verifyParents();
     switch (action) {
       case 'write':
       case 'move':
-        this.#putFile();
+        durable = this.#putFile();
         break;
       case 'make-directory':
       case 'make-parent':
@@ -79,6 +84,7 @@ export class Redo {
     }
     this.#effects.touched(directoryOf(this.#absolute));
     this.#context.resolver.forget();
+    return durable;
   }
 
   /**
@@ -92,14 +98,35 @@ export class Redo {
     this.#effects.touched(directoryOf(this.#absolute));
   }
 
-  #putFile(): void {
+  #putFile(): boolean {
     const { fileSystem } = this.#context;
     this.#keepDurable();
-    const source = this.#subject.boot === 'same' ? this.#stageApplyName() : this.#stageFresh();
-    this.#clear('file');
+    const { path, ino, durable } = this.#stagePut();
+    const there = this.#clear('file');
     // A rename between two links of one inode does nothing.
-    if (this.#ino(source) === this.#ino(this.#absolute)) fileSystem.unlink(source);
-    else fileSystem.rename(source, this.#absolute);
+    if (ino === there?.ino) fileSystem.unlink(path);
+    else fileSystem.rename(path, this.#absolute);
+    return durable;
+  }
+
+  #stagePut(): { readonly path: string; readonly ino: bigint | undefined; readonly durable: boolean } {
+    if (this.#subject.boot === 'other') {
+      const fresh = this.#stageFresh();
+      return { path: fresh, ino: this.#ino(fresh), durable: true };
+    }
+    const apply = this.#applyName;
+    const { fileSystem } = this.#context;
+    if (this.#isAsStaged(fileSystem.lstat(apply), apply))
+      return { path: apply, ino: inodeOf(this.#subject.target.after), durable: false };
+    this.#stageApplyName(apply);
+    return { path: apply, ino: this.#ino(apply), durable: true };
+  }
+
+  /** Within one boot inline content is where it was staged, and is flushed in its place, as after any apply. */
+  #isAsStaged(stat: FileStat | undefined, apply: string): boolean {
+    const { content, after } = this.#subject.target;
+    if (content === undefined || after.type !== 'file' || stat?.mode !== after.mode) return false;
+    return showsImage(stat, after) && readableChecksum(this.#context, apply) === after.checksum;
   }
 
   /**
@@ -126,18 +153,21 @@ export class Redo {
     return fresh;
   }
 
-  #stageApplyName(): string {
-    const { fileSystem } = this.#context;
+  get #applyName(): string {
     const { target, volume } = this.#subject;
     assert(target.applyName !== undefined, 'what is put in place has an apply name');
-    const apply = stagedPath(volume, target.applyName);
+    return stagedPath(volume, target.applyName);
+  }
+
+  #stageApplyName(apply: string): void {
+    const { fileSystem } = this.#context;
+    const { target, volume } = this.#subject;
     const there = this.#ino(apply);
     // It is a link of the durable copy already.
     if (target.staged !== undefined && there !== undefined) {
-      if (this.#ino(stagedPath(volume, target.staged)) === there) return apply;
+      if (this.#ino(stagedPath(volume, target.staged)) === there) return;
     }
     fileSystem.rename(this.#stageFresh(), apply);
-    return apply;
   }
 
   /** `copied`: never a link, as the inode that there is cannot be trusted. */
@@ -223,14 +253,15 @@ export class Redo {
       resolver.verifyParent(target.path, 'recover');
   }
 
-  /** Makes way for something that a rename cannot replace. What was worth it has been saved by now. */
-  #clear(kind: 'file' | 'directory'): void {
+  /** Makes way for something that a rename cannot replace, and returns what it can. What was worth it has been saved by now. */
+  #clear(kind: 'file' | 'directory'): FileStat | undefined {
     const { fileSystem } = this.#context;
     const there = fileSystem.lstat(this.#absolute);
-    if (there === undefined || (kind === 'file' && there.type !== 'directory')) return;
+    if (there === undefined || (kind === 'file' && there.type !== 'directory')) return there;
     if (there.type !== 'directory') fileSystem.unlink(this.#absolute);
     else if (fileSystem.list(this.#absolute).length === 0) fileSystem.removeDirectory(this.#absolute);
     else this.#setAside(this.#absolute);
+    return undefined;
   }
 
   #setAside(absolute: string): void {

@@ -106,7 +106,7 @@ export async function repair(
   // Opening recovers: a transaction that only waited for its owner's end is not blocked any more afterwards.
   const loop = await CommitterLoop.start({
     parts,
-    recoverer: createRecoverer(),
+    recoverer: createRecoverer({ flushesMax: Number.POSITIVE_INFINITY }),
     nonce: randomBytes(8).toString('hex'),
     onEvent: () => undefined,
     withWitness: true,

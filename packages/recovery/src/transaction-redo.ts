@@ -49,6 +49,12 @@ export interface RedoHooks {
   readonly unflushed: (target: Target) => void;
 }
 
+/**
+ * `later`: content that stands in its place as its transaction has staged it is not flushed. Whoever goes on finds it by its
+ * inode.
+ */
+export type Flushes = 'now' | 'later';
+
 /** What the rows of files are to say, by position of the target: a redo makes new inodes. */
 export type NewImages = ReadonlyMap<number, Image>;
 
@@ -56,12 +62,16 @@ export class TransactionRedo {
   readonly #context: RecoveryContext;
   readonly #plan: TransactionPlan;
   readonly #hooks: RedoHooks;
+  readonly #flushes: Flushes;
   readonly #images = new Map<number, Image>();
+  /** What was put in its place as the dead owner had staged it, by position of the target. */
+  readonly #neverFlushed = new Set<number>();
 
-  constructor(context: RecoveryContext, plan: TransactionPlan, hooks: RedoHooks) {
+  constructor(context: RecoveryContext, plan: TransactionPlan, hooks: RedoHooks, flushes: Flushes = 'now') {
     this.#context = context;
     this.#plan = plan;
     this.#hooks = hooks;
+    this.#flushes = flushes;
   }
 
   run(): NewImages {
@@ -71,7 +81,7 @@ export class TransactionRedo {
       this.#hooks.beforeTarget();
       this.#surprised(() => {
         this.#lookAgain(path);
-        this.#redoOf(path).run();
+        if (!this.#redoOf(path).run()) this.#neverFlushed.add(path.target.index);
       });
     }
     for (const path of this.#plan.paths) this.#settle(path);
@@ -125,14 +135,22 @@ export class TransactionRedo {
     for (const each of paths) for (const above of ancestors(each)) this.#hooks.touched(this.#absolute(above));
     // What somebody has written into our file since does not make what is ours in it durable.
     if (decision.verdict === 'leave' || isTheirs(decision)) {
-      const now = this.#lstat(target.path);
-      const isOurs = now?.type === 'file' && now.ino === inodeOf(target.after);
-      if (target.content !== undefined && isOurs) this.#makeDurable(path);
+      if (this.#isOurInline(target)) this.#makeDurable(path);
       return;
     }
     if (decision.verdict !== 'redo' && decision.row !== 6) return;
     if (decision.verdict === 'keep') this.#settleKept(path, observed);
+    else if (this.#neverFlushed.has(target.index)) this.#makeDurable(path);
     this.#note(target);
+  }
+
+  #isOurInline({ path, content, after }: Target): boolean {
+    const now = this.#lstat(path);
+    return content !== undefined && now?.type === 'file' && now.ino === inodeOf(after);
+  }
+
+  #isFoundLater(target: Target): boolean {
+    return !this.#plan.unflushed.has(target.path) && this.#isOurInline(target);
   }
 
   /** Our content may be another inode by now: no reader shall take it for somebody's edit. */
@@ -177,6 +195,7 @@ export class TransactionRedo {
   /** A flush that has failed is never tried again: the content is written anew, from its durable copy. */
   #makeDurable(path: PlannedPath): void {
     const { target, observed, decision } = path;
+    if (this.#flushes === 'later' && this.#isFoundLater(target)) return;
     const failure = this.#flush(target);
     if (failure === undefined) return;
     // Whoever recovers next, should this one die, shall not believe the flush that he tries.

@@ -56,7 +56,9 @@ export function leftoversAmong(
   names: readonly StagingName[],
   { living, transactions, hasHistory }: Belongings,
 ): StagingName[] {
-  const recorded = new Set(transactions.flatMap(recordedNames));
+  const recorded = new Set(
+    transactions.flatMap(recordedPlaces).map(({ volume, place, name }) => nameKey(volume, place, name)),
+  );
   return names.filter(({ volume, place, name, owner }) => {
     if (living.has(owner)) return false;
     if (place === 'before' && hasHistory) return false;
@@ -88,13 +90,31 @@ export function isOfUnapplied({ place, name }: StagingName): boolean {
   return place === 'staged' && name.endsWith('.apply');
 }
 
-function recordedNames({ targets, resumable }: LoggedTransaction): string[] {
-  if (resumable !== undefined) return [nameKey(resumable.volume, 'staged', resumable.staged)];
-  return targets.flatMap(({ volume, staged, applyName, beforeName }) => [
-    ...(staged === undefined ? [] : [nameKey(volume, 'staged', staged)]),
-    ...(applyName === undefined ? [] : [nameKey(volume, 'staged', applyName)]),
-    ...(beforeName === undefined ? [] : [nameKey(volume, 'before', beforeName)]),
+/** What a transaction has in the staging areas that are there; some of it has gone with the apply. */
+export function recordedNames(
+  transaction: LoggedTransaction,
+  volumeOf: (path: StorePath) => Volume | undefined,
+): StagingName[] {
+  const { id, number } = transaction;
+  return recordedPlaces(transaction).flatMap(({ volume: path, place, name }) => {
+    const volume = volumeOf(path);
+    return volume === undefined ? [] : [{ volume, place, name, owner: number.owner, transaction: id }];
+  });
+}
+
+function recordedPlaces({ targets, resumable }: LoggedTransaction): RecordedName[] {
+  if (resumable !== undefined) return [{ volume: resumable.volume, place: 'staged', name: resumable.staged }];
+  return targets.flatMap(({ volume, staged, applyName, beforeName }): RecordedName[] => [
+    ...(staged === undefined ? [] : [{ volume, place: 'staged' as const, name: staged }]),
+    ...(applyName === undefined ? [] : [{ volume, place: 'staged' as const, name: applyName }]),
+    ...(beforeName === undefined ? [] : [{ volume, place: 'before' as const, name: beforeName }]),
   ]);
+}
+
+interface RecordedName {
+  readonly volume: StorePath;
+  readonly place: 'staged' | 'before';
+  readonly name: string;
 }
 
 function nameKey(volume: StorePath, place: string, name: string): string {

@@ -237,7 +237,7 @@ test('the lock is let go of when recovery fails', async () => {
   const world = await dyingWorld(0);
   const failing = await world.start({
     ...small,
-    faults: [{ at: ({ method, path }) => method === 'create' && path.endsWith('.redo'), error: 'ENOSPC' }],
+    faults: [{ at: ({ method, path }) => method === 'rename' && path.endsWith('.apply'), error: 'ENOSPC' }],
   });
   const error = await failing.recover().catch((thrown: unknown) => thrown);
   assert.instance(error, Error);

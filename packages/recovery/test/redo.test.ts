@@ -476,7 +476,7 @@ test('a file that changes while it is decided is decided anew', async () => {
     ...small,
     beforeCall: ({ method, path }) => {
       // Right after `b` was looked at for the first time.
-      if (edited || method !== 'create' || !path.endsWith('2-1-0.redo')) return;
+      if (edited || method !== 'rename' || !path.endsWith('2-1-0.apply')) return;
       edited = true;
       edit(world.outside, 'b', 'somebody else');
     },

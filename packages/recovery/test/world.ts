@@ -18,6 +18,8 @@ import {
   type Owner,
   type ProcessTable,
   readOwners,
+  type Recoverer,
+  type RecoveryBacklog,
   type RecoveryReport,
   registerOwner,
   type StoreContext,
@@ -61,6 +63,10 @@ export interface ProcessOptions
   /** As the superuser: owners of files are kept. */
   readonly privileged?: boolean;
   readonly roots?: Readonly<Record<string, string>>;
+  /** Beyond these, recovery answers before all is durable. */
+  readonly flushesMax?: number;
+  /** What it has put in its place then is left to `finishBacklog`. */
+  readonly keepsBacklog?: boolean;
 }
 
 /** The step at which a batch may survive a crash or not. */
@@ -129,7 +135,7 @@ export class World {
     const context = await openContext(parts);
     const owner = registerOwner(context, { nonce: `${pid}`, witness: undefined });
     const isDead = (each: Owner): boolean => this.#isDead(each);
-    return new SimulatedProcess({ context, owner, isDead, openPaths, kill });
+    return new SimulatedProcess({ context, owner, isDead, openPaths, kill, options });
   }
 
   /** Opens as a store does, by the loop around the engine: what fails there is what a user would meet. */
@@ -138,7 +144,7 @@ export class World {
     try {
       const { context, engine, state } = await CommitterLoop.start({
         parts,
-        recoverer: createRecoverer(),
+        recoverer: { recover: async (...of) => ({ report: await recoverWholly(recovererOf(options), of) }) },
         nonce: `${pid}`,
         onEvent: () => undefined,
         withWitness: false,
@@ -146,7 +152,7 @@ export class World {
       const { owner } = engine;
       const { recovery } = state;
       const isDead = (each: Owner): boolean => this.#isDead(each);
-      return new SimulatedProcess({ context, owner, engine, recovery, isDead, openPaths, kill });
+      return new SimulatedProcess({ context, owner, engine, recovery, isDead, openPaths, kill, options });
     } catch (error) {
       kill();
       throw error;
@@ -242,7 +248,34 @@ export class World {
   }
 }
 
+async function recoverWholly(
+  recoverer: Recoverer,
+  parts: Parameters<Recoverer['recover']>,
+): Promise<RecoveryReport> {
+  const { report, backlog } = await recoverer.recover(...parts);
+  return backlog === undefined ? report : await finished(report, backlog);
+}
+
+async function finished(first: RecoveryReport, backlog: RecoveryBacklog): Promise<RecoveryReport> {
+  let last: RecoveryReport | undefined;
+  while (last === undefined) last = await backlog.next(() => true);
+  return {
+    redone: [...first.redone, ...last.redone],
+    undone: [...first.undone, ...last.undone],
+    kept: [...first.kept, ...last.kept],
+    blocked: last.blocked,
+    conflicts: [...first.conflicts, ...last.conflicts],
+    sweptFiles: first.sweptFiles + last.sweptFiles,
+    durationMs: first.durationMs + last.durationMs,
+  };
+}
+
+function recovererOf({ flushesMax }: ProcessOptions): Recoverer {
+  return createRecoverer(flushesMax === undefined ? {} : { flushesMax });
+}
+
 interface Parts {
+  readonly options: ProcessOptions;
   readonly context: StoreContext;
   readonly owner: Owner;
   readonly engine?: Engine;
@@ -259,6 +292,7 @@ export class SimulatedProcess {
   readonly engine: Engine;
   recovery: RecoveryReport | undefined;
   readonly #parts: Parts;
+  #backlog: RecoveryBacklog | undefined;
   #counter = 0;
 
   constructor(parts: Parts) {
@@ -284,8 +318,20 @@ export class SimulatedProcess {
   }
 
   async recover(): Promise<RecoveryReport> {
-    this.recovery = await createRecoverer().recover(this.context, this.#dead(), this.owner);
-    return this.recovery;
+    const { keepsBacklog } = this.#parts.options;
+    const recoverer = recovererOf(this.#parts.options);
+    const { report, backlog } = await recoverer.recover(this.context, this.#dead(), this.owner);
+    this.recovery = report;
+    this.#backlog = backlog;
+    return backlog === undefined || keepsBacklog === true ? report : await this.finishBacklog();
+  }
+
+  /** All that a recovery has left to be made durable; its report and theirs. */
+  async finishBacklog(): Promise<RecoveryReport> {
+    const backlog = this.#backlog;
+    this.#backlog = undefined;
+    if (backlog !== undefined) this.recovery = await finished(this.recovery!, backlog);
+    return this.recovery!;
   }
 
   #dead(): Owner[] {

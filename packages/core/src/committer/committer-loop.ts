@@ -30,11 +30,12 @@ import {
   registerOwner,
   type StoreContext,
 } from '../store/store-context.js';
+import { BacklogDrive } from './backlog-drive.js';
 import { CheckpointDrive } from './checkpoint-drive.js';
 import { MaterializeDrive } from './materialize-drive.js';
 import { type Committer, type CommitterEvent, type CommitterState, Counters } from './committer.js';
 import { belongsToOthers, findDead, recoverOrRefuse } from './dead-owner.js';
-import type { Recoverer, RecoveryReport } from './recoverer.js';
+import type { Recoverer, Recovery } from './recoverer.js';
 import { StagingQueue } from './staging-queue.js';
 import { standAsideMs, TurnTaking } from './turn-taking.js';
 
@@ -76,6 +77,7 @@ export class CommitterLoop implements Committer {
   readonly #checkpoints: CheckpointDrive;
   readonly #files: MaterializeDrive;
   readonly #stagings: StagingQueue;
+  readonly #backlog: BacklogDrive;
   #queue: Job[] = [];
   #waiting: Waiting[] = [];
   #scheduled = false;
@@ -100,7 +102,7 @@ export class CommitterLoop implements Committer {
     options: LoopOptions,
     context: StoreContext,
     owner: Owner,
-    recovery: RecoveryReport,
+    recovery: Recovery,
     witness: Witness | undefined,
   ) {
     this.#options = options;
@@ -119,8 +121,14 @@ export class CommitterLoop implements Committer {
       afterRun: () => this.#afterRun(),
     });
     this.#stagings = new StagingQueue(this.engine.resumables, () => this.#reportPoison());
+    this.#backlog = new BacklogDrive({
+      run: (piece) => this.#recoverSafely(piece),
+      onEnd: (report) => options.onEvent({ type: 'recover', report }),
+      onError: (error) => context.logger.error({ error }, 'what was recovered could not be made durable'),
+    });
+    if (recovery.backlog !== undefined) this.#backlog.begin(recovery.backlog);
     context.spares.begin(owner.id, () => new Set(context.log.view(readOwners).map(({ id }) => id)));
-    this.state = { ownerNumber: owner.number, ownerId: owner.id, recovery };
+    this.state = { ownerNumber: owner.number, ownerId: owner.id, recovery: recovery.report };
   }
 
   static async start(options: LoopOptions): Promise<CommitterLoop> {
@@ -137,7 +145,7 @@ export class CommitterLoop implements Committer {
       const dead = await findDead(context);
       owner = registerOwner(context, { nonce: options.nonce, witness: witness?.name });
       const recovery = await recoverOrRefuse(context, options.recoverer, dead, owner);
-      options.onEvent({ type: 'recover', report: recovery });
+      options.onEvent({ type: 'recover', report: recovery.report });
       return new CommitterLoop(options, context, owner, recovery, witness);
     } catch (error) {
       if (owner !== undefined) deregisterQuietly(context, owner);
@@ -174,7 +182,14 @@ export class CommitterLoop implements Committer {
     return this.#closing === undefined ? this.#stagings.add(request) : Promise.reject(closed());
   }
 
-  checkpoint(): Promise<CheckpointReport> {
+  async checkpoint(): Promise<CheckpointReport> {
+    const report = await this.#checkpoint();
+    await this.#backlog.done();
+    if (this.#closing !== undefined) throw closed();
+    return report;
+  }
+
+  #checkpoint(): Promise<CheckpointReport> {
     if (this.#closing !== undefined) return Promise.reject(closed());
     return new Promise((resolve, reject) => {
       // One that is under way has its set already: what was applied since needs one more.
@@ -217,15 +232,24 @@ export class CommitterLoop implements Committer {
     if (dead.length === 0 && !this.context.log.view((view) => belongsToOthers(view, readOwners(view))))
       return;
     this.flushQuietly();
+    const { report, backlog } = await this.#recoverSafely(() =>
+      recoverer.recover(this.context, dead, this.engine.owner),
+    );
+    onEvent({ type: 'recover', report });
+    if (backlog !== undefined) this.#backlog.begin(backlog);
+  }
+
+  async #recoverSafely<T>(work: () => Promise<T>): Promise<T> {
     try {
-      const report = await recoverer.recover(this.context, dead, this.engine.owner);
-      onEvent({ type: 'recover', report });
+      this.engine.assertUsable();
+      return await work();
     } catch (error) {
       if (!(error instanceof FlushError)) throw error;
       // This log takes no further batch.
       this.engine.poisonWith(error);
       this.#afterRun();
       this.engine.assertUsable();
+      throw error;
     } finally {
       this.context.resolver.forget();
     }
@@ -467,6 +491,7 @@ export class CommitterLoop implements Committer {
 
   async #close(): Promise<void> {
     this.#stopTimers();
+    this.#backlog.stop();
     this.context.spares.end();
     this.context.failpoints.hit('close.before');
     this.engine.commitTimeoutMs = closeCommitTimeoutMs;

@@ -7,7 +7,7 @@ import { type Owner, probeOwner } from '../owner/owner.js';
 import type { ProcessIdentity } from '../owner/process-identity.js';
 import { ownerRange } from '../record/key.js';
 import { deregisterOwner, readOwners, type StoreContext } from '../store/store-context.js';
-import { emptyRecoveryReport, type Recoverer, type RecoveryReport } from './recoverer.js';
+import { emptyRecoveryReport, type Recoverer, type Recovery } from './recoverer.js';
 
 /** Owners that are proven dead. A live one in another pid namespace is refused: LMDB's reader table goes by pid. */
 export async function findDead(context: StoreContext, self?: Owner): Promise<Owner[]> {
@@ -52,7 +52,7 @@ export async function recoverOrRefuse(
   recoverer: Recoverer | undefined,
   dead: readonly Owner[],
   self: Owner,
-): Promise<RecoveryReport> {
+): Promise<Recovery> {
   if (recoverer !== undefined) return await recoverer.recover(context, dead, self);
   const gone = new Set(dead.map(({ number }) => number));
   const left = context.log.view((view) => {
@@ -67,7 +67,7 @@ export async function recoverOrRefuse(
     });
   }
   for (const owner of dead) deregisterOwner(context, owner.number);
-  return emptyRecoveryReport;
+  return { report: emptyRecoveryReport };
 }
 
 /**

@@ -32,10 +32,26 @@ export const emptyRecoveryReport: RecoveryReport = Object.freeze({
   durationMs: 0,
 });
 
+/** What recovery has put in place without flushing it. The log has it until then, and recovery can begin anew at any time. */
+export interface RecoveryBacklog {
+  /**
+   * Makes the next few transactions durable, and their records go. With the last piece recovery is at its end: its report
+   * says what it came upon since. Asks whether it is still wanted once others have let it.
+   */
+  next(isWanted: () => boolean): Promise<RecoveryReport | undefined>;
+}
+
+export interface Recovery {
+  readonly report: RecoveryReport;
+  /** There if so much was found that not all of it was flushed before the answer. */
+  readonly backlog?: RecoveryBacklog;
+}
+
 export interface Recoverer {
   /**
-   * Ends every transaction of the dead owners, deregisters them, and sweeps what belongs to nobody. Takes the recovery
-   * lock; leaves live owners alone. `self` is the owner on whose behalf it runs.
+   * Puts every committed transaction of the dead owners in its place; ends them, deregisters the owners, and sweeps what
+   * belongs to nobody, now or with the backlog. Takes the recovery lock; leaves live owners alone. `self` is the owner on
+   * whose behalf it runs.
    */
-  recover(context: StoreContext, dead: readonly Owner[], self: Owner): Promise<RecoveryReport>;
+  recover(context: StoreContext, dead: readonly Owner[], self: Owner): Promise<Recovery>;
 }

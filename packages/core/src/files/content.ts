@@ -4,6 +4,8 @@ import { RunningChecksum } from '../record/checksum.js';
 import type { Descriptor, FileSystem } from './file-system.js';
 
 const pieceBytes = 1 << 20;
+/** Most files are small, and a buffer for each of ten thousand is to be cheap. */
+const firstPieceBytes = 1 << 16;
 
 /** Writes all of `bytes` at `position`; a file system that stops taking bytes without an error is one (`EIO`). */
 export function writeFully(
@@ -52,13 +54,14 @@ export function eachPiece(
   descriptor: Descriptor,
   use: (piece: Uint8Array, position: number) => void,
 ): number {
-  const buffer = Buffer.allocUnsafe(pieceBytes);
+  let buffer = Buffer.allocUnsafe(firstPieceBytes);
   let position = 0;
   for (;;) {
     const count = fileSystem.read(descriptor, buffer, position);
     if (count === 0) return position;
     use(buffer.subarray(0, count), position);
     position += count;
+    if (count === firstPieceBytes) buffer = Buffer.allocUnsafe(pieceBytes);
   }
 }
 

@@ -23,6 +23,8 @@ export async function recover(context: CommandContext, options: RecoverOptions):
   terminal.progress('recovering');
   const store = await openStore(root, { create: false, committer: 'inline', ownersDead });
   const report = store.recovery;
+  // Much of it may be in its place and not durable yet.
+  await store.checkpoint();
   await store.close();
   return {
     exitCode: report.blocked.length + report.conflicts.length === 0 ? exitCodes.clean : exitCodes.findings,

@@ -84,7 +84,7 @@ export async function recordMoments(
   const { steps, others = [], faults = [], options = {}, mayRefuse = false } = scenario;
   const moments: Moment[] = [];
   const expected: Expected = {
-    now: scenario.afterRecovery?.makes ?? tree(world.outside),
+    now: scenario.afterRecovery?.makes ?? scenario.recoversTo ?? tree(world.outside),
     next: undefined,
     mayRefuse,
   };

@@ -3,6 +3,7 @@
 import type { Operation } from '@forewrit/core';
 import type { Fault, FileSystemCall, SimulatedDisk } from '@forewrit/testkit';
 import type { Tree } from '../campaign-model.js';
+import { backlogScenarios } from './backlog-scenarios.js';
 import { deferredScenarios } from './deferred-scenarios.js';
 import { undoScenarios } from './undo-scenarios.js';
 import {
@@ -31,11 +32,16 @@ export interface Act {
 export interface Scenario {
   readonly name: string;
   readonly disk?: (options: { readonly directoryTimes?: boolean }) => SimulatedDisk;
-  readonly options?: Pick<ProcessOptions, 'privileged' | 'probeWitness' | 'roots'>;
+  readonly options?: Pick<
+    ProcessOptions,
+    'privileged' | 'probeWitness' | 'roots' | 'flushesMax' | 'keepsBacklog'
+  >;
   /** Durable and checkpointed before it begins. */
   readonly before: readonly (readonly Operation[])[];
   /** What else has happened by then; all of it is durable. */
   readonly prepare?: (world: World) => World | Promise<World>;
+  /** What recovery makes of what `prepare` has left; otherwise the tree is there already. */
+  readonly recoversTo?: Tree;
   readonly steps: readonly Step[];
   /** Steps of a second process, which take turns with those of the first. */
   readonly others?: readonly Step[];
@@ -146,4 +152,9 @@ export const ordinaryScenarios: readonly Scenario[] = [
   },
 ];
 
-export const scenarios: readonly Scenario[] = [...ordinaryScenarios, ...deferredScenarios, ...undoScenarios];
+export const scenarios: readonly Scenario[] = [
+  ...ordinaryScenarios,
+  ...deferredScenarios,
+  ...undoScenarios,
+  ...backlogScenarios,
+];

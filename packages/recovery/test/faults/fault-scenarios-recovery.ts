@@ -161,9 +161,9 @@ export const recoveryScenarios: readonly FaultScenario[] = [
       await diesAfterCommit(world, [write('a', 'a1.')]);
       return world;
     },
-    meddlesInRecovery({ method, path, dest }, { outside }) {
-      if (method !== 'rename' || dest?.endsWith('.apply') !== true) return;
-      if (contentOf(outside, path) !== 'a1.') return;
+    meddlesInRecovery({ method, path }, { outside }) {
+      // It is about to be compared with what was staged.
+      if (method !== 'openRead' || !path.endsWith('.apply') || contentOf(outside, path) !== 'a1.') return;
       outside.unlink(`${root}/a`);
       outside.link(path, `${root}/a`);
     },

@@ -196,4 +196,58 @@ export const completionMutants: readonly Mutant[] = [
       test: 'what was begun and staged, and never committed, is a transaction without targets; anything more is refused',
     },
   },
+  {
+    name: 'backlog-of-another-boot',
+    breaks: 'recovery answers before what a power cut has undone is durable',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: "each.targets.every((target) => bootOf(context, each, target) === 'same')",
+        replacement: 'true',
+      },
+    ],
+    killer: { file: 'recovery/backlog', test: 'what ran on another boot is durable before the answer' },
+  },
+  {
+    name: 'backlog-never-flushed',
+    breaks: 'what recovery has put in its place is let go of unflushed',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: "history: new PathHistory(folding, winners) }, 'now');",
+        replacement: "history: new PathHistory(folding, winners) }, 'later');",
+      },
+    ],
+    killer: { file: 'recovery/backlog', test: 'all of it is durable in the end, and nothing is left' },
+  },
+  {
+    name: 'staged-not-flushed',
+    breaks: 'what recovery puts in its place as it was staged is let go of unflushed',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: 'else if (this.#neverFlushed.has(target.index)) this.#makeDurable(path);',
+        replacement: '',
+      },
+    ],
+    killer: {
+      file: 'recovery/backlog',
+      test: 'little is durable before the answer, in the very file that was staged',
+    },
+  },
+  {
+    name: 'backlog-keeps-locks',
+    breaks: 'what recovery has put in its place stays locked until it is durable',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: 'letGo(batch, completion, folding); batch.put(',
+        replacement: 'batch.put(',
+      },
+    ],
+    killer: {
+      file: 'recovery/backlog',
+      test: 'everything is in its place and unlocked, and nothing is flushed',
+    },
+  },
 ];

@@ -22,9 +22,8 @@ export const redoMutants: readonly Mutant[] = [
     package: 'recovery',
     edits: [
       {
-        snippet:
-          "const source = this.#subject.boot === 'same' ? this.#stageApplyName() : this.#stageFresh();",
-        replacement: 'const source = this.#stageFresh();',
+        snippet: "if (this.#subject.boot === 'other') { const fresh",
+        replacement: 'if (true) { const fresh',
       },
     ],
     killer: {
@@ -77,7 +76,7 @@ export const redoMutants: readonly Mutant[] = [
     package: 'recovery',
     edits: [
       {
-        snippet: 'if (target.content !== undefined && isOurs) this.#makeDurable(path);',
+        snippet: 'if (this.#isOurInline(target)) this.#makeDurable(path);',
         replacement: '',
       },
     ],
@@ -137,8 +136,8 @@ export const redoMutants: readonly Mutant[] = [
     package: 'recovery',
     edits: [
       {
-        snippet: 'this.#redoWinners(analysis); for',
-        replacement: 'this.#redoWinners(analysis); this.#complete(); for',
+        snippet: 'this.#flushDirectories(); for',
+        replacement: 'this.#complete(); this.#flushDirectories(); for',
       },
     ],
     killer: { file: 'recovery/campaign', test: 'one process after another, files alone' },
@@ -180,9 +179,9 @@ export const redoMutants: readonly Mutant[] = [
     package: 'recovery',
     edits: [
       {
-        snippet: 'unflushed: unflushedPaths(view),',
+        snippet: 'heldByLiving: new Set(held), unflushed,',
         replacement:
-          "unflushed: new Set(view.range('meta', metaKeys.unflushedOf(transaction.number)).map(([key, value]) => textRow.decode(key, value))),",
+          "heldByLiving: new Set(held), unflushed: new Set(view.range('meta', metaKeys.unflushedOf(transaction.number)).map(([key, value]) => textRow.decode(key, value))),",
       },
     ],
     killer: {

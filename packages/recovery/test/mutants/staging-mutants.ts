@@ -143,7 +143,7 @@ export const stagingMutants: readonly Mutant[] = [
     edits: [
       {
         snippet:
-          "if (resumable !== undefined) return [nameKey(resumable.volume, 'staged', resumable.staged)];",
+          "if (resumable !== undefined) return [{ volume: resumable.volume, place: 'staged', name: resumable.staged }];",
         replacement: '',
       },
     ],
