@@ -3,8 +3,10 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { addResults, requireSame } from './add-results.js';
 import { type BenchOptions, runBench } from './bench-run.js';
 import { compare, parseResults } from './compare.js';
+import { describeEnvironment } from './environment.js';
 import { type PlaceName, placeNames } from './places.js';
 import { comparisonAsText, resultsAsText } from './report/text.js';
 import type { Results } from './results.js';
@@ -13,6 +15,9 @@ import { scenarios } from './scenarios/index.js';
 import type { Terminal } from './terminal.js';
 
 export const exitCodes = { clean: 0, findings: 1, usage: 2, interrupted: 130 } as const;
+
+/** Where results of a part go. */
+const partOut = '.bench/results';
 
 export interface Run {
   readonly args: readonly string[];
@@ -32,6 +37,7 @@ interface Options {
   readonly peers: boolean;
   readonly directory: string;
   readonly out?: string;
+  readonly add: boolean;
   readonly json: boolean;
 }
 
@@ -86,6 +92,11 @@ function commandOf(
       '--out <dir>',
       'where the results go; by default bench/results if all was measured, else .bench/results',
     )
+    .addOption(
+      new Option('--add', 'keep what is there of other scenarios, if it is of the same code and machine')
+        .default(false)
+        .conflicts('quick'),
+    )
     .option('--json', 'print the results as JSON', false)
     .addHelpText('after', `\nScenarios:\n${list}\n`)
     .exitOverride()
@@ -117,9 +128,13 @@ async function bench(
     ...(runs === undefined ? {} : { runs }),
     ...(on === undefined ? {} : { places: on }),
   };
-  const results = await runBench(chosen);
-  const out = options.out ?? defaultOut(workspace, chosen, results);
+  const earlier = options.add ? earlierResults(options.out ?? path.join(workspace, partOut)) : undefined;
+  if (earlier !== undefined) requireSame(earlier, describeEnvironment());
+  const measured = await runBench(chosen);
+  const out =
+    options.out ?? (options.add ? path.join(workspace, partOut) : defaultOut(workspace, chosen, measured));
   fs.mkdirSync(out, { recursive: true });
+  const results = earlier === undefined ? measured : addResults(earlier, measured);
   await saveResults(path.resolve(out), results);
   if (options.json) terminal.write(`${JSON.stringify(results, undefined, 2)}\n`);
   else {
@@ -141,7 +156,12 @@ function defaultOut(
 ): string {
   const isAll =
     chosen.length === scenarios.length && places === undefined && !quick && results.failures.length === 0;
-  return path.join(workspace, isAll ? 'bench/results' : '.bench/results');
+  return path.join(workspace, isAll ? 'bench/results' : partOut);
+}
+
+function earlierResults(directory: string): Results | undefined {
+  const file = path.join(directory, 'latest.json');
+  return fs.existsSync(file) ? readResults(file) : undefined;
 }
 
 export function exitCodeOf(
