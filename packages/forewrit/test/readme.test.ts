@@ -54,7 +54,12 @@ for (const page of readdirSync(`${workspace}/docs`).filter((name) => name.endsWi
 }
 
 test('the links of the pages lead somewhere', () => {
-  const pages = ['README.md', ...readdirSync(`${workspace}/docs`).map((name) => `docs/${name}`)];
+  const pages = [
+    'README.md',
+    ...readdirSync(`${workspace}/docs`)
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => `docs/${name}`),
+  ];
   for (const page of pages) {
     const text = readFileSync(`${workspace}/${page}`, 'utf8');
     for (const [, target] of text.matchAll(/\]\((?!https?:)([^)#]+)/g)) {
