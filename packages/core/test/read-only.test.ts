@@ -83,7 +83,10 @@ test('there must be a store, and it is not made', async () => {
   const store = await openTestStore(`${directory.path}/torn`);
   await store.close();
   rmSync(`${directory.path}/torn/.forewrit/log`, { recursive: true });
-  await assert.rejectsWithCode(openTestStore(`${directory.path}/torn`, { readOnly: true }), 'ERR_NOT_FOUND');
+  await assert.rejectsWithCode(
+    openTestStore(`${directory.path}/torn`, { readOnly: true }),
+    'ERR_STORE_MISMATCH',
+  );
 });
 
 test.run();
