@@ -27,6 +27,17 @@ export interface Block {
   readonly session?: string;
 }
 
+/** What the blocks of the README print, one after the other. */
+export const readmeOutputs: readonly RegExp[] = [
+  /^1\n$/,
+  /'archive\/messages-1\.json'.*\{ archived: true \}/s,
+  /^0 12\n$/,
+  /elsewhere/,
+];
+
+export const isRun = ({ language, file }: Block): boolean =>
+  ['js', 'ts'].includes(language) && file === undefined;
+
 const fence = /^(?:<!-- session(?:: ([a-z-]+))? -->\n+)?```([a-z]*)[^\n]*\n(.*?)^```$/gms;
 
 export function blocksOf(text: string): Block[] {

@@ -45,8 +45,15 @@ export function masked(text: string): string {
     .replaceAll(/ +$/gm, '');
 }
 
-function run(command: string, { cwd, bin }: { readonly cwd: string; readonly bin: string }): Promise<string> {
-  const { NO_COLOR: _1, FORCE_COLOR: _2, ...inherited } = process.env;
+/** Where a session is run: `bin` comes first in PATH. */
+export interface Place {
+  readonly cwd: string;
+  readonly bin: string;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+function runAtPrompt(command: string, { cwd, bin, env: given = process.env }: Place): Promise<string> {
+  const { NO_COLOR: _1, FORCE_COLOR: _2, ...inherited } = given;
   const env = { ...inherited, PATH: `${bin}:${process.env['PATH'] ?? ''}`, TZ: 'UTC', LC_ALL: 'C' };
   // One stream, as a terminal shows it.
   const child = spawn('sh', ['-c', `exec 2>&1\n${command}`], {
@@ -97,13 +104,11 @@ function writeFiles(directory: string, blocks: readonly Block[]): void {
   for (const { file, text } of blocks) if (file !== undefined) writeFileSync(`${directory}/${file}`, text);
 }
 
-async function replayBlock(
-  block: Block,
-  place: { readonly cwd: string; readonly bin: string },
-): Promise<string> {
+/** A session as it is now; where only what is masked differs, as it was. */
+export async function replayBlock(block: Block, place: Place): Promise<string> {
   let text = '';
   for (const { command, output } of exchangesOf(block.text)) {
-    const printed = (await run(command, place)).replaceAll(place.cwd, shownDirectory);
+    const printed = (await runAtPrompt(command, place)).replaceAll(place.cwd, shownDirectory);
     text += `$ ${command}\n${masked(printed) === masked(output) ? output : printed}`;
   }
   return text;
