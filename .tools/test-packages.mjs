@@ -1,7 +1,7 @@
 // Whether what would be published works where it is installed: `import`, `require()`, the command, and strict TypeScript.
 //
-//   npm run test:packages                  Node 20, 22, 24 and 26, installed by npm from the tarballs; and the sizes
-//   npm run test:packages -- --node=22     one of them (several: --node=20 --node=26)
+//   npm run test:packages                  Node 20.19, 22, 24 and 26, installed by npm from the tarballs; and the sizes
+//   npm run test:packages -- --node=22     one of them (several: --node=20.19 --node=26)
 //   npm run test:packages -- --short       this Node, unpacked beside the dependencies of this workspace: no network
 //
 // Tests run the short one.
@@ -24,7 +24,7 @@ import { build } from './build.mjs';
 import { findingsIn, kilobytes, pack } from './pack.mjs';
 import { workspace } from './run.mjs';
 
-const nodeMajors = ['20', '22', '24', '26'];
+const nodeVersions = ['20.19', '22', '24', '26'];
 // For the compiler of a consumer: the one of this workspace, and the last one that is written in JavaScript.
 const typeScripts = ['7.0.2', '5.9.3'];
 const stepLimitMs = 5 * 60_000;
@@ -32,9 +32,9 @@ const stepLimitMs = 5 * 60_000;
 const args = process.argv.slice(2);
 const short = args.includes('--short');
 const asked = args.filter((arg) => arg.startsWith('--node=')).map((arg) => arg.slice('--node='.length));
-const unknown = args.filter((arg) => arg !== '--short' && !/^--node=\d+$/.test(arg));
+const unknown = args.filter((arg) => arg !== '--short' && !/^--node=[\d.]+$/.test(arg));
 if (unknown.length > 0) {
-  console.error(`Unknown: ${unknown.join(' ')}. Known: --short, --node=MAJOR.`);
+  console.error(`Unknown: ${unknown.join(' ')}. Known: --short, --node=VERSION.`);
   process.exit(2);
 }
 
@@ -255,7 +255,7 @@ try {
   }
   const figures = short
     ? runShort(directory, packed)
-    : runLong(directory, packed, asked.length > 0 ? asked : nodeMajors);
+    : runLong(directory, packed, asked.length > 0 ? asked : nodeVersions);
   printSizes(packed, figures ?? []);
 } finally {
   rmSync(directory, { recursive: true, force: true });

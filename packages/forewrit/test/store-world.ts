@@ -7,13 +7,8 @@ import { openStore } from '#src/index.js';
 import type { SavingMessage, SavingRequest } from './saving-child.js';
 
 export class StoreWorld implements AsyncDisposable {
-  readonly #directory: { readonly path: string; readonly remove: () => void };
+  readonly #directory = temporaryDirectory();
   readonly #processes: TestProcess<SavingMessage>[] = [];
-
-  /** In a directory of its own, which goes with it; or in that of somebody else, who removes it. */
-  constructor(path?: string) {
-    this.#directory = path === undefined ? temporaryDirectory() : { path, remove() {} };
-  }
 
   get root(): string {
     return this.#directory.path;

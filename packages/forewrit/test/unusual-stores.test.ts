@@ -33,7 +33,7 @@ test('a dry run says of content that can be continued that it waits', async () =
   await store.close();
   const { exitCode, stdout } = await runCommand(['recover', '--dry-run', '--root', world.root]);
   assert.is(exitCode, 0);
-  assert.match(stdout, /^waits to be continued: upload-1, 7 B durable$/m);
+  assert.match(stdout, /^waits to be continued: upload-1, 7 bytes durable$/m);
   assert.not.match(stdout, /swept/);
   await runCommand(['recover', '--root', world.root]);
   await using again = await openStore(world.root);

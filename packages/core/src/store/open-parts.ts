@@ -141,7 +141,7 @@ function makeParts(
     throw fromSystemError(error, { op: 'open', path: layout.directory });
   }
   if (options.log === undefined) {
-    refuseLostLog(fileSystem, layout);
+    refuseLostLog(fileSystem, layout, fileSystem.lstat(`${layout.log}/data.mdb`) !== undefined);
   }
   const log = options.log ?? openRealLog(layout.log, fileSystem, processTable, options, cancelFlag);
   return {
@@ -179,7 +179,9 @@ function lookAtParts(
   { umask, privileged, checkRowsAtOpen }: ReadOnlyPartsOptions,
 ): ContextParts {
   const layout = storeLayout(roots.root);
-  if (options.log === undefined) refuseLostLog(fileSystem, layout);
+  if (options.log === undefined) {
+    refuseLostLog(fileSystem, layout, fileSystem.lstat(`${layout.log}/data.mdb`) !== undefined);
+  }
   const log =
     options.log ??
     openLogToInspect({

@@ -9,9 +9,8 @@ import type { FileSystem } from '../files/file-system.js';
 import type { StoreLayout } from '../files/volume.js';
 
 /** Before the log is opened: a tree that knows its id has a log, or has lost it. */
-export function refuseLostLog(fileSystem: FileSystem, layout: StoreLayout): void {
-  if (fileSystem.lstat(`${layout.log}/data.mdb`) !== undefined) return;
-  if (fileSystem.lstat(layout.identity) === undefined) return;
+export function refuseLostLog(fileSystem: FileSystem, layout: StoreLayout, logExists: boolean): void {
+  if (logExists || fileSystem.lstat(layout.identity) === undefined) return;
   throw new StoreError('ERR_STORE_MISMATCH', `The log of this store is gone: ${layout.log}`, {
     op: 'open',
     path: layout.log,

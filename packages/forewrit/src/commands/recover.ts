@@ -4,7 +4,7 @@ import { type RecoveryReport, StoreError } from '@forewrit/core';
 import { inspect, type Inspection, type InspectedTransaction, openStore } from '@forewrit/recovery';
 import type { CommandContext, CommandResult, Json } from '../command.js';
 import { exitCodes } from '../exit-code.js';
-import { counted, formatBytes, formatMs } from '../format.js';
+import { counted, formatMs } from '../format.js';
 import { problemsAsJson, problemsAsText } from '../problem-report.js';
 import { type Colors, printable, table } from '../terminal.js';
 
@@ -79,7 +79,7 @@ function transactionAsText(transaction: InspectedTransaction, colors: Colors): s
   const { id, state, paths, staging } = transaction;
   const title = `transaction ${id}, ${state}\n`;
   if (staging?.overdue === false) {
-    return `${title}waits to be continued: ${printable(staging.id)}, ${formatBytes(staging.durableBytes)} durable\n`;
+    return `${title}waits to be continued: ${printable(staging.id)}, ${staging.durableBytes} bytes durable\n`;
   }
   if (paths.every(({ verdict }) => verdict === undefined)) return `${title}would be swept\n`;
   const rows = paths.map(({ path, action, verdict = '', row, reason = '' }) => [
