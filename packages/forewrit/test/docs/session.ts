@@ -31,7 +31,7 @@ export function exchangesOf(text: string): Exchange[] {
 export function masked(text: string): string {
   return text
     .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<time>')
-    .replaceAll(/\b[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}\b/g, '<boot>')
+    .replaceAll(/\bboot=[\da-f-]+/g, 'boot=<boot>')
     .replaceAll(/\b\d+(?:\.\d+)? (?:ms|s|min|h)\b/g, '<duration>')
     .replaceAll(/\b\d+(?:\.\d+)? (?:B|KiB|MiB|GiB)\b/g, '<size>')
     .replaceAll(/\b\d+ files? swept\b/g, '<n> swept')
