@@ -72,7 +72,9 @@ function look() {
   };
 }
 
-async function visit(page, url, path) {
+// In a page of its own: what one fetches ahead is aborted when it is left, and would be a finding of the next.
+async function visit(context, url, path) {
+  const page = await context.newPage();
   const findings = [];
   const listeners = {
     console: (message) => {
@@ -88,6 +90,7 @@ async function visit(page, url, path) {
   await page.goto(`${url}${path}`, { waitUntil: 'networkidle', timeout: pageLimitMs });
   const seen = await page.evaluate(look);
   for (const [event, listener] of Object.entries(listeners)) page.off(event, listener);
+  await page.close();
   if (seen.heading === '') findings.push('no heading');
   for (const image of seen.brokenImages) findings.push(`picture: ${image}`);
   if (seen.isWiderThanScreen) findings.push('wider than the screen');
@@ -132,15 +135,15 @@ async function main() {
       desktop: { width: 1280, height: 800 },
       telephone: { width: 390, height: 844 },
     })) {
-      const page = await browser.newPage({ viewport });
+      const context = await browser.newContext({ viewport });
       for (const path of htmlFiles()) {
-        const result = await visit(page, url, path);
+        const result = await visit(context, url, path);
         visited.set(path, result);
         if (result.findings.length > 0)
           console.log(`FAIL ${path} (${name})\n  ${result.findings.join('\n  ')}`);
         failures += result.findings.length;
       }
-      await page.close();
+      await context.close();
     }
     const dead = deadLinks(visited, url);
     for (const each of dead) console.log(`FAIL ${each}`);
