@@ -7,7 +7,7 @@ import { install } from './docs/installation.js';
 import { anchorsOf } from './docs/anchors.js';
 import { blocksOf, isRun, pages, readmeOutputs, readPage, workspace } from './docs/page.js';
 
-const test = suite('code in the documentation', { timeoutMs: 60_000 });
+const test = suite('code in the documentation', { timeoutMs: 180_000 });
 const run = promisify(execFile);
 
 const languages = ['', 'console', 'ini', 'js', 'json', 'sh', 'ts'];
@@ -20,7 +20,7 @@ async function runBlocks(page: string): Promise<string[]> {
   for (const { text, line } of blocksOf(readPage(page)).filter(isRun)) {
     const file = `${directory.path}/line-${line}.mjs`;
     writeFileSync(file, text);
-    const { stdout, stderr } = await run(process.execPath, [file], { cwd: directory.path, timeout: 20_000 });
+    const { stdout, stderr } = await run(process.execPath, [file], { cwd: directory.path, timeout: 60_000 });
     assert.is(stderr, '', `${page}:${line}`);
     outputs.push(stdout);
   }
@@ -35,8 +35,7 @@ test('every block of the README runs and prints what it says', async () => {
 
 /** What the blocks print, where that is the same each time: an example that prints something else shows something else. */
 const outputs: Readonly<Record<string, readonly string[]>> = {
-  'docs/deferred.md': ['{"step":2} 1\n'],
-  'docs/durable.md': ['committed and applied\n1\ncheckpointed\n'],
+  'docs/durable.md': ['committed and applied\ncheckpointed\n'],
   'docs/embedding.md': ['[ 1, 2, 3 ]\n', 'true\n', '2\n', '', '', '0 0 0 0 true\n'],
   'docs/migration.md': [
     '{"theme":"dark"}\n',

@@ -21,7 +21,7 @@ async function main(): Promise<void> {
   onCommand(() => undefined);
   const store = await openStore(root, {
     // What is applied stays in the log for as long as a session looks at it.
-    checkpointIntervalMs: 60_000,
+    checkpointIntervalMs: 3_600_000,
     ...options,
     ...(bootId === undefined ? {} : { committer: 'inline' as const, processTable: inBoot(bootId) }),
   });

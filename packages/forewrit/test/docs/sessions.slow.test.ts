@@ -2,7 +2,7 @@ import { assert, suite, temporaryDirectory } from '@forewrit/testkit';
 import { blocksOf, pages, readPage } from './page.js';
 import { exchangesOf, masked, replay } from './session.js';
 
-const test = suite('sessions in the documentation', { timeoutMs: 240_000 });
+const test = suite('sessions in the documentation', { timeoutMs: 400_000 });
 
 const hasSessions = (page: string): boolean =>
   blocksOf(readPage(page)).some(({ session }) => session !== undefined);
