@@ -1,12 +1,14 @@
 /** The situations that sessions of the pages begin in, each made by real processes that die where they are told. */
 
 import { readdirSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
-import { TestProcess } from '@forewrit/testkit/child-process';
+import { TestProcess, untilStopped } from '@forewrit/testkit/child-process';
 import { openStore } from '#src/index.js';
 import type { DyingMessage, DyingRequest } from './dying-child.js';
 
 const old = { 'session/messages.json': '[]\n', 'session/state.json': '{"step":1}\n' };
 const next = { 'session/messages.json': '["hello"]\n', 'session/state.json': '{"step":2}\n' };
+
+const processLimitMs = 60_000;
 
 class Situation {
   readonly root: string;
@@ -25,13 +27,19 @@ class Situation {
 
   /** A process that has saved, and lives on with the store open. */
   async keepOpen(): Promise<void> {
-    await this.#start({ saves: [next] }).next('saved');
+    await this.#start({ saves: [next] }).next('saved', processLimitMs);
   }
 
   /** A process that dies at a named place of the protocol. */
   async die(request: Omit<DyingRequest, 'root' | 'saves'>, saves = [next]): Promise<void> {
-    const end = await this.#start({ ...request, saves }).end();
+    const end = await this.#start({ ...request, saves }).end(processLimitMs);
     if (end.signal !== 'SIGKILL') throw new Error(`the process ended with ${end.code}, not at its failpoint`);
+  }
+
+  /** A process that stops at a named place, and is neither dead nor of any use. */
+  async stop(request: Omit<DyingRequest, 'root' | 'saves'>): Promise<void> {
+    const child = this.#start({ ...request, saves: [next] });
+    await untilStopped(child.pid, processLimitMs);
   }
 
   /** Dies when the first of two files is replaced; then the staged content of the second one rots. */
@@ -66,6 +74,11 @@ const situations: Readonly<Record<string, (situation: Situation) => Promise<void
 
   async 'in-use'(it) {
     await it.keepOpen();
+  },
+
+  async stopped(it) {
+    await it.save();
+    await it.stop({ failpoint: { name: 'apply.target', action: 'stop', skip: 1 } });
   },
 
   async 'killed-in-apply'(it) {
