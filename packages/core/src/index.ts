@@ -59,6 +59,7 @@ export {
 // Opening, for whoever brings a recoverer.
 export { openAccess, openStoreWith, type StoreServices } from './store/open-store.js';
 export {
+  isTokenAlive,
   openParts,
   openReadOnlyParts,
   openRoot,
@@ -76,6 +77,7 @@ export {
   readFormat,
   readOwners,
   readVolumes,
+  refuseForeignLog,
   registerOwner,
   type StoreContext,
 } from './store/store-context.js';
@@ -102,6 +104,7 @@ export {
   tables,
 } from './log/log.js';
 export { type LmdbLog, openLmdbLog, type LmdbLogOptions } from './log/lmdb-log.js';
+export { type InspectionOptions, openLogToInspect } from './log/lmdb-inspection.js';
 export { MemoryLog, type MemoryLogOptions, MemoryLogState } from './log/memory-log.js';
 export {
   storeLayout,
@@ -143,7 +146,7 @@ export {
   textRow,
   tombstoneRevision,
 } from './record/rows.js';
-export { encodeFrame, formatVersion, frameSeed } from './record/frame.js';
+export { encodeFrame, formatVersion, frameSeed, unpackEntryValue } from './record/frame.js';
 export {
   absent,
   type Fingerprint,
@@ -217,6 +220,7 @@ export {
   entryLockKey,
   type Folding,
   isEntryLockKey,
+  normalizationMarker,
   ownerRange,
   parseEntryKey,
   parseTransactionKey,

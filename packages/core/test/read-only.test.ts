@@ -1,6 +1,6 @@
 /** A store that is only looked at: nothing is made, nothing written, and what is pending is read as recovery would. */
 
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { MemoryLog, MemoryLogState } from '#src/log/memory-log.js';
 import { assert, suite, temporaryDirectory } from '@forewrit/testkit';
 import { openTestStore, treeOf } from './store-world.js';
@@ -87,6 +87,23 @@ test('there must be a store, and it is not made', async () => {
     openTestStore(`${directory.path}/torn`, { readOnly: true }),
     'ERR_STORE_MISMATCH',
   );
+});
+
+test('the log of another store is refused, as when the store is opened to write', async () => {
+  using directory = temporaryDirectory('read-only');
+  for (const name of ['one', 'other']) {
+    const store = await openTestStore(`${directory.path}/${name}`);
+    await store.writeFile('a', name);
+    await store.close();
+  }
+  const log = '.forewrit/log/data.mdb';
+  copyFileSync(`${directory.path}/one/${log}`, `${directory.path}/other/${log}`);
+  for (const readOnly of [true, false]) {
+    await assert.rejectsWithCode(
+      openTestStore(`${directory.path}/other`, { readOnly }),
+      'ERR_STORE_MISMATCH',
+    );
+  }
 });
 
 test.run();

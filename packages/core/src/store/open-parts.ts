@@ -227,7 +227,7 @@ function openRealLog(
 }
 
 /** Only what is proven dead is: another boot, or no such process any more in our own pid namespace. */
-function isTokenAlive(token: string, processTable: ProcessTable): boolean {
+export function isTokenAlive(token: string, processTable: ProcessTable): boolean {
   const theirs = identityOfToken(token);
   const ours = processTable.identity();
   if (theirs === undefined) return true;

@@ -5,7 +5,7 @@ import { assert } from '../assert.js';
 import { asyncOver } from '../files/async-file-system.js';
 import type { Committer, CommitterEvent } from '../committer/committer.js';
 import { CommitterLoop } from '../committer/committer-loop.js';
-import { InvalidArgumentError, StoreError } from '../errors.js';
+import { InvalidArgumentError, StoreError, withStoreCode } from '../errors.js';
 import { unpackEntryValue } from '../record/frame.js';
 import { requireSpace, spaceOf } from '../files/free-space.js';
 import { entryKey } from '../record/key.js';
@@ -22,7 +22,7 @@ import { emptyRecoveryReport, type Recoverer } from '../committer/recoverer.js';
 import { entryRow } from '../record/rows.js';
 import { StagingPlaces } from './staging-places.js';
 import type { StoreAccess } from './store-access.js';
-import { type ContextParts, readFormat } from './store-context.js';
+import { type ContextParts, readFormat, refuseForeignLog } from './store-context.js';
 import { Store, type StoreParts } from './store.js';
 import { currentUmask } from '../files/umask.js';
 import { WorkerCommitter } from '../committer/worker-committer.js';
@@ -54,6 +54,7 @@ export async function openStoreWith(
   let parts: ContextParts;
   if (options.readOnly === true) {
     parts = await openReadOnlyParts(opened, options, { umask, privileged, checkRowsAtOpen: true });
+    refuseForeign(parts);
   } else if (inline) {
     parts = await openParts(opened, options, { umask, privileged });
     committer = await CommitterLoop.start({
@@ -90,6 +91,17 @@ export async function openStoreWith(
   hear = (event) => store.hear(event);
   for (const event of early) store.hear(event);
   return store;
+}
+
+function refuseForeign(parts: ContextParts): void {
+  const { log, roots } = parts;
+  try {
+    const format = log.view(readFormat);
+    if (format !== undefined) refuseForeignLog(parts, format);
+  } catch (error) {
+    log.close();
+    throw withStoreCode(error, { op: 'open', path: roots.root });
+  }
 }
 
 /** The reading side of a store. */

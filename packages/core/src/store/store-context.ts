@@ -66,17 +66,7 @@ export async function openContext(parts: ContextParts): Promise<StoreContext> {
   const { roots, fileSystem, log, options, layout } = parts;
   const clock = options.clock ?? systemClock;
   const format = log.view(readFormat) ?? log.commit((batch) => createFormat(batch, parts, clock.nowMs()));
-  if (format.version !== formatVersion) {
-    throw new StoreError(
-      'ERR_UNSUPPORTED_FORMAT',
-      `The store has format ${format.version}, not ${formatVersion}`,
-      {
-        op: 'open',
-        path: roots.root,
-        hint: 'Open it with the version of Forewrit that wrote it. Nothing was changed.',
-      },
-    );
-  }
+  refuseOtherFormat(format, roots);
   bindTree(fileSystem, layout, format.storeId, {
     readOnly: options.readOnly === true,
     nonce: parts.newStoreId.slice(0, 8),
@@ -118,6 +108,24 @@ export async function openContext(parts: ContextParts): Promise<StoreContext> {
     umask: parts.umask,
     mount: fileSystem.mountId(roots.root) ?? '',
   };
+}
+
+/** A store of another version, or a log that is not of this tree. For those who write nothing. */
+export function refuseForeignLog(
+  { fileSystem, layout, roots }: Pick<ContextParts, 'fileSystem' | 'layout' | 'roots'>,
+  format: FormatRow,
+): void {
+  refuseOtherFormat(format, roots);
+  bindTree(fileSystem, layout, format.storeId, { readOnly: true, nonce: '' });
+}
+
+function refuseOtherFormat({ version }: FormatRow, { root }: Roots): void {
+  if (version === formatVersion) return;
+  throw new StoreError('ERR_UNSUPPORTED_FORMAT', `The store has format ${version}, not ${formatVersion}`, {
+    op: 'open',
+    path: root,
+    hint: 'Open it with the version of Forewrit that wrote it. Nothing was changed.',
+  });
 }
 
 export function readFormat(view: LogView): FormatRow | undefined {

@@ -4,7 +4,7 @@
  */
 
 import { readFileAt, writeFully } from '../files/content.js';
-import { StoreError } from '../errors.js';
+import { StoreError, systemCode } from '../errors.js';
 import type { FileSystem } from '../files/file-system.js';
 import type { StoreLayout } from '../files/volume.js';
 
@@ -48,6 +48,11 @@ function writeIdentity(fileSystem: FileSystem, layout: StoreLayout, storeId: str
   } finally {
     fileSystem.close(descriptor);
   }
-  fileSystem.rename(temporary, layout.identity);
+  try {
+    fileSystem.rename(temporary, layout.identity);
+  } catch (error) {
+    // Somebody has swept it as left over, when another process had written the same.
+    if (systemCode(error) !== 'ENOENT' || fileSystem.lstat(layout.identity) === undefined) throw error;
+  }
   fileSystem.syncDirectory(layout.directory);
 }
