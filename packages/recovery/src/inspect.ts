@@ -27,6 +27,7 @@ import {
   readFormat,
   readOwners,
   readVolumes,
+  refuseForeignLog,
   type Resumable,
   type StoreOptions,
   type StorePath,
@@ -38,9 +39,9 @@ import {
 import { readTransactionRows, revisionOf } from './analysis.js';
 import { subjectOf } from './completion.js';
 import { PathHistory } from './path-history.js';
-import { mountLook, type RecoveryContext } from './recovery-context.js';
+import { foresee } from './foresight.js';
+import { mountLook, placeOf, type RecoveryContext } from './recovery-context.js';
 import type { Subject } from './target-observation.js';
-import { planTransaction } from './transaction-plan.js';
 import { leftoversAmong, listStagingNames } from './undo.js';
 
 export interface InspectedOwner {
@@ -48,6 +49,8 @@ export interface InspectedOwner {
   readonly number: number;
   readonly pid: number;
   readonly openedAtMs: number;
+  /** Name of its socket in the directory of the log. */
+  readonly witness?: string;
   readonly alive: boolean;
   /** What proves it, or that nothing proves its death. */
   readonly why: Liveness['why'];
@@ -60,6 +63,8 @@ export interface InspectedPath {
   readonly verdict?: string;
   readonly row?: number;
   readonly reason?: string;
+  /** Why it blocks the transaction: of its content, or of the way to it. */
+  readonly blockedBy?: 'missing' | 'damaged' | 'escapes' | 'unreachable';
 }
 
 export interface InspectedTransaction {
@@ -80,8 +85,26 @@ export interface InspectedTransaction {
   readonly revision?: number;
   readonly startedAtMs?: number;
   readonly paths: readonly InspectedPath[];
+  /** Whether every path that was changed has a sound before-image; only of what recovery would block. */
+  readonly canGoBack?: boolean;
   /** As the log has it. */
   readonly records: LoggedTransaction;
+}
+
+export interface InspectedLock {
+  /** The locked path, or for an entry its collection and key. */
+  readonly what: string;
+  readonly transaction: TransactionId;
+  readonly owner: number;
+  readonly ownerAlive: boolean;
+  readonly blocked: boolean;
+  /** Whether the log holds that transaction. */
+  readonly recorded: boolean;
+}
+
+export interface InspectedArea {
+  readonly path: StorePath;
+  readonly volume?: Volume;
 }
 
 export interface InspectedProblem {
@@ -104,6 +127,10 @@ export interface Inspection {
   readonly leftovers: readonly string[];
   /** Content that recovery has put aside for somebody to look at. */
   readonly conflicts: readonly string[];
+  /** What is locked now. */
+  readonly locks: readonly InspectedLock[];
+  /** The staging areas: the store's own, and those on other file systems. Without a volume where one is not there. */
+  readonly areas: readonly InspectedArea[];
   readonly log?: LogStats;
   /** What is damaged or cannot be read. */
   readonly problems: readonly InspectedProblem[];
@@ -131,6 +158,8 @@ export async function inspect(root: string | URL, options: InspectOptions = {}):
     transactions: [],
     leftovers: [],
     conflicts: [],
+    locks: [],
+    areas: [],
   };
   let parts: Awaited<ReturnType<typeof openReadOnlyParts>>;
   try {
@@ -162,23 +191,17 @@ async function look(
   problems: InspectedProblem[],
 ): Promise<Found> {
   const { log, fileSystem, roots, processTable } = parts;
-  const noted = <T>(read: () => T, otherwise: T): T => {
-    try {
-      return read();
-    } catch (error) {
-      problems.push(problemOf(error));
-      return otherwise;
-    }
-  };
-  const format = noted(() => log.view(readFormat), undefined);
+  const format = noted(problems, () => log.view(readFormat), undefined);
+  if (format !== undefined) noted(problems, () => refuseForeignLog(parts, format), undefined);
   const owners = await lookAtOwners(
     parts,
     options,
-    noted(() => log.view(readOwners), []),
+    noted(problems, () => log.view(readOwners), []),
   );
   const living = new Set(owners.filter(({ alive }) => alive).map(({ number }) => number));
-  const places = noted(() => log.view(readVolumes), []);
-  const volumes = ['', ...places].flatMap((place) => lookVolume(fileSystem, roots, place) ?? []);
+  const places = noted(problems, () => log.view(readVolumes), []);
+  const areas = ['', ...places].map((path) => lookArea(parts, path));
+  const volumes = areas.flatMap(({ volume }) => volume ?? []);
   const volume = (place: StorePath): Volume | undefined => volumes.find(({ path }) => path === place);
   const context: RecoveryContext = {
     fileSystem,
@@ -190,14 +213,14 @@ async function look(
     mountOf: mountLook({ fileSystem, roots, volume }),
   };
   // Names before the log, as recovery does: what is made meanwhile has an owner that the log knows.
-  const names = noted(() => listStagingNames(fileSystem, volumes), []);
+  const names = noted(problems, () => listStagingNames(fileSystem, volumes), []);
   const read = log.view((view) => readLog(view, { living, folding: context.folding, problems }));
   // What a damaged record names is not known to belong to nobody.
   const leftovers = problems.length > 0 ? [] : leftoversAmong(names, { living, ...read });
   const transactions = describeAll(read, { nowMs: Date.now(), context, living, problems });
-  const revision = noted(() => log.view(newestRevision), 0);
+  const revision = noted(problems, () => log.view(newestRevision), 0);
   // Rows that none of these have read, and what opening the store would refuse.
-  if (problems.length === 0) noted(() => log.examine(), undefined);
+  if (problems.length === 0) noted(problems, () => log.examine(), undefined);
   const pending = transactions.some(
     ({ ownerAlive, state, staging }) =>
       state === 'blocked' || (!ownerAlive && !(state === 'staging' && staging?.overdue === false)),
@@ -210,7 +233,9 @@ async function look(
     owners,
     transactions,
     leftovers: leftovers.map(({ volume, place, name }) => `${volume[place]}/${name}`),
-    conflicts: noted(() => volumes.flatMap((volume) => listConflicts(fileSystem, volume)), []),
+    conflicts: noted(problems, () => volumes.flatMap((volume) => listConflicts(fileSystem, volume)), []),
+    locks: read.locks.map((lock) => ({ ...lock, ownerAlive: living.has(lock.owner) })),
+    areas,
     log: log.stats(),
     problems,
     clean: problems.length === 0 && !pending && leftovers.length === 0,
@@ -236,9 +261,24 @@ async function lookAtOwners(
   );
 }
 
+/** An area below a root that was not given is not there, either. */
+function lookArea({ fileSystem, roots }: ContextParts, path: StorePath): InspectedArea {
+  const volume = placeOf(path, roots) === undefined ? undefined : lookVolume(fileSystem, roots, path);
+  return { path, ...(volume === undefined ? {} : { volume }) };
+}
+
 function listConflicts(fileSystem: FileSystem, { conflicts }: Volume): string[] {
   if (fileSystem.lstat(conflicts) === undefined) return [];
   return fileSystem.list(conflicts).map((name) => `${conflicts}/${name}`);
+}
+
+function noted<T>(problems: InspectedProblem[], read: () => T, otherwise: T): T {
+  try {
+    return read();
+  } catch (error) {
+    problems.push(problemOf(error));
+    return otherwise;
+  }
 }
 
 const damageCodes = new Set(['ERR_LOG_CORRUPT', 'ERR_UNSUPPORTED_FORMAT', 'ERR_STORE_MISMATCH']);
@@ -250,8 +290,9 @@ function problemOf(error: unknown): InspectedProblem {
   return { code, message, ...(hint === undefined ? {} : { hint }) };
 }
 
-function describeOwner({ id, number, identity, openedAtMs }: Owner): Omit<InspectedOwner, 'alive' | 'why'> {
-  return { id, number, pid: identity.pid, openedAtMs };
+function describeOwner(owner: Owner): Omit<InspectedOwner, 'alive' | 'why'> {
+  const { id, number, identity, openedAtMs, witness } = owner;
+  return { id, number, pid: identity.pid, openedAtMs, ...(witness === undefined ? {} : { witness }) };
 }
 
 function newestRevision(view: LogView): number {
@@ -276,6 +317,7 @@ interface LogRead {
   /** Those that recovery would take up. */
   readonly subjects: ReadonlyMap<TransactionId, Subject>;
   readonly blocked: ReadonlySet<TransactionId>;
+  readonly locks: readonly Omit<InspectedLock, 'ownerAlive'>[];
   readonly hasHistory: boolean;
 }
 
@@ -303,7 +345,9 @@ function readLog(
     }
   }
   const hasHistory = view.range('history', { start: new Uint8Array(0), limit: 1 }).length > 0;
-  return { transactions, subjects, blocked: blockedIn(view, problems), hasHistory };
+  const locks = readLocks(view, { transactions, problems });
+  const blocked = new Set(locks.flatMap((lock) => (lock.blocked ? [lock.transaction] : [])));
+  return { transactions, subjects, blocked, locks, hasHistory };
 }
 
 interface Surroundings {
@@ -321,7 +365,10 @@ function describeAll(
   return transactions.map((transaction): InspectedTransaction => {
     const { id, number, begin, resumable, commit, targets } = transaction;
     const subject = subjects.get(id);
-    const foreseen = subject === undefined ? undefined : foresee(subject, history, around);
+    const foreseen =
+      subject === undefined
+        ? undefined
+        : noted(around.problems, () => foresee(around.context, subject, history), undefined);
     return {
       id,
       owner: number.owner,
@@ -330,43 +377,30 @@ function describeAll(
       ...(resumable === undefined ? {} : { staging: stagingOf(resumable, around.nowMs) }),
       ...(commit === undefined ? {} : { revision: commit.revision }),
       ...(begin === undefined ? {} : { startedAtMs: begin.startedAtMs }),
-      paths: foreseen ?? targets.map(({ path, action }) => ({ path, action })),
+      ...(foreseen?.canGoBack === undefined ? {} : { canGoBack: foreseen.canGoBack }),
+      paths: foreseen?.paths ?? targets.map(({ path, action }) => ({ path, action })),
       records: transaction,
     };
   });
 }
 
-/** What recovery would do as things are now; `undefined` where that cannot be told. */
-function foresee(
-  subject: Subject,
-  history: PathHistory,
-  { context, problems }: Surroundings,
-): InspectedPath[] | undefined {
-  try {
-    return planTransaction(context, subject, history).paths.map(({ target, decision }) => ({
-      path: target.path,
-      action: target.action,
-      verdict: decision.verdict,
-      row: decision.row,
-      reason: decision.reason,
-    }));
-  } catch (error) {
-    problems.push(problemOf(error));
-    return undefined;
-  }
-}
-
-function blockedIn(view: LogView, problems: InspectedProblem[]): Set<TransactionId> {
-  const blocked = new Set<TransactionId>();
-  for (const [key, value] of view.range('locks', { start: new Uint8Array(0) })) {
-    try {
-      const lock = lockRow.decode(key, value);
-      if (lock.blocked) blocked.add(transactionId(lock.transaction));
-    } catch (error) {
-      problems.push(problemOf(error));
-    }
-  }
-  return blocked;
+function readLocks(
+  view: LogView,
+  {
+    transactions,
+    problems,
+  }: { readonly transactions: readonly LoggedTransaction[]; readonly problems: InspectedProblem[] },
+): LogRead['locks'] {
+  const recorded = new Set<string>(transactions.map(({ id }) => id));
+  return view.range('locks', { start: new Uint8Array(0) }).flatMap(([key, value]) => {
+    const lock = noted(problems, () => lockRow.decode(key, value), undefined);
+    if (lock === undefined) return [];
+    const transaction = transactionId(lock.transaction);
+    const { what, blocked } = lock;
+    return [
+      { what, transaction, owner: lock.transaction.owner, blocked, recorded: recorded.has(transaction) },
+    ];
+  });
 }
 
 function stagingOf(resumable: Resumable, nowMs: number): NonNullable<InspectedTransaction['staging']> {

@@ -37,7 +37,10 @@ export function refuseWithoutBeforeImages(
   });
 }
 
-function canGoBack({ fileSystem }: RecoveryContext, { target, volume, absolute }: RepairSubject): boolean {
+export function canGoBack(
+  { fileSystem }: RecoveryContext,
+  { target, volume, absolute }: RepairSubject,
+): boolean {
   const { before, beforeName, beforeCopied, action } = target;
   if (action === 'move-directory' || before.type === 'absent') return true;
   if (showsImage(fileSystem.lstat(absolute), before) || isUntouched(fileSystem.lstat(directoryOf(absolute))))

@@ -11,13 +11,10 @@
  * direction. It runs under the recovery lock: nobody decides about the same transaction at the same time.
  */
 
-import { randomBytes } from 'node:crypto';
 import {
   assert,
   absolutePath,
   ancestors,
-  CommitterLoop,
-  currentUmask,
   decodeTransaction,
   entryLockKey,
   FlushError,
@@ -31,8 +28,6 @@ import {
   type LoggedTransaction,
   metaKeys,
   nextRevision,
-  openParts,
-  openRoot,
   type Owner,
   parseTransactionId,
   putFileRow,
@@ -60,8 +55,8 @@ import { noteUnflushed, subjectOf, unlock } from './completion.js';
 import type { SavedConflict } from './conflicts.js';
 import { PathHistory } from './path-history.js';
 import { isReachable, type RecoveryContext, recoveryContext } from './recovery-context.js';
+import { withRecovered } from './recovered-store.js';
 import { acquireRecoveryLock, releaseRecoveryLock } from './recovery-lock.js';
-import { createRecoverer } from './recovery.js';
 import { goBack, keepAdopted, refuseWithoutBeforeImages } from './repair-back.js';
 import { quarantine, type RepairSubject } from './quarantine.js';
 import { planTransaction } from './transaction-plan.js';
@@ -94,32 +89,10 @@ export async function repair(
   direction: RepairDirection,
   options: StoreOptions = {},
 ): Promise<RepairReport> {
-  const opened = openRoot(root, { ...options, create: false }, 'open');
-  const parts = await openParts(
-    opened,
-    { ...options, create: false },
-    {
-      umask: currentUmask(),
-      privileged: process.getuid?.() === 0,
-    },
-  );
   // Opening recovers: a transaction that only waited for its owner's end is not blocked any more afterwards.
-  const loop = await CommitterLoop.start({
-    parts,
-    recoverer: createRecoverer({ flushesMax: Number.POSITIVE_INFINITY }),
-    nonce: randomBytes(8).toString('hex'),
-    onEvent: () => undefined,
-    withWitness: true,
-  });
-  try {
-    return await repairTransaction(loop.context, loop.engine.owner, {
-      id,
-      direction,
-      blocked: loop.state.recovery.blocked,
-    });
-  } finally {
-    await loop.close();
-  }
+  return await withRecovered(root, options, ({ context, engine, state }) =>
+    repairTransaction(context, engine.owner, { id, direction, blocked: state.recovery.blocked }),
+  );
 }
 
 export interface RepairRequest {

@@ -17,6 +17,7 @@ import {
   type StorePath,
   transactionId,
   type TransactionId,
+  type TransactionNumber,
   type Volume,
 } from '@forewrit/core';
 import type { SavedConflict } from './conflicts.js';
@@ -36,13 +37,18 @@ export function listStagingNames(fileSystem: FileSystem, volumes: readonly Volum
     for (const place of ['staged', 'before'] as const) {
       if (fileSystem.lstat(volume[place])?.type !== 'directory') continue;
       for (const name of fileSystem.list(volume[place])) {
-        const number = parseTransactionId(/^([0-9a-z]+-[0-9a-z]+)-./.exec(name)?.[1] ?? '');
+        const number = parseStagingName(name);
         if (number === undefined) continue;
         found.push({ volume, place, name, owner: number.owner, transaction: transactionId(number) });
       }
     }
   }
   return found;
+}
+
+/** The transaction that a name in a staging area begins with; `undefined` for one that we did not make. */
+export function parseStagingName(name: string): TransactionNumber | undefined {
+  return parseTransactionId(/^([0-9a-z]+-[0-9a-z]+)-./.exec(name)?.[1] ?? '');
 }
 
 export interface Belongings {

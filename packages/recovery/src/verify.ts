@@ -33,7 +33,7 @@ export function verify(access: StoreAccess, options: { readonly paths?: readonly
   const findings: Finding[] = [];
   const rows = rowsToCheck(access, options.paths);
   for (const row of rows) {
-    const finding = check(access, row);
+    const finding = verifyRow(access, row);
     if (finding !== undefined) findings.push(finding);
   }
   const staged = options.paths === undefined ? access.log.view(listResumables) : [];
@@ -62,7 +62,8 @@ function rowsToCheck(access: StoreAccess, paths: readonly string[] | undefined):
   });
 }
 
-function check(access: StoreAccess, row: FileRow): Finding | undefined {
+/** One file against its row; `undefined` if it is as it should be. */
+export function verifyRow(access: StoreAccess, row: FileRow): Finding | undefined {
   const { path, image } = row;
   if (image.type !== 'file') return undefined;
   const absolute = absolutePath(path, access.roots);

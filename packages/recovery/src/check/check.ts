@@ -1,0 +1,212 @@
+/**
+ * `check`: everything that can be wrong with a store, each with what it means and the command that mends it. It writes
+ * nothing, also beside a living store. What others are just doing looks wrong for a moment: so whatever was found is
+ * looked for once more, and only what is found both times is told.
+ */
+
+import {
+  isStoreError,
+  NodeFileSystem,
+  openAccess,
+  openReadOnlyParts,
+  openRoot,
+  probeWitness,
+  StoreError,
+  storeLayout,
+  type StoreOptions,
+  systemProcessTable,
+  volumeDirectory,
+  withStoreCode,
+} from '@forewrit/core';
+import { inspect, type Inspection } from '../inspect.js';
+import { checkFiles, type FilesChecked } from './files.js';
+import { finding, type Finding, forewrit, isError, shown } from './finding.js';
+import { findingOfError } from './explain.js';
+import { checkPlaces } from './places.js';
+import { checkTransactions } from './transactions.js';
+
+export interface CheckOptions
+  extends Pick<StoreOptions, 'roots' | 'processTable' | 'probeWitness' | 'allowSharedFileSystem'> {
+  /** Read every file and compare it with its recorded checksum. Default: false. */
+  readonly readData?: boolean;
+  /** How many files of how many were read. */
+  readonly onProgress?: (done: number, total: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface CheckReport {
+  readonly root: string;
+  /** Files that were read; 0 without `readData`. */
+  readonly files: number;
+  /** The worst first. */
+  readonly findings: readonly Finding[];
+  /** Whether nothing was found but notes. */
+  readonly clean: boolean;
+}
+
+/**
+ * Looks at the store at `root`, and changes nothing.
+ *
+ * @throws StoreError ERR_NOT_FOUND or ERR_NOT_DIRECTORY where there is no store; `signal.reason` when it is aborted
+ */
+export async function check(root: string | URL, options: CheckOptions = {}): Promise<CheckReport> {
+  const { roots } = openRoot(root, { ...storeOptions(options), readOnly: true }, 'inspect');
+  requireStore(roots.root);
+  const first = await look(roots.root, options);
+  const again = first.findings.some(isError) ? await look(roots.root, options) : first;
+  const read = options.readData === true ? await readFiles(roots.root, options, first) : nothingRead;
+  const confirmed = new Set(again.findings.map(identityOf));
+  const findings = [...first.findings.filter((each) => confirmed.has(identityOf(each))), ...read.findings];
+  return {
+    root: roots.root,
+    files: read.files,
+    findings: findings.sort((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity)),
+    clean: !findings.some(isError),
+  };
+}
+
+const order: readonly Finding['severity'][] = ['error', 'warning', 'note'];
+const nothingRead: FilesChecked = { files: 0, findings: [] };
+
+function storeOptions({
+  roots,
+  processTable,
+  probeWitness: probe,
+  allowSharedFileSystem,
+}: CheckOptions): StoreOptions {
+  return {
+    ...(roots === undefined ? {} : { roots }),
+    ...(processTable === undefined ? {} : { processTable }),
+    ...(probe === undefined ? {} : { probeWitness: probe }),
+    ...(allowSharedFileSystem === undefined ? {} : { allowSharedFileSystem }),
+  };
+}
+
+function identityOf({ code, path = '', transaction = '' }: Finding): string {
+  return `${code}\0${path}\0${transaction}`;
+}
+
+function requireStore(root: string): void {
+  const { directory } = storeLayout(root);
+  if (new NodeFileSystem().lstat(directory)?.type === 'directory') return;
+  throw new StoreError('ERR_NOT_FOUND', `There is no store at '${root}'`, { op: 'inspect', path: root });
+}
+
+interface Look {
+  readonly findings: readonly Finding[];
+  /** Whether the log can be read, and is of this tree. */
+  readonly logIsSound: boolean;
+}
+
+async function look(root: string, options: CheckOptions): Promise<Look> {
+  const fileSystem = new NodeFileSystem();
+  const layout = storeLayout(root);
+  const looked = await inspected(root, options);
+  const { inspection } = looked;
+  const found = [...looked.findings];
+  if (inspection !== undefined) {
+    found.push(...problems(inspection), ...leftovers(inspection), ...areas(inspection));
+    if (inspection.problems.length === 0)
+      found.push(...checkTransactions({ inspection, fileSystem, readData: options.readData === true }));
+  }
+  const logIsSound = inspection !== undefined && inspection.problems.length === 0;
+  found.push(
+    ...(await checkPlaces({
+      root,
+      fileSystem,
+      processTable: options.processTable ?? systemProcessTable(),
+      probeWitness: options.probeWitness ?? probeWitness,
+      areas: [layout.directory, ...areaDirectories(inspection)],
+      ...(logIsSound ? { log: namesInLog(inspection) } : {}),
+    })),
+  );
+  return { findings: found, logIsSound };
+}
+
+function namesInLog({ owners }: Inspection): { ownerIds: Set<string>; witnesses: Set<string> } {
+  return {
+    ownerIds: new Set(owners.map(({ id }) => id)),
+    witnesses: new Set(owners.flatMap(({ witness }) => witness ?? [])),
+  };
+}
+
+/** Areas on other file systems; the store's own is known. */
+function areaDirectories(inspection: Inspection | undefined): string[] {
+  return (inspection?.areas ?? []).flatMap(({ path, volume }) =>
+    path === '' || volume === undefined ? [] : [volume.staged.slice(0, volume.staged.lastIndexOf('/'))],
+  );
+}
+
+async function inspected(
+  root: string,
+  options: CheckOptions,
+): Promise<{ readonly inspection?: Inspection; readonly findings: readonly Finding[] }> {
+  try {
+    return { inspection: await inspect(root, storeOptions(options)), findings: [] };
+  } catch (thrown) {
+    const error = withStoreCode(thrown, { op: 'inspect', path: root });
+    if (!isStoreError(error)) throw error;
+    if (error.code === 'ERR_NETWORK_FS') throw error;
+    if (error.code !== 'ERR_NOT_FOUND') return { findings: [findingOfError(error, { root })] };
+    const path = storeLayout(root).directory;
+    const message = `${path} has neither a log nor the id of a store`;
+    const remedy = { command: forewrit(root, 'recover') };
+    return { findings: [finding('creation-unfinished', { path, message, remedy })] };
+  }
+}
+
+/** Of several damaged records each is named, and one command mends them all. */
+function problems({ root, problems: known }: Inspection): Finding[] {
+  const said = new Set<string>();
+  return known.flatMap(({ code, message }) => {
+    if (said.has(message)) return [];
+    said.add(message);
+    const error = new StoreError(code as StoreError['code'], message, { op: 'inspect' });
+    return [{ ...findingOfError(error, { root }), path: `${storeLayout(root).log}/data.mdb` }];
+  });
+}
+
+function leftovers({ root, leftovers: names, areas: known }: Inspection): Finding[] {
+  const remedy = { command: forewrit(root, 'recover') };
+  return known.flatMap(({ volume }) => {
+    if (volume === undefined) return [];
+    return (['staged', 'before'] as const).flatMap((place) => {
+      const directory = volume[place];
+      const here = names
+        .filter((name) => name.startsWith(`${directory}/`))
+        .map((name) => name.slice(directory.length + 1));
+      if (here.length === 0) return [];
+      const message = `${here.length} ${here.length === 1 ? 'name' : 'names'} of nobody in ${directory}: ${shown(here)}`;
+      return [finding(`${place}-orphan`, { path: directory, message, remedy })];
+    });
+  });
+}
+
+function areas({ root, areas: known }: Inspection): Finding[] {
+  return known.flatMap(({ path, volume }) => {
+    if (volume !== undefined) return [];
+    const message = `The staging area '${volumeDirectory(path, path)}' is not there`;
+    const remedy = { advice: 'Mount it, or open the store with its root, if files there are still used.' };
+    return [finding('area-missing', { path: path === '' ? root : path, message, remedy })];
+  });
+}
+
+async function readFiles(root: string, options: CheckOptions, { logIsSound }: Look): Promise<FilesChecked> {
+  if (!logIsSound) return nothingRead;
+  const readOnly = { ...storeOptions(options), readOnly: true };
+  const opened = openRoot(root, readOnly, 'inspect');
+  const parts = await openReadOnlyParts(opened, readOnly, {
+    umask: 0o22,
+    privileged: false,
+    checkRowsAtOpen: false,
+  });
+  try {
+    return await checkFiles(openAccess(parts, readOnly, undefined), {
+      root,
+      progress: options.onProgress ?? (() => undefined),
+      signal: options.signal,
+    });
+  } finally {
+    parts.log.close();
+  }
+}
