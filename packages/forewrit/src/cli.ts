@@ -24,7 +24,8 @@ function main(): void {
     process.exit(exitCodes.clean);
   });
 
-  const terminal = openTerminal({ stdout: process.stdout, stderr: process.stderr, env: process.env });
+  const { stdout, stderr, stdin, env } = process;
+  const terminal = openTerminal({ stdout, stderr, stdin, env });
   const { signal } = interrupted;
   run({ args: process.argv.slice(2), terminal, signal }).catch((error: unknown) => {
     process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);

@@ -24,7 +24,8 @@ export type Verb<Options> = (
 
 export interface CommandResult {
   readonly exitCode: ExitCode;
-  readonly json: Json;
+  /** Absent where everything was printed as it came. */
+  readonly json?: Json;
   /** Called only if text is wanted. */
   readonly text: () => string;
 }

@@ -35,8 +35,8 @@ export function formatCount(count: number): string {
 }
 
 /** '1 file', '2 files'. */
-export function counted(count: number, noun: string): string {
-  return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
+export function counted(count: number, noun: string, nouns = `${noun}s`): string {
+  return `${formatCount(count)} ${count === 1 ? noun : nouns}`;
 }
 
 /** The first few of a list, and how many more there are. */

@@ -1,7 +1,13 @@
 /** The `forewrit` command: its verbs and options, and what is printed where. `cli.ts` gives it a process. */
 
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import path from 'node:path';
+import { isStoreError } from '@forewrit/core';
+import { explain, type Explanation } from '@forewrit/recovery';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { Json, Verb } from './command.js';
+import { accept } from './commands/accept.js';
+import { check } from './commands/check.js';
+import { completion, shells } from './commands/completion.js';
 import { demo } from './commands/demo.js';
 import { dump } from './commands/dump.js';
 import { addMcp } from './commands/mcp.js';
@@ -11,6 +17,7 @@ import { status } from './commands/status.js';
 import { addTasks } from './commands/tasks/tasks.js';
 import { errorAsJson, errorAsText } from './error-report.js';
 import { type ExitCode, exitCodeOf, exitCodes } from './exit-code.js';
+import { helpOf } from './help.js';
 import { parseLimit, wholeNumber } from './parse.js';
 import type { Terminal } from './terminal.js';
 import { version } from './version.js';
@@ -64,10 +71,7 @@ class Program {
         getOutHasColors: () => run.terminal.colors.isColorSupported,
         getErrHasColors: () => run.terminal.colors.isColorSupported,
       })
-      .addHelpText(
-        'after',
-        '\nExit codes: 0 clean, 1 findings or failure, 2 wrong usage, 10 no store, 11 locked, 130 interrupted.',
-      );
+      .addHelpText('after', () => helpOf(this.#command));
     this.#addVerbs();
   }
 
@@ -89,6 +93,7 @@ class Program {
         'Shows who has the store open, the transactions that the log still holds, and sizes. Changes nothing.\n' +
           'Exits with 1 if something needs recovery or a person.',
       );
+    this.#addCheck();
     this.#verb('recover', recover)
       .summary('finish or sweep what a dead process left')
       .description(
@@ -102,14 +107,33 @@ class Program {
           '--owner-dead <id>',
           'take this owner for dead: you know that its process is gone',
         ).argParser(parseOwner),
-      );
+      )
+      .addOption(
+        new Option(
+          '--reset-log',
+          'set a damaged or lost log aside and begin a new one with the files as they are',
+        )
+          .default(false)
+          .conflicts(['dryRun', 'ownerDead', 'discard']),
+      )
+      .addOption(
+        new Option('--discard <id>', 'forget what is staged under this id and cannot be continued').conflicts(
+          ['dryRun', 'ownerDead'],
+        ),
+      )
+      .option('--yes', 'do not ask before --reset-log or --discard', false);
     this.#verb('dump', dump)
       .summary('the records of the log, one line each')
       .description(
         'Shows the records that the log holds, in the order of their transactions. Changes nothing.',
       )
       .option('--limit <n>', 'only the newest n records', parseLimit)
-      .option('--stats', 'counts and sizes in place of the records', false);
+      .addOption(new Option('--stats', 'counts and sizes in place of the records').default(false))
+      .addOption(
+        new Option('-f, --follow', 'go on with what is logged from now on, until Ctrl-C')
+          .default(false)
+          .conflicts('stats'),
+      );
     this.#addRepair();
     addTasks(this.#command, (parent, name, verb) => this.#verb(name, verb, parent));
     addMcp(this.#command, (parent, name, verb) => this.#verb(name, verb, parent));
@@ -122,6 +146,31 @@ class Program {
       )
       .option('--kills <n>', 'kills for each method', parseKills, 36)
       .option('--seconds <n>', 'stop after so many seconds, however many kills it were', parseSeconds, 26);
+    this.#verb('completion', async (_context, _options, command) =>
+      completion(this.#command, command.args[0]!),
+    )
+      .summary('a script that completes this command in a shell')
+      .description('Prints a script for bash, zsh or fish that completes verbs and options.')
+      .addArgument(new Argument('<shell>', 'which one').choices(shells));
+  }
+
+  #addCheck(): void {
+    this.#verb('check', check)
+      .summary('what is wrong with the store, and the command that mends it')
+      .description(
+        'Looks at the log, the locks, what is staged and kept, names and permissions in .forewrit, and prints for each\n' +
+          'finding what it sees, what it means, and the exact command that mends it. Changes nothing, also beside a store in\n' +
+          'use. Exits with 1 if something was found.',
+      )
+      .option('--read-data', 'read every file, too, and compare it with its recorded checksum', false);
+    this.#verb('accept', accept)
+      .summary('record files as they are now')
+      .description(
+        'Records what is at a path now as its newest content, after another program has written or removed it. Does not\n' +
+          'touch the file. Asks on a terminal; needs --yes anywhere else.',
+      )
+      .argument('<path...>', 'below the root of the store')
+      .option('--yes', 'do not ask', false);
   }
 
   #addRepair(): void {
@@ -150,14 +199,15 @@ class Program {
 
   #verb<Options>(name: string, verb: Verb<Options>, parent = this.#command): Command {
     const command = parent.command(name);
+    command.addHelpText('after', () => helpOf(command));
     return command.action(async () => {
       const options = command.optsWithGlobals<GlobalOptions & Options>();
       const { terminal, signal } = this.#run;
       const result = await verb({ root: options.root, terminal, signal }, options, command);
       terminal.progress('');
       this.#exitCode = result.exitCode;
-      if (options.json) this.#print(result.json);
-      else terminal.write(result.text());
+      if (!options.json) terminal.write(result.text());
+      else if (result.json !== undefined) this.#print(result.json);
     });
   }
 
@@ -174,10 +224,23 @@ class Program {
     const { json, debug } = this.#command.opts<GlobalOptions>();
     if (signal.aborted) return exitCodes.interrupted;
     const exitCode = exitCodeOf(error);
-    const shown = { debug, ...(exitCode === exitCodes.noStore ? { hint: noStoreHint } : {}) };
+    const shown = {
+      debug,
+      ...(exitCode === exitCodes.noStore ? { hint: noStoreHint } : { explanation: this.#explain(error) }),
+    };
     if (json) this.#print(errorAsJson(error, shown));
     else terminal.writeError(errorAsText(error, { colors: terminal.colors, ...shown }));
     return exitCode;
+  }
+
+  #explain(error: unknown): Explanation | undefined {
+    if (!isStoreError(error)) return undefined;
+    const root = path.resolve(this.#command.opts<GlobalOptions>().root);
+    const { args } = this.#run;
+    const words = args.filter(
+      (arg, index) => !/^--(?:root(?:=.*)?|json|debug)$/.test(arg) && args[index - 1] !== '--root',
+    );
+    return explain(error, { root, words });
   }
 
   #print(json: Json): void {

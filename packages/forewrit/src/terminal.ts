@@ -3,6 +3,7 @@
  * progress only where a person is looking. NO_COLOR is honoured (https://no-color.org).
  */
 
+import { createInterface } from 'node:readline';
 import Table from 'cli-table3';
 import picocolors from 'picocolors';
 
@@ -15,6 +16,8 @@ export interface Terminal {
   writeError(text: string): void;
   /** Replaces the line that is being shown, on a terminal; nothing anywhere else. '' takes it away. */
   progress(text: string): void;
+  /** Asks a person; `undefined` where there is none. */
+  confirm(question: string, signal: AbortSignal): Promise<boolean | undefined>;
 }
 
 interface Stream {
@@ -26,10 +29,12 @@ interface Stream {
 export interface TerminalStreams {
   readonly stdout: Stream;
   readonly stderr: Stream;
+  /** Of whoever can be asked. */
+  readonly stdin?: NodeJS.ReadableStream & { readonly isTTY?: boolean };
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-export function openTerminal({ stdout, stderr, env }: TerminalStreams): Terminal {
+export function openTerminal({ stdout, stderr, stdin, env }: TerminalStreams): Terminal {
   const eraseLine = '\r\u001B[2K';
   const showsProgress = stderr.isTTY === true && env['TERM'] !== 'dumb';
   let shown = '';
@@ -42,7 +47,25 @@ export function openTerminal({ stdout, stderr, env }: TerminalStreams): Terminal
       shown = text;
       stderr.write(eraseLine + text);
     },
+    confirm: async (question, signal) => {
+      if (stdin?.isTTY !== true || stderr.isTTY !== true) return undefined;
+      stderr.write(`${question} [y/N] `);
+      return /^\s*y(?:es)?\s*$/i.test(await firstLine(stdin, signal));
+    },
   };
+}
+
+/** '' if it ends, or nobody wants the answer any more. */
+function firstLine(input: NodeJS.ReadableStream, signal: AbortSignal): Promise<string> {
+  const lines = createInterface({ input });
+  return new Promise((resolve) => {
+    lines.once('line', resolve);
+    lines.once('close', () => resolve(''));
+    signal.addEventListener('abort', () => lines.close(), { once: true });
+  }).then((line) => {
+    lines.close();
+    return String(line);
+  });
 }
 
 /** Not picocolors' own answer: that one colours pipes in CI. */

@@ -1,11 +1,13 @@
 /** Errors and problems as the command shows them, whatever was thrown. */
 
+import { spawnSync } from 'node:child_process';
 import { InvalidArgumentError, StoreError } from '@forewrit/core';
 import { assert, suite } from '@forewrit/testkit';
 import { errorAsJson, errorAsText } from '#src/error-report.js';
 import { exitCodeOf, exitCodes } from '#src/exit-code.js';
 import { problemsAsJson, problemsAsText } from '#src/problem-report.js';
-import type { Colors } from '#src/terminal.js';
+import { shellLine } from '#src/remedy-report.js';
+import { type Colors, printable } from '#src/terminal.js';
 
 const test = suite('error report');
 
@@ -41,19 +43,36 @@ test('so is whatever else was thrown', () => {
   assert.match(errorAsText(stackless, { debug: true, colors }), /without a stack[^]*without a stack/);
 });
 
-test('problems are shown with their hints, where they have one', () => {
+test('problems are shown with what they mean and what mends them, or with their hints', () => {
   const problems = [
     { code: 'ERR_LOG_CORRUPT', message: 'damaged', hint: 'Mend it.' },
-    { code: 'ERR_IO', message: 'unread' },
+    { code: 'ERR_NOT_FOUND', message: 'gone', hint: 'Look for it.' },
+    { code: 'ERR_CONFLICT', message: 'unread' },
   ];
-  assert.is(
-    problemsAsText(problems, colors),
-    '<red ERR_LOG_CORRUPT>: damaged\n  Mend it.\n<red ERR_IO>: unread\n',
-  );
-  assert.equal(problemsAsJson(problems), [
-    { code: 'ERR_LOG_CORRUPT', message: 'damaged', hint: 'Mend it.' },
-    { code: 'ERR_IO', message: 'unread', hint: null },
+  const inspection = { root: '/a b', problems };
+  const lines = problemsAsText(inspection, colors).split('\n');
+  assert.is(lines[0], '<red ERR_LOG_CORRUPT>: damaged');
+  assert.ok(lines.includes("  <cyan mend:> forewrit recover --reset-log --yes --root '/a b'"));
+  assert.equal(lines.slice(-4), [
+    '<red ERR_NOT_FOUND>: gone',
+    '  Look for it.',
+    '<red ERR_CONFLICT>: unread',
+    '',
   ]);
+  const [damaged, ...others] = problemsAsJson(inspection) as { remedy: { command: string } }[];
+  assert.is(damaged!.remedy.command, "forewrit recover --reset-log --yes --root '/a b'");
+  assert.equal(others, [
+    { code: 'ERR_NOT_FOUND', message: 'gone', hint: 'Look for it.', meaning: null, remedy: null },
+    { code: 'ERR_CONFLICT', message: 'unread', hint: null, meaning: null, remedy: null },
+  ]);
+});
+
+test('a command can be pasted whatever is in its words', () => {
+  const words = ['mv', '--', "it's", 'a b', '', '$(x)', 'line\nbreak\u001B', 'é'];
+  const line = shellLine(words);
+  assert.is(printable(line), line);
+  const printed = spawnSync('bash', ['-c', `printf '%s\\0' ${line}`], { encoding: 'utf8' });
+  assert.equal(printed.stdout.split('\0').slice(0, -1), words);
 });
 
 test('the exit code tells a missing store and one in use from everything else', () => {

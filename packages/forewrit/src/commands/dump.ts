@@ -1,7 +1,7 @@
 /** `forewrit dump`: the records that the log holds, one line each, the oldest transaction first. Reads only. */
 
 import { type Image, formatChecksum, type LoggedTransaction, type Target } from '@forewrit/core';
-import { inspect, type Inspection } from '@forewrit/recovery';
+import { followLog, inspect, type Inspection } from '@forewrit/recovery';
 import type { CommandContext, CommandResult, Json } from '../command.js';
 import { exitCodes } from '../exit-code.js';
 import { formatBytes, formatCount, formatTime } from '../format.js';
@@ -11,6 +11,8 @@ import { printable, table } from '../terminal.js';
 export interface DumpOptions {
   readonly limit?: number;
   readonly stats: boolean;
+  readonly follow: boolean;
+  readonly json: boolean;
 }
 
 type Details = { readonly [key: string]: Json };
@@ -21,24 +23,52 @@ interface Line {
   readonly details: Details;
 }
 
-export async function dump({ root, terminal }: CommandContext, options: DumpOptions): Promise<CommandResult> {
+export async function dump(context: CommandContext, options: DumpOptions): Promise<CommandResult> {
+  if (options.follow) return await follow(context, options);
+  const { root, terminal } = context;
   const inspection = await inspect(root);
   const { problems } = inspection;
   const lines = inspection.transactions.flatMap(({ records }) => linesOf(records));
   const shown = options.limit === undefined ? lines : lines.slice(-options.limit);
   const stats = statsOf(inspection, lines);
-  const records = shown.map(({ transaction, kind, details }) => ({ transaction, kind, ...details }));
+  const records = shown.map(lineAsJson);
   return {
     exitCode: problems.length === 0 ? exitCodes.clean : exitCodes.findings,
-    json: { ...(options.stats ? { stats: { ...stats } } : { records }), problems: problemsAsJson(problems) },
+    json: {
+      ...(options.stats ? { stats: { ...stats } } : { records }),
+      problems: problemsAsJson(inspection),
+    },
     text: () => {
-      const said = problemsAsText(problems, terminal.colors);
+      const said = problemsAsText(inspection, terminal.colors);
       if (!options.stats) return said + (shown.map(lineAsText).join('') || 'the log holds no records\n');
       return (
         said + table(terminal.colors, { head: ['of the log', ''], rows: statsAsRows(stats), right: [1] })
       );
     },
   };
+}
+
+/** Records as they come, each once, until Ctrl-C. With --json, a document on each line. */
+async function follow(
+  { root, terminal, signal }: CommandContext,
+  options: DumpOptions,
+): Promise<CommandResult> {
+  let shown: ReadonlySet<string> = new Set();
+  let limit = options.limit ?? Number.POSITIVE_INFINITY;
+  for await (const transactions of followLog(root, { signal })) {
+    const lines = transactions.flatMap(linesOf).map((line) => ({ line, text: lineAsText(line) }));
+    const fresh = lines.filter(({ text }) => !shown.has(text));
+    for (const { line, text } of fresh.slice(-Math.min(limit, fresh.length || 1)))
+      terminal.write(options.json ? `${JSON.stringify(lineAsJson(line))}\n` : text);
+    // What is trimmed does not come again.
+    shown = new Set(lines.map(({ text }) => text));
+    limit = Number.POSITIVE_INFINITY;
+  }
+  return { exitCode: exitCodes.interrupted, text: () => '' };
+}
+
+function lineAsJson({ transaction, kind, details }: Line): Json {
+  return { transaction, kind, ...details };
 }
 
 interface LogNumbers {

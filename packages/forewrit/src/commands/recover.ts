@@ -1,31 +1,45 @@
 /** `forewrit recover`: finishes or sweeps what dead processes left, or shows what that would be. */
 
-import { type RecoveryReport, StoreError } from '@forewrit/core';
-import { inspect, type Inspection, type InspectedTransaction, openStore } from '@forewrit/recovery';
+import { StoreError } from '@forewrit/core';
+import {
+  inspect,
+  type InspectedTransaction,
+  type Inspection,
+  recover as recoverStore,
+  type RecoverReport,
+} from '@forewrit/recovery';
+import type { Command } from 'commander';
 import type { CommandContext, CommandResult, Json } from '../command.js';
 import { exitCodes } from '../exit-code.js';
 import { counted, formatMs } from '../format.js';
+import { discard, reset } from './last-resort.js';
 import { problemsAsJson, problemsAsText } from '../problem-report.js';
 import { type Colors, printable, table } from '../terminal.js';
 
 export interface RecoverOptions {
   readonly dryRun: boolean;
   readonly ownerDead?: string;
+  readonly resetLog: boolean;
+  readonly discard?: string;
+  readonly yes: boolean;
 }
 
-export async function recover(context: CommandContext, options: RecoverOptions): Promise<CommandResult> {
+export async function recover(
+  context: CommandContext,
+  options: RecoverOptions,
+  command: Command,
+): Promise<CommandResult> {
+  if (options.resetLog) return await reset(context, options, command);
+  if (options.discard !== undefined) return await discard(context, options.discard, options, command);
   const { root, terminal } = context;
   const ownersDead = options.ownerDead === undefined ? [] : [options.ownerDead];
-  const inspection = await inspect(root, { ownersDead });
-  for (const id of ownersDead) requireOwner(inspection, id);
-  if (options.dryRun) return dryRun(inspection, terminal.colors);
-
+  if (options.dryRun || ownersDead.length > 0) {
+    const inspection = await inspect(root, { ownersDead });
+    for (const id of ownersDead) requireOwner(inspection, id);
+    if (options.dryRun) return dryRun(inspection, terminal.colors);
+  }
   terminal.progress('recovering');
-  const store = await openStore(root, { create: false, committer: 'inline', ownersDead });
-  const report = store.recovery;
-  // Much of it may be in its place and not durable yet.
-  await store.checkpoint();
-  await store.close();
+  const report = await recoverStore(root, { ownersDead });
   return {
     exitCode: report.blocked.length + report.conflicts.length === 0 ? exitCodes.clean : exitCodes.findings,
     json: reportAsJson(report),
@@ -50,12 +64,12 @@ function dryRun(inspection: Inspection, colors: Colors): CommandResult {
       clean,
       transactions: pending.map(transactionAsJson),
       leftovers: [...leftovers],
-      problems: problemsAsJson(problems),
+      problems: problemsAsJson(inspection),
     },
     text: () => {
       const parts = pending.map((transaction) => transactionAsText(transaction, colors));
       if (leftovers.length > 0) parts.push(`${counted(leftovers.length, 'staged name')} would be swept\n`);
-      if (problems.length > 0) parts.push(problemsAsText(problems, colors), 'nothing would be recovered\n');
+      if (problems.length > 0) parts.push(problemsAsText(inspection, colors), 'nothing would be recovered\n');
       return parts.length === 0 ? 'nothing to recover\n' : parts.join('\n');
     },
   };
@@ -93,7 +107,7 @@ function transactionAsText(transaction: InspectedTransaction, colors: Colors): s
   return title + table(colors, { head, rows, right: [3] });
 }
 
-function reportAsJson(report: RecoveryReport): Json {
+function reportAsJson(report: RecoverReport): Json {
   return {
     redone: [...report.redone],
     undone: [...report.undone],
@@ -102,11 +116,13 @@ function reportAsJson(report: RecoveryReport): Json {
     conflicts: report.conflicts.map(({ path, savedAs }) => ({ path, savedAs })),
     sweptFiles: report.sweptFiles,
     durationMs: report.durationMs,
+    leftovers: report.leftovers,
+    unlocked: [...report.unlocked],
   };
 }
 
-function reportAsText(report: RecoveryReport, colors: Colors): string {
-  const { redone, undone, kept, blocked, conflicts, sweptFiles, durationMs } = report;
+function reportAsText(report: RecoverReport, colors: Colors): string {
+  const { redone, undone, kept, blocked, conflicts, sweptFiles, durationMs, leftovers, unlocked } = report;
   const lines: string[] = [];
   const say = (what: string, ids: readonly string[]): void => {
     if (ids.length > 0) lines.push(`${what}: ${ids.join(', ')}`);
@@ -121,7 +137,9 @@ function reportAsText(report: RecoveryReport, colors: Colors): string {
       `${colors.red('blocked')}: ${id}; run: forewrit repair ${id} --forward (or --back, or --quarantine)`,
     );
   }
-  if (lines.length === 0 && sweptFiles === 0) return 'nothing to recover\n';
-  lines.push(`${counted(sweptFiles, 'file')} swept, in ${formatMs(durationMs)}`);
+  for (const what of unlocked) lines.push(`unlocked, as its transaction is gone: ${printable(what)}`);
+  const swept = sweptFiles + leftovers;
+  if (lines.length === 0 && swept === 0) return 'nothing to recover\n';
+  lines.push(`${counted(swept, 'file')} swept, in ${formatMs(durationMs)}`);
   return `${lines.join('\n')}\n`;
 }

@@ -1,7 +1,7 @@
 /** `forewrit status`: who has the store open, and what the log still holds. Reads only. */
 
 import { inspect, type Inspection } from '@forewrit/recovery';
-import type { CommandContext, CommandResult } from '../command.js';
+import type { CommandContext, CommandResult, Json } from '../command.js';
 import { exitCodes } from '../exit-code.js';
 import { counted, formatBytes, formatMs, formatTime, shortened } from '../format.js';
 import { problemsAsJson, problemsAsText } from '../problem-report.js';
@@ -32,7 +32,7 @@ function lagOf({ transactions }: Inspection, nowMs: number): Lag {
   return { transactions: applied.length, ...(begun.length === 0 ? {} : { ageMs }) };
 }
 
-function statusAsJson(inspection: Inspection, lag: Lag): CommandResult['json'] {
+function statusAsJson(inspection: Inspection, lag: Lag): Json {
   const { log, transactions, owners } = inspection;
   return {
     root: inspection.root,
@@ -58,19 +58,19 @@ function statusAsJson(inspection: Inspection, lag: Lag): CommandResult['json'] {
     leftovers: [...inspection.leftovers],
     conflicts: [...inspection.conflicts],
     log: log === undefined ? null : { usedBytes: log.usedBytes, fileBytes: log.fileBytes },
-    problems: problemsAsJson(inspection.problems),
+    problems: problemsAsJson(inspection),
   };
 }
 
 function statusAsText(inspection: Inspection, lag: Lag, colors: Colors): string {
-  const { leftovers, conflicts, problems } = inspection;
+  const { leftovers, conflicts } = inspection;
   const sections = [
     overview(inspection, lag),
     ownersAsText(inspection, colors),
     transactionsAsText(inspection, colors),
     leftovers.length === 0 ? '' : `${counted(leftovers.length, 'staged name')} of nobody\n`,
     conflicts.length === 0 ? '' : `kept aside for you to look at:\n${conflicts.map(indented).join('')}`,
-    problemsAsText(problems, colors),
+    problemsAsText(inspection, colors),
     advice(inspection),
   ];
   return sections.filter((section) => section !== '').join('\n');
@@ -123,7 +123,7 @@ function advice({ clean, transactions, problems, owners }: Inspection): string {
   if (clean)
     return owners.some(({ alive }) => !alive) ? 'clean; the dead owner goes with the next open\n' : 'clean\n';
   const blocked = transactions.find(({ state }) => state === 'blocked');
-  if (problems.length > 0) return 'not clean: keep a copy of .forewrit before anything else\n';
+  if (problems.length > 0) return 'not clean; `forewrit check` says more\n';
   if (blocked === undefined) return 'not clean; run: forewrit recover\n';
   return `not clean; run: forewrit repair ${blocked.id} --forward (or --back, or --quarantine)\n`;
 }
