@@ -10,17 +10,24 @@ export interface SavingRequest {
   readonly saves: readonly Readonly<Record<string, string>>[];
   readonly failpoint?: Failpoint;
   readonly inlineLimitBytes?: number;
+  /** By default what is applied stays in the log for as long as a test looks at it. */
+  readonly checkpointIntervalMs?: number;
 }
 
 export type SavingMessage = { readonly type: 'open' } | { readonly type: 'saved' };
 
 async function main(): Promise<void> {
-  const { root, saves, failpoint, inlineLimitBytes } = requestOf<SavingRequest>();
+  const {
+    root,
+    saves,
+    failpoint,
+    inlineLimitBytes,
+    checkpointIntervalMs = 60_000,
+  } = requestOf<SavingRequest>();
   // Ends with the test.
   onCommand(() => undefined);
   const store = await openStore(root, {
-    // What is applied stays in the log for as long as a test looks at it.
-    checkpointIntervalMs: 60_000,
+    checkpointIntervalMs,
     ...(failpoint === undefined ? {} : { failpoint }),
     ...(inlineLimitBytes === undefined ? {} : { inlineLimitBytes }),
   });

@@ -7,10 +7,17 @@ import { openStore } from '#src/index.js';
 import type { SavingMessage, SavingRequest } from './saving-child.js';
 
 export class StoreWorld implements AsyncDisposable {
+  readonly root: string;
   readonly #directory = temporaryDirectory();
   readonly #processes: TestProcess<SavingMessage>[] = [];
 
-  get root(): string {
+  /** The store is in a directory of its own where it is given a name. */
+  constructor(name?: string) {
+    this.root = name === undefined ? this.#directory.path : `${this.#directory.path}/${name}`;
+  }
+
+  /** Beside the store. */
+  get directory(): string {
     return this.#directory.path;
   }
 

@@ -15,6 +15,7 @@ import {
   assert,
   absolutePath,
   ancestors,
+  type CommitterLoop,
   decodeTransaction,
   entryLockKey,
   FlushError,
@@ -24,6 +25,7 @@ import {
   imageOf,
   isBelow,
   isLocking,
+  isStoreError,
   type LogBatch,
   type LoggedTransaction,
   metaKeys,
@@ -90,9 +92,23 @@ export async function repair(
   options: StoreOptions = {},
 ): Promise<RepairReport> {
   // Opening recovers: a transaction that only waited for its owner's end is not blocked any more afterwards.
-  return await withRecovered(root, options, ({ context, engine, state }) =>
-    repairTransaction(context, engine.owner, { id, direction, blocked: state.recovery.blocked }),
-  );
+  return await withRecovered(root, options, async (loop) => {
+    const { context, engine, state } = loop;
+    const request = { id, direction, blocked: state.recovery.blocked };
+    const report = await repairTransaction(context, engine.owner, request);
+    await deregisterDead(loop);
+    return report;
+  });
+}
+
+/** Its owner may have nothing left now. The repair is done, whatever comes of this: the next open does it, too. */
+async function deregisterDead(loop: CommitterLoop): Promise<void> {
+  try {
+    await loop.recoverDead();
+  } catch (error) {
+    if (!isStoreError(error)) throw error;
+    loop.context.logger.warn({ error }, 'dead owners could not be recovered after a repair');
+  }
 }
 
 export interface RepairRequest {

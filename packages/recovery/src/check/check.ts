@@ -116,7 +116,10 @@ async function look(root: string, options: CheckOptions): Promise<Look> {
       fileSystem,
       processTable: options.processTable ?? systemProcessTable(),
       probeWitness: options.probeWitness ?? probeWitness,
-      areas: [layout.directory, ...areaDirectories(inspection)],
+      // Of a store that was never finished nothing else can be missing.
+      areas: found.some(({ code }) => code === 'creation-unfinished')
+        ? []
+        : [layout.directory, ...areaDirectories(inspection)],
       ...(logIsSound ? { log: namesInLog(inspection) } : {}),
     })),
   );

@@ -142,12 +142,10 @@ function missingPlace({ root }: PlaceLook, path: string, stat: FileStat | undefi
     return finding('place-missing', { path, message: `The directory ${path} is missing`, remedy });
   }
   const message = `${path} is a ${stat.type}, and should be a directory`;
-  const advice = 'It gets another name; then recover, which makes the directory.';
-  const remedy = {
-    command: ['mv', '-n', '--', path, `${path}.aside`],
-    alternatives: [forewrit(root, 'recover')],
-    advice,
-  };
+  const conflicts = `${storeLayout(root).directory}/conflicts`;
+  const to = path === conflicts ? `${root}/forewrit-conflicts.aside` : `${conflicts}/`;
+  const advice = 'The command moves it out of the way. Then recover, which makes the directory.';
+  const remedy = { command: ['mv', '-n', '--', path, to], advice };
   return finding('place-taken', { path, message, remedy });
 }
 
