@@ -15,14 +15,22 @@ export interface CommandOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   /** Sent to the process as soon as this holds. */
+  /** Hears of the standard output as it comes. */
+  readonly onOutput?: (text: string) => void;
+  /** The user it runs as. */
+  readonly uid?: number;
+  /** The command line that it runs under. */
+  readonly under?: readonly string[];
   readonly signal?: { readonly name: NodeJS.Signals; readonly when: () => boolean };
 }
 
 export function runCommand(args: readonly string[], options: CommandOptions = {}): Promise<CommandRun> {
-  const { cwd, env, signal } = options;
+  const { cwd, env, signal, uid, under = [] } = options;
   // What the tests run under says nothing about colours here.
   const { NO_COLOR: _1, FORCE_COLOR: _2, ...inherited } = process.env;
-  const child = spawn(process.execPath, [cli, ...args], {
+  const [program = process.execPath, ...words] = [...under, process.execPath, cli, ...args];
+  const child = spawn(program, words, {
+    ...(uid === undefined ? {} : { uid, gid: uid }),
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...inherited, ...env },
     ...(cwd === undefined ? {} : { cwd }),
@@ -31,6 +39,7 @@ export function runCommand(args: readonly string[], options: CommandOptions = {}
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     stdout += text;
+    options.onOutput?.(text);
   });
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
