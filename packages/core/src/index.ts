@@ -230,5 +230,6 @@ export {
   transactionRange,
   u32Key,
 } from './record/key.js';
+export { mountOf, parseMountTable } from './files/mount-identity.js';
 export { currentUmask } from './files/umask.js';
 export { assert, AssertionError, unreachable } from './assert.js';

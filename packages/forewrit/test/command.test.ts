@@ -6,7 +6,7 @@ import { type JsonError, runCommand, runJson } from './command-run.js';
 
 const test = suite('the command');
 
-const verbs = ['status', 'recover', 'dump', 'repair', 'demo', 'tasks'];
+const verbs = ['status', 'check', 'accept', 'completion', 'recover', 'dump', 'repair', 'demo', 'tasks'];
 const manifest = fileURLToPath(new URL('../package.json', import.meta.url));
 
 test('says its version', async () => {
@@ -48,6 +48,11 @@ const misuses: readonly (readonly string[])[] = [
   ['dump', '--limit', 'many'],
   ['recover', '--owner-dead'],
   ['recover', '--owner-dead', 'NO'],
+  ['recover', '--reset-log', '--dry-run'],
+  ['recover', '--discard', 'x', '--reset-log', '--yes'],
+  ['check', 'surplus'],
+  ['accept'],
+  ['dump', '--follow', '--stats'],
   ['repair'],
   ['repair', '1-1'],
   ['repair', '--forward'],
@@ -91,6 +96,12 @@ const needingStore: readonly (readonly string[])[] = [
   ['recover'],
   ['recover', '--dry-run'],
   ['recover', '--owner-dead', '1'],
+  ['recover', '--reset-log', '--yes'],
+  ['recover', '--discard', 'x', '--yes'],
+  ['check'],
+  ['check', '--read-data'],
+  ['accept', '--yes', 'a'],
+  ['dump', '--follow'],
   ['repair', '1-1', '--forward'],
   ['tasks', 'list'],
   ['tasks', 'wait', 'x'],

@@ -1,3 +1,4 @@
+import { PassThrough } from 'node:stream';
 import { assert, suite } from '@forewrit/testkit';
 import { counted, formatBytes, formatMs, shortened } from '#src/format.js';
 import { openTerminal, printable, table, type TerminalStreams, usesColor } from '#src/terminal.js';
@@ -5,7 +6,7 @@ import { openTerminal, printable, table, type TerminalStreams, usesColor } from 
 const test = suite('the terminal');
 
 /** As Node has it: a pipe has no `isTTY` at all. */
-function streams(isTerminal: boolean, env: TerminalStreams['env'] = {}) {
+function streams(isTerminal: boolean, env: TerminalStreams['env'] = {}, stdin?: TerminalStreams['stdin']) {
   const written = { stdout: '', stderr: '' };
   const stream = (name: 'stdout' | 'stderr'): TerminalStreams['stdout'] => ({
     ...(isTerminal ? { isTTY: true } : {}),
@@ -13,7 +14,13 @@ function streams(isTerminal: boolean, env: TerminalStreams['env'] = {}) {
       written[name] += String(text);
     },
   });
-  return { written, terminal: openTerminal({ stdout: stream('stdout'), stderr: stream('stderr'), env }) };
+  const terminal = openTerminal({
+    stdout: stream('stdout'),
+    stderr: stream('stderr'),
+    env,
+    ...(stdin === undefined ? {} : { stdin }),
+  });
+  return { written, terminal };
 }
 
 test('colours only a terminal, and never with NO_COLOR', () => {
@@ -83,6 +90,33 @@ test('numbers are short', () => {
   );
   assert.is(shortened(['a', 'b']), 'a, b');
   assert.is(shortened(['a', 'b', 'c', 'd', 'e', 'f']), 'a, b, c, d and 2 more');
+});
+
+test('asks a person at a terminal, and nobody anywhere else', async () => {
+  const { signal } = new AbortController();
+  const ask = async (answer: string | undefined, isTerminal: boolean): Promise<boolean | undefined> => {
+    const stdin = Object.assign(new PassThrough(), isTerminal ? { isTTY: true } : {});
+    const { terminal, written } = streams(isTerminal, {}, stdin);
+    if (answer === undefined) stdin.end();
+    else stdin.write(answer);
+    const said = await terminal.confirm('Really?', signal);
+    assert.is(written.stderr, isTerminal ? 'Really? [y/N] ' : '');
+    assert.is(written.stdout, '');
+    return said;
+  };
+  for (const yes of ['y\n', 'Yes\n', ' YES \n']) assert.is(await ask(yes, true), true, yes);
+  for (const no of ['n\n', '\n', 'yesterday\n', 'no yes\n', undefined])
+    assert.is(await ask(no, true), false, no);
+  assert.is(await ask('y\n', false), undefined);
+});
+
+test('a question that is interrupted is answered with no', async () => {
+  const interrupted = new AbortController();
+  const stdin = Object.assign(new PassThrough(), { isTTY: true });
+  const { terminal } = streams(true, {}, stdin);
+  const said = terminal.confirm('Really?', interrupted.signal);
+  interrupted.abort();
+  assert.is(await said, false);
 });
 
 test.run();

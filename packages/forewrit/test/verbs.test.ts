@@ -318,6 +318,60 @@ test('a damaged log is reported, and nothing is done', async () => {
   assert.is(world.read('a.txt'), 'one');
 });
 
+test('what is logged from now on is shown as it comes, each record once', async () => {
+  await using world = new StoreWorld();
+  await world.save({ 'a.txt': 'old' });
+  await world.die({ saves: [{ 'a.txt': 'new' }], failpoint: { name: 'log.after', action: 'kill' } });
+  const { stdout: before } = await runCommand(['dump', ...at(world)]);
+  let seen = '';
+  let recovering: Promise<unknown> | undefined;
+  const { exitCode, stdout } = await runCommand(['dump', '--follow', ...at(world)], {
+    onOutput: (text) => {
+      seen += text;
+      if (seen.length < before.length) return;
+      // Another process saves, and stays.
+      recovering ??= world.keepOpen({ 'b.txt': 'more' });
+    },
+    signal: {
+      name: 'SIGINT',
+      when: () => /rename .*path=b\.txt/.test(seen) && /^\S+ +commit .*targets=1/m.test(seen),
+    },
+  });
+  assert.is(exitCode, 130);
+  assert.ok(stdout.startsWith(before));
+  const lines = stdout.trimEnd().split('\n');
+  assert.is(new Set(lines).size, lines.length);
+  await recovering;
+  const limited = await runCommand(['dump', '--follow', '--limit', '1', ...at(world)], {
+    signal: { name: 'SIGINT', when: () => limitedSeen !== '' },
+    onOutput: (text) => {
+      limitedSeen += text;
+    },
+  });
+  assert.is(limited.stdout.trimEnd().split('\n').length, 1);
+});
+
+let limitedSeen = '';
+
+test('what a person has to say yes to is wrong usage where nobody can be asked', async () => {
+  await using world = new StoreWorld();
+  await world.save({ 'a.txt': 'one' });
+  for (const args of [
+    ['accept', 'a.txt'],
+    ['recover', '--reset-log'],
+    ['recover', '--discard', 'x'],
+  ]) {
+    const { exitCode, stderr, stdout } = await runCommand([...args, ...at(world)]);
+    assert.is(exitCode, 2);
+    assert.is(stdout, '');
+    assert.match(stderr, '--yes');
+  }
+  const missing = await runJson<JsonError>(['recover', '--discard', 'x', '--yes', ...at(world)]);
+  assert.equal([missing.exitCode, missing.json.error.code], [1, 'ERR_NOT_FOUND']);
+  const unknown = await runJson<JsonError>(['accept', 'x', '--yes', ...at(world)]);
+  assert.equal([unknown.exitCode, unknown.json.error.code], [1, 'ERR_NOT_FOUND']);
+});
+
 test('docs/command.md has the keys of every JSON document', async () => {
   const page = readFileSync(new URL('../../../docs/command.md', import.meta.url), 'utf8');
   const documented = (verb: string): string[] => {

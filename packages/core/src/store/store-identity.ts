@@ -14,7 +14,7 @@ export function refuseLostLog(fileSystem: FileSystem, layout: StoreLayout, logEx
   throw new StoreError('ERR_STORE_MISMATCH', `The log of this store is gone: ${layout.log}`, {
     op: 'open',
     path: layout.log,
-    hint: `Put it back. If it is lost for good, remove ${layout.directory}: the files stay as they are.`,
+    hint: 'Put it back. If it is lost for good: forewrit recover --reset-log, which leaves the files as they are.',
   });
 }
 

@@ -30,7 +30,12 @@ function nodesOf(program: Command, command: Command): Node[] {
   const global = command === program ? [] : program.options;
   const node: Node = {
     words: wordsOf(command),
-    verbs: command.commands.map((each) => ({ name: each.name(), about: each.summary() })),
+    verbs: [
+      ...command.commands.map((each) => ({ name: each.name(), about: each.summary() })),
+      ...command.registeredArguments.flatMap(({ argChoices = [] }) =>
+        argChoices.map((name) => ({ name, about: '' })),
+      ),
+    ],
     options: [...command.options, ...global].flatMap(({ long, description }) =>
       long === undefined || long === null ? [] : [{ name: long, about: description }],
     ),
@@ -113,7 +118,7 @@ if [[ "$funcstack[1]" == _forewrit ]]; then _forewrit "$@"; else compdef _forewr
 
 function fish(nodes: readonly Node[]): string {
   const lines = nodes.flatMap(({ words, verbs, options }) => {
-    const condition = `-n ${single(`__forewrit_at ${words === '' ? "''" : `'${words}'`}`)}`;
+    const condition = `-n "__forewrit_at '${words}'"`;
     return [
       ...verbs.map(
         ({ name, about }) => `complete -c forewrit -f ${condition} -a ${name} -d ${single(about)}`,

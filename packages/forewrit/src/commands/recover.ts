@@ -35,7 +35,8 @@ export async function recover(
   const ownersDead = options.ownerDead === undefined ? [] : [options.ownerDead];
   if (options.dryRun || ownersDead.length > 0) {
     const inspection = await inspect(root, { ownersDead });
-    for (const id of ownersDead) requireOwner(inspection, id);
+    // Of a log that cannot be read nothing is known; opening it says so.
+    if (inspection.problems.length === 0) for (const id of ownersDead) requireOwner(inspection, id);
     if (options.dryRun) return dryRun(inspection, terminal.colors);
   }
   terminal.progress('recovering');

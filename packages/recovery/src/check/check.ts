@@ -106,8 +106,10 @@ async function look(root: string, options: CheckOptions): Promise<Look> {
   const found = [...looked.findings];
   if (inspection !== undefined) {
     found.push(...problems(inspection), ...leftovers(inspection), ...areas(inspection));
-    if (inspection.problems.length === 0)
-      found.push(...checkTransactions({ inspection, fileSystem, readData: options.readData === true }));
+    if (inspection.problems.length === 0) {
+      const readData = options.readData === true;
+      found.push(...orErrors(root, () => checkTransactions({ inspection, fileSystem, readData })));
+    }
   }
   const logIsSound = inspection !== undefined && inspection.problems.length === 0;
   found.push(
@@ -124,6 +126,17 @@ async function look(root: string, options: CheckOptions): Promise<Look> {
     })),
   );
   return { findings: found, logIsSound };
+}
+
+/** What the system answers is a finding. */
+function orErrors(root: string, body: () => Finding[]): Finding[] {
+  try {
+    return body();
+  } catch (thrown) {
+    const error = withStoreCode(thrown, { op: 'check', path: root });
+    if (!isStoreError(error)) throw error;
+    return [findingOfError(error, { root })];
+  }
 }
 
 function namesInLog({ owners }: Inspection): { ownerIds: Set<string>; witnesses: Set<string> } {

@@ -1,9 +1,12 @@
 /** What an error that a verb ended with means, and the command that mends it: the same words as a check finds for it. */
 
 import {
+  eachPiece,
   type FileSystem,
   type FileStat,
+  mountOf,
   NodeFileSystem,
+  parseMountTable,
   storeLayout,
   StoreError,
   systemCode,
@@ -132,7 +135,8 @@ function permissionRemedy(
   { root, words, fileSystem }: { root: string; words: readonly string[]; fileSystem: FileSystem },
 ): Remedy {
   if (causeOf(error) === 'EROFS') {
-    return { command: ['mount', '-o', 'remount,rw', root], advice: 'The file system is mounted read-only.' };
+    const command = ['mount', '-o', 'remount,rw', mountPointOf(fileSystem, root)];
+    return { command, advice: 'The file system is mounted read-only.' };
   }
   const { directory, log } = storeLayout(root);
   for (const place of [directory, log, `${log}/data.mdb`, `${log}/lock.mdb`]) {
@@ -166,5 +170,22 @@ function quietly<T>(look: () => T): T | undefined {
     return look();
   } catch {
     return undefined;
+  }
+}
+
+function mountPointOf(fileSystem: FileSystem, path: string): string {
+  const table = quietly(() => readTable(fileSystem, '/proc/self/mountinfo')) ?? '';
+  return mountOf(parseMountTable(table), path)?.mountPoint ?? path;
+}
+
+/** What is in /proc has no size. */
+function readTable(fileSystem: FileSystem, path: string): string {
+  const descriptor = fileSystem.openRead(path);
+  try {
+    const pieces: Buffer[] = [];
+    eachPiece(fileSystem, descriptor, (piece) => pieces.push(Buffer.from(piece)));
+    return Buffer.concat(pieces).toString('utf8');
+  } finally {
+    fileSystem.close(descriptor);
   }
 }

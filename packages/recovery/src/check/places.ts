@@ -61,7 +61,7 @@ function topNames(look: PlaceLook, layout: StoreLayout): Finding[] {
     const message = `${path} was written by a first open that did not come to its end`;
     return [finding('leftover', { path, message, remedy: { command: forewrit(look.root, 'recover') } })];
   });
-  const hasLog = look.fileSystem.lstat(`${layout.log}/data.mdb`) !== undefined;
+  const hasLog = lookAt(look, `${layout.log}/data.mdb`) !== undefined;
   if (!hasIdentity && hasLog) {
     const message = `${layout.identity} is missing`;
     const remedy = { command: forewrit(look.root, 'recover') };
@@ -77,7 +77,7 @@ function setAside(look: PlaceLook, directory: string | undefined): Finding[] {
   if (directory === undefined) return [];
   return namesIn(look, directory).map((name) => {
     const path = `${directory}/${name}`;
-    if (look.fileSystem.lstat(`${path}/${unfinishedName}`) === undefined) {
+    if (lookAt(look, `${path}/${unfinishedName}`) === undefined) {
       const message = `A log that was reset is kept in ${path}`;
       return finding('set-aside', { path, message, remedy: { advice: 'Nothing has to be done.' } });
     }
@@ -88,7 +88,7 @@ function setAside(look: PlaceLook, directory: string | undefined): Finding[] {
 }
 
 async function logNames(look: PlaceLook, { log }: StoreLayout): Promise<Finding[]> {
-  const { root, fileSystem, processTable } = look;
+  const { root, processTable } = look;
   const recover = { command: forewrit(root, 'recover') };
   const found: Finding[] = [];
   for (const name of namesIn(look, log)) {
@@ -109,7 +109,7 @@ async function logNames(look: PlaceLook, { log }: StoreLayout): Promise<Finding[
       found.push(finding('leftover', { path, message, remedy: recover }));
     } else found.push(...foreign(look, path));
   }
-  if (fileSystem.lstat(`${log}/queue`)?.type === 'directory') {
+  if (lookAt(look, `${log}/queue`)?.type === 'directory') {
     for (const name of namesIn(look, `${log}/queue`))
       if (name !== 'free' && !name.startsWith('held-')) found.push(...foreign(look, `${log}/queue/${name}`));
   }
@@ -118,6 +118,8 @@ async function logNames(look: PlaceLook, { log }: StoreLayout): Promise<Finding[
 
 /** What is ours there and belongs to nobody is known by the log. */
 function areaNames(look: PlaceLook, area: string): Finding[] {
+  // Where we may not look nothing is known to be missing.
+  if (tolerant(() => look.fileSystem.list(area)) === undefined) return [];
   return ['staged', 'before', 'conflicts'].flatMap((place) => {
     const directory = `${area}/${place}`;
     const stat = lookAt(look, directory);
@@ -163,7 +165,7 @@ function foreign({ root }: PlaceLook, path: string): Finding[] {
 }
 
 function spares(look: PlaceLook, { spare }: StoreLayout): Finding[] {
-  if (look.log === undefined || look.fileSystem.lstat(spare)?.type !== 'directory') return [];
+  if (look.log === undefined || lookAt(look, spare)?.type !== 'directory') return [];
   const { ownerIds } = look.log;
   const orphans = namesIn(look, spare).filter((name) => !ownerIds.has(name.split('-')[0] ?? ''));
   if (orphans.length === 0) return [];
