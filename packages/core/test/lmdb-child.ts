@@ -50,6 +50,24 @@ if (action === 'wait') {
   process.exit(0);
 }
 
+if (action === 'come-and-go') {
+  const scratchDirectory = `${dirname(directory)}/scratch-${process.pid}`;
+  try {
+    for (let round = 0; round < count; round += 1) {
+      const opened =
+        round % 2 === 0
+          ? openLog(directory, options)
+          : openLogToInspect({ directory, fileSystem: new NodeFileSystem(), scratchDirectory });
+      opened.view((view) => view.get('meta', bytes('count')));
+      opened.close();
+    }
+    report({ event: 'done' });
+  } catch (error) {
+    report({ event: 'done', ...failure(error) });
+  }
+  process.exit(0);
+}
+
 if (action === 'inspect') {
   const looks = count === 0 ? [''] : createInterface({ input: process.stdin });
   const scratchDirectory = `${dirname(directory)}/scratch`;

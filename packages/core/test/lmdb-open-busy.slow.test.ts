@@ -50,4 +50,16 @@ test('a log is opened and examined beside busy writers without being refused', a
   }
 });
 
+test('a log is opened while others, again and again, are the last to close it', async () => {
+  using scratch = temporaryDirectory('busy');
+  const directory = `${scratch.path}/log`;
+  openLog(directory).close();
+  const task = { directory, action: 'come-and-go', count: 5 * rounds } as const;
+  const children = [new Child(task), new Child(task), new Child(task)];
+  for (const child of children) {
+    const { code, message } = await child.report('done');
+    assert.equal([code, message], [undefined, undefined]);
+  }
+});
+
 test.run();

@@ -34,7 +34,8 @@ export interface ChildTask {
   /**
    * `increment`: a counter, so many times. `hang`: for ever, in the middle of a commit. `wait`: open; when the file
    * `<directory>-go` is there, commit once; close and exit. `exit-while-writing`: exit after so many milliseconds,
-   * while another thread commits. `inspect`: open to read only, and read for each line on stdin, or once. `fail-flush`: commit until a flush fails, and say what
+   * while another thread commits. `inspect`: open to read only, and read for each line on stdin, or once. `come-and-go`: open and close
+   * so many times, and report the first failure. `fail-flush`: commit until a flush fails, and say what
    * can be done then.
    */
   readonly action:
@@ -45,6 +46,7 @@ export interface ChildTask {
     | 'write-for-ever'
     | 'exit-while-writing'
     | 'inspect'
+    | 'come-and-go'
     | 'fail-flush';
   readonly count?: number;
   readonly timeoutMs?: number;

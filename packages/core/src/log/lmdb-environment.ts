@@ -11,6 +11,8 @@
  * - The environment is opened once for all threads of a process, with the options of the first: after one that only
  *   reads no other can write.
  * - Statistics of a table may only be asked inside a transaction (it answers with stale memory otherwise).
+ * - The last process to close an environment destroys the locks in `lock.mdb`; one that waits to open it just then gets them
+ *   like that, and fails with EINVAL (27 of 9,000 opens beside two others in a loop). Opened once more it makes them anew.
  * - `lock.mdb` must never be opened and closed by other code of a process that has the environment open: that drops
  *   the process's POSIX locks on it, and the next process to open it starts the reader table from nothing.
  */
@@ -64,12 +66,23 @@ const treeOptions = { keyEncoding: 'binary', encoding: 'binary' } as const;
 
 /** Opens what is there, or makes it in an existing directory. To make or write it, have the place in the queue. */
 export function openEnvironment(directory: string, options: LmdbOptions): LmdbEnvironment {
-  try {
-    return new LmdbEnvironment(directory, options);
-  } catch (error) {
-    if (!options.readOnly && lmdbCode(error) === invalidArgument) throw unusableHere(directory, error);
-    throw fromLmdbError(error, 'open');
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return new LmdbEnvironment(directory, options);
+    } catch (error) {
+      const isInvalid = lmdbCode(error) === invalidArgument;
+      if (isInvalid && attempt < openAttemptsMax) pause(attempt);
+      else if (isInvalid && !options.readOnly) throw unusableHere(directory, error);
+      else throw fromLmdbError(error, 'open');
+    }
   }
+}
+
+/** Whoever has the destroyed locks, too, has to notice and close first. Together some 50 ms. */
+const openAttemptsMax = 10;
+
+function pause(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
 export class LmdbEnvironment {
