@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { decodeTransaction, formatVersion, loadChecksum, metaKeys, numberRow, tables } from '@forewrit/core';
-import { decisionTable } from '@forewrit/recovery';
+import { decisionTable, findingKinds } from '@forewrit/recovery';
 import { assert, suite } from '@forewrit/testkit';
 
 const test = suite('the documentation against the code');
@@ -43,6 +43,18 @@ test('docs/recovery.md has every row of the decision table, with its verdict', (
     [...reasons.matchAll(/^(\d+)\. /gm)].map((match) => Number(match[1])),
     Array.from({ length: 14 }, (_, index) => index + 1),
   );
+});
+
+test('docs/check.md has every kind of finding, with what it means', () => {
+  const rows = [...read('docs/check.md').matchAll(/^\| `([\w-]+)` \| (\w+) \| (.+) \|$/gm)].map((match) =>
+    match.slice(1),
+  );
+  const kinds = Object.entries(findingKinds).map(([code, { severity, meaning }]) => [
+    code,
+    severity,
+    meaning,
+  ]);
+  assert.equal(rows, kinds);
 });
 
 test('docs/format.md has every key of the database `meta`', () => {

@@ -387,11 +387,15 @@ test('docs/command.md has the keys of every JSON document', async () => {
     ['dump'],
     ['dump', '--stats'],
     ['repair', '2-1', '--back'],
+    ['check'],
+    ['recover', '--reset-log', '--yes'],
+    ['accept', 'a.txt', '--yes'],
+    ['completion', 'bash'],
     ['demo', '--kills', '1'],
   ];
   for (const args of verbs) {
     const { json } = await runJson<object>([...args, ...at(world)]);
-    const verb = args.filter((arg) => arg !== '2-1' && !/^--(?:back|kills)$|^\d+$/.test(arg)).join(' ');
+    const verb = args.filter((arg) => !/^(?:--(?:back|kills|yes)|\d+|2-1|a\.txt|bash)$/.test(arg)).join(' ');
     assert.equal(Object.keys(json), documented(verb), verb);
   }
 });
