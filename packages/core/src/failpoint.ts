@@ -19,6 +19,7 @@ export const failpointNames = [
   'applied.after',
   'checkpoint.sync',
   'checkpoint.sync-directory',
+  'checkpoint.keep',
   'checkpoint.trim',
   'checkpoint.sweep',
   'recover.before',

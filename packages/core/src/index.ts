@@ -9,8 +9,13 @@ export {
   Store,
   type StoreParts,
   type TransactOptions,
+  type UndoOptions,
   type VerifyReport,
 } from './store/store.js';
+export type { HistoryEntry } from './history/history-entry.js';
+export type { HistoryPath } from './history/history-path.js';
+export type { UndoObstacle } from './history/obstacle.js';
+export { historyDefaults } from './history/retention.js';
 export type { StoreSpace } from './files/free-space.js';
 export { askForDisks, describeDisks, type DiskDescription } from './files/disk-description.js';
 export type { StoreStats } from './store/store-stats.js';
@@ -182,15 +187,30 @@ export { isLocking } from './commit/lock.js';
 export { nextRevision } from './commit/revision.js';
 export { putFileRow, rowOf, rowsBelow } from './commit/file-row.js';
 export { unplannedBelow } from './commit/apply.js';
+export { buryTombstones, syncDirectoryIfThere } from './commit/checkpoint.js';
+export { freeName, saveEditedBefore } from './commit/edited-before.js';
+export { removeTree, unlinkIfThere } from './commit/removal.js';
 export {
-  buryTombstones,
-  freeName,
-  removeTree,
-  saveEditedBefore,
-  syncDirectoryIfThere,
-  unlinkIfThere,
-} from './commit/checkpoint.js';
-export { checksumOfFile, eachPiece, readFileAt, readFully, syncFile, writeFully } from './files/content.js';
+  attemptLink,
+  checksumOfFile,
+  eachPiece,
+  readFileAt,
+  readFully,
+  syncFile,
+  writeFully,
+} from './files/content.js';
+export { changesInLog } from './history/entry-changes.js';
+export {
+  encodeHistory,
+  findHistory,
+  hasHistoryOf,
+  type HistoryTotals,
+  historyTotals,
+  newestHistory,
+  putHistory,
+} from './history/history-table.js';
+export { keepTransaction } from './history/keep.js';
+export { type HistoryRow, historyRow, type HistoryTarget } from './record/history-row.js';
 export { beforePath, stagedPath } from './commit/staged-target.js';
 export { type Owner, ownerId, judgeOwner, type Liveness, probeOwner, sameBoot } from './owner/owner.js';
 export {

@@ -21,6 +21,8 @@ import {
   type FileRow,
   type Folding,
   forgetUnflushed,
+  hasHistoryOf,
+  type HistoryRow,
   type Image,
   type LockRow,
   lockRow,
@@ -31,7 +33,9 @@ import {
   metaKeys,
   pathKey,
   putFileRow,
+  putHistory,
   removeResumable,
+  type Row,
   rowOf,
   sameTransaction,
   type StorePath,
@@ -165,11 +169,22 @@ export interface Completion {
   readonly superseded: ReadonlySet<number>;
   /** What rows are to say of files, by position of the target. */
   readonly images: ReadonlyMap<number, Image>;
+  /** What it leaves to history. */
+  readonly history?: EncodedHistory;
 }
 
-/** Changes that a completion may make at most. */
-export function weightOf({ transaction }: Completion): number {
-  return 4 + 3 * transaction.targets.length + (transaction.commit?.entries.length ?? 0);
+export interface EncodedHistory {
+  readonly row: HistoryRow;
+  readonly encoded: Row;
+}
+
+/** Bytes that weigh as much as a change. */
+const bytesOfWeight = 2048;
+
+/** Changes that a completion may make at most, and what it writes of history. */
+export function weightOf({ transaction, history }: Completion): number {
+  const ofHistory = history === undefined ? 0 : 4 + Math.ceil(history.encoded[1].byteLength / bytesOfWeight);
+  return 4 + 3 * transaction.targets.length + (transaction.commit?.entries.length ?? 0) + ofHistory;
 }
 
 export function writeCompletion(batch: LogBatch, completion: Completion, folding: Folding): void {
@@ -183,6 +198,9 @@ export function writeCompletion(batch: LogBatch, completion: Completion, folding
     removeResumable(batch, transaction.number, transaction.resumable.id);
   letGo(batch, completion, folding);
   forgetUnflushed(batch, [transaction.number]);
+  const { history } = completion;
+  if (history !== undefined && !hasHistoryOf(batch, history.row.revision))
+    putHistory(batch, history.row, history.encoded);
   const needed = neededByBlocked(batch, completion, folding);
   if (transaction.commit === undefined) forgetBegun(batch, transaction);
   else if (needed.length === 0) trimRecords(batch, transaction.number);
@@ -269,8 +287,10 @@ function neededByBlocked(view: LogView, { transaction, superseded }: Completion,
 
 /** The same record with fewer targets: what was completed must not be decided again a week later. */
 function keepOnly(batch: LogBatch, transaction: LoggedTransaction, targets: readonly Target[]): void {
-  const { number, begin, commit } = transaction;
-  assert(begin !== undefined && commit !== undefined, 'only a committed record is kept in part');
+  const { number, commit } = transaction;
+  assert(transaction.begin !== undefined && commit !== undefined, 'only a committed record is kept in part');
+  // History has all of it by now.
+  const { keeps: _keeps, ...begin } = transaction.begin;
   const [key, value] = encodeCommitBatch({ number, begin, targets, revision: commit.revision, entries: [] });
   batch.put('log', key, value);
   batch.delete('log', transactionKey(number.owner, number.counter, sequences.abort));

@@ -2,16 +2,20 @@
  * Deferred transactions of dead owners: committed, and nothing of them is in the files, nor in the staging areas. Before
  * anything is decided about one its record is replaced by that of an ordinary transaction, whose targets have apply names:
  * so a missing one proves the apply for them as it does for all others, whoever recovers next. The names are empty files
- * until the redo puts the content there.
+ * until the redo puts the content there. For history what is replaced gets its name in `before/` at the same time.
  *
  * Names first, the batch after them: a recorded name that is missing would be taken for an apply.
  */
 
 import {
+  absolutePath,
+  attemptLink,
+  beforePath,
   encodeCommitBatch,
   type Log,
   type LoggedTransaction,
   removeTree,
+  showsImage,
   stagedPath,
   type Target,
 } from '@forewrit/core';
@@ -53,9 +57,25 @@ function withNames(context: RecoveryContext, transaction: LoggedTransaction): Lo
   const targets = transaction.targets.map((target): Target => {
     const applyName = `${targetName(transaction.id, target)}.apply`;
     makeEmpty(context, target, applyName);
-    return { ...target, applyName };
+    const beforeName = begin.keeps === true ? linkBefore(context, transaction, target) : undefined;
+    return { ...target, applyName, ...(beforeName === undefined ? {} : { beforeName }) };
   });
   return { ...transaction, begin, targets };
+}
+
+/** For history: what the files had before the first of the saves. Where no link can be had it is not kept. */
+function linkBefore(
+  { fileSystem, roots, volume }: RecoveryContext,
+  { id }: LoggedTransaction,
+  target: Target,
+): string | undefined {
+  const absolute = absolutePath(target.path, roots);
+  if (target.before.type === 'absent' || !showsImage(fileSystem.lstat(absolute), target.before))
+    return undefined;
+  const name = targetName(id, target);
+  const path = beforePath(volume(target.volume)!, name);
+  removeTree(fileSystem, path);
+  return attemptLink(fileSystem, absolute, path) ? name : undefined;
 }
 
 /** What stands there already is of a recovery that has not come as far as the batch. */

@@ -9,6 +9,7 @@ import {
   type FileSystem,
   type Folding,
   fromSystemError,
+  historyRow,
   isOverdue,
   isStoreError,
   type Liveness,
@@ -42,7 +43,7 @@ import { PathHistory } from './path-history.js';
 import { foresee } from './foresight.js';
 import { mountLook, placeOf, type RecoveryContext } from './recovery-context.js';
 import type { Subject } from './target-observation.js';
-import { leftoversAmong, listStagingNames } from './undo.js';
+import { keptAmong, leftoversAmong, listStagingNames, type StagingName } from './undo.js';
 
 export interface InspectedOwner {
   readonly id: string;
@@ -113,6 +114,15 @@ export interface InspectedProblem {
   readonly hint?: string;
 }
 
+/** What is kept for undo. */
+export interface InspectedHistory {
+  readonly transactions: number;
+  /** In `before/`. */
+  readonly keptBytes: number;
+  /** In the log. */
+  readonly rowBytes: number;
+}
+
 export interface Inspection {
   readonly root: string;
   readonly storeId?: string;
@@ -131,6 +141,7 @@ export interface Inspection {
   readonly locks: readonly InspectedLock[];
   /** The staging areas: the store's own, and those on other file systems. Without a volume where one is not there. */
   readonly areas: readonly InspectedArea[];
+  readonly history: InspectedHistory;
   readonly log?: LogStats;
   /** What is damaged or cannot be read. */
   readonly problems: readonly InspectedProblem[];
@@ -160,6 +171,7 @@ export async function inspect(root: string | URL, options: InspectOptions = {}):
     conflicts: [],
     locks: [],
     areas: [],
+    history: { transactions: 0, keptBytes: 0, rowBytes: 0 },
   };
   let parts: Awaited<ReturnType<typeof openReadOnlyParts>>;
   try {
@@ -214,7 +226,7 @@ async function look(
   };
   // Names before the log, as recovery does: what is made meanwhile has an owner that the log knows.
   const names = noted(problems, () => listStagingNames(fileSystem, volumes), []);
-  const read = log.view((view) => readLog(view, { living, folding: context.folding, problems }));
+  const read = log.view((view) => readLog(view, { living, folding: context.folding, problems, names }));
   // What a damaged record names is not known to belong to nobody.
   const leftovers = problems.length > 0 ? [] : leftoversAmong(names, { living, ...read });
   const transactions = describeAll(read, { nowMs: Date.now(), context, living, problems });
@@ -236,6 +248,7 @@ async function look(
     conflicts: noted(problems, () => volumes.flatMap((volume) => listConflicts(fileSystem, volume)), []),
     locks: read.locks.map((lock) => ({ ...lock, ownerAlive: living.has(lock.owner) })),
     areas,
+    history: read.history,
     log: log.stats(),
     problems,
     clean: problems.length === 0 && !pending && leftovers.length === 0,
@@ -318,7 +331,8 @@ interface LogRead {
   readonly subjects: ReadonlyMap<TransactionId, Subject>;
   readonly blocked: ReadonlySet<TransactionId>;
   readonly locks: readonly Omit<InspectedLock, 'ownerAlive'>[];
-  readonly hasHistory: boolean;
+  readonly kept: ReadonlySet<string>;
+  readonly history: InspectedHistory;
 }
 
 function readLog(
@@ -327,10 +341,12 @@ function readLog(
     living,
     folding,
     problems,
+    names,
   }: {
     readonly living: ReadonlySet<number>;
     readonly folding: Folding;
     readonly problems: InspectedProblem[];
+    readonly names: readonly StagingName[];
   },
 ): LogRead {
   const transactions = decodeAll(view, problems);
@@ -344,10 +360,17 @@ function readLog(
       problems.push(problemOf(error));
     }
   }
-  const hasHistory = view.range('history', { start: new Uint8Array(0), limit: 1 }).length > 0;
+  const history = historyIn(view, problems);
+  // A damaged row of history leaves in doubt what it names.
+  let kept = new Set<string>();
+  try {
+    kept = keptAmong(view, names);
+  } catch (error) {
+    problems.push(problemOf(error));
+  }
   const locks = readLocks(view, { transactions, problems });
   const blocked = new Set(locks.flatMap((lock) => (lock.blocked ? [lock.transaction] : [])));
-  return { transactions, subjects, blocked, locks, hasHistory };
+  return { transactions, subjects, blocked, locks, kept, history };
 }
 
 interface Surroundings {
@@ -355,6 +378,22 @@ interface Surroundings {
   readonly context: RecoveryContext;
   readonly living: ReadonlySet<number>;
   readonly problems: InspectedProblem[];
+}
+
+function historyIn(view: LogView, problems: InspectedProblem[]): InspectedHistory {
+  let transactions = 0;
+  let keptBytes = 0;
+  let rowBytes = 0;
+  for (const [key, value] of view.range('history', { start: new Uint8Array(0) })) {
+    transactions += 1;
+    rowBytes += value.byteLength;
+    try {
+      keptBytes += historyRow.decode(key, value).keptBytes;
+    } catch (error) {
+      problems.push(problemOf(error));
+    }
+  }
+  return { transactions, keptBytes, rowBytes };
 }
 
 function describeAll(

@@ -2,7 +2,7 @@
  * One pass of recovery, synchronous from beginning to end, under the recovery lock:
  *
  *     analyse → name what is deferred → claim locks → redo winners, the oldest first → flush directories → save edited before-images
- *             → complete, the newest first → sweep → deregister the dead
+ *             → make durable what history keeps → complete, the newest first → sweep → deregister the dead
  *
  * Where much is to be flushed there are several: the first puts everything in its place and records that, as an apply does,
  *
@@ -45,6 +45,7 @@ import {
 import {
   claim,
   type Completion,
+  type EncodedHistory,
   inBatches,
   lockAgain,
   noteUnflushed,
@@ -56,6 +57,7 @@ import {
 import { nameDeferred } from './deferred-winners.js';
 import { PathHistory } from './path-history.js';
 import { type RecoveryContext, recoveryContext } from './recovery-context.js';
+import { isKeptOf, RecoveredHistory } from './history.js';
 import { heldBy } from './recovery-lock.js';
 import type { ReportWriter } from './report.js';
 import { planTransaction, type TransactionPlan } from './transaction-plan.js';
@@ -68,6 +70,7 @@ import {
 } from './transaction-redo.js';
 import {
   isOfUnapplied,
+  keptAmong,
   leftoversAmong,
   listStagingNames,
   recordedNames,
@@ -172,6 +175,7 @@ export class RecoveryPass {
   #completeDurably(): void {
     this.#flushDirectories();
     for (const { transaction, blocked } of this.#completions) if (!blocked) this.#saveEdited(transaction);
+    this.#keepHistory();
     this.#complete();
   }
 
@@ -233,9 +237,22 @@ export class RecoveryPass {
     this.#store.logger.error({ transaction: transaction.id, reasons }, 'a transaction is blocked');
   }
 
+  /** Durable before the rows that name it; what cannot be kept is let go like everything else. */
+  #keepHistory(): void {
+    const history = new RecoveredHistory(this.#context, this.#store.log);
+    for (const [index, completion] of this.#completions.entries()) {
+      const kept = completion.blocked ? undefined : history.keep(completion);
+      if (kept === undefined) continue;
+      this.#completions[index] = { ...completion, history: kept };
+      this.#saveEdited(completion.transaction, kept);
+    }
+    history.flush();
+  }
+
   /** The last look at what is let go: content that somebody wrote into a before-image is not ours to drop. */
-  #saveEdited(transaction: LoggedTransaction): void {
+  #saveEdited(transaction: LoggedTransaction, history?: EncodedHistory): void {
     for (const target of transaction.targets) {
+      if (isKeptOf(history, target, transaction)) continue;
       const volume = this.#context.volume(target.volume);
       if (volume === undefined || this.#isTornBefore(transaction, target, volume)) continue;
       const absolute = absolutePath(target.path, this.#context.roots);
@@ -279,7 +296,7 @@ export class RecoveryPass {
       leftoversAmong(names, {
         living: livingOwners(view, this.#deadNumbers),
         transactions: read(view),
-        hasHistory: view.range('history', { start: new Uint8Array(0), limit: 1 }).length > 0,
+        kept: keptAmong(view, names),
       }),
     );
     const done = this.#completions.filter(({ blocked }) => !blocked);

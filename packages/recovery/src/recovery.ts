@@ -27,7 +27,7 @@ import { holdsOnlyWaiting, livingOwners, readTransactionRows, registeredOwners }
 import { acquireRecoveryLock, releaseRecoveryLock } from './recovery-lock.js';
 import { type PassResult, RecoveryPass } from './recovery-pass.js';
 import { ReportWriter } from './report.js';
-import { leftoversAmong, listStagingNames } from './undo.js';
+import { isKept, keptAmong, leftoversAmong, listStagingNames } from './undo.js';
 
 /** Files whose flush an open waits for; beyond that they are flushed while the store is in use. */
 const flushesMaxDefault = 256;
@@ -132,11 +132,12 @@ function hasWork(context: StoreContext): boolean {
     const nowMs = context.clock.nowMs();
     const isDone = (owner: number): boolean => living.has(owner) || holdsOnlyWaiting(view, owner, nowMs);
     if (!ownersInLog(view).every(isDone)) return true;
-    const suspects = names.filter(({ owner }) => !living.has(owner));
+    const ofOthers = names.filter(({ owner }) => !living.has(owner));
+    const kept = keptAmong(view, ofOthers);
+    const suspects = ofOthers.filter((each) => !isKept(each, kept));
     if (suspects.length === 0) return false;
-    const hasHistory = view.range('history', { start: new Uint8Array(0), limit: 1 }).length > 0;
     const transactions = readTransactionRows(view).map(({ number, rows }) => decodeTransaction(number, rows));
-    return leftoversAmong(suspects, { living, transactions, hasHistory }).length > 0;
+    return leftoversAmong(suspects, { living, transactions, kept }).length > 0;
   });
 }
 

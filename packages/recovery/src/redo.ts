@@ -13,6 +13,7 @@ import {
   assert,
   absolutePath,
   ancestors,
+  attemptLink,
   beforePath,
   type FileStat,
   inodeOf,
@@ -30,6 +31,8 @@ export interface RedoSubject extends ConflictSubject {
   readonly boot: 'same' | 'other';
   /** Where a directory that is moved or removed is now. */
   readonly directory: StorePath | undefined;
+  /** Before-images are kept for history. */
+  readonly keeps: boolean;
 }
 
 /** What a redo did besides: for the flush of directories, and for the report. */
@@ -102,6 +105,7 @@ export class Redo {
     const { fileSystem } = this.#context;
     this.#keepDurable();
     const { path, ino, durable } = this.#stagePut();
+    if (this.#subject.keeps) this.#linkBefore();
     const there = this.#clear('file');
     // A rename between two links of one inode does nothing.
     if (ino === there?.ino) fileSystem.unlink(path);
@@ -127,6 +131,16 @@ export class Redo {
     const { content, after } = this.#subject.target;
     if (content === undefined || after.type !== 'file' || stat?.mode !== after.mode) return false;
     return showsImage(stat, after) && readableChecksum(this.#context, apply) === after.checksum;
+  }
+
+  /** A power cut may have taken the link of what is about to be replaced; history wants it. */
+  #linkBefore(): void {
+    const { fileSystem } = this.#context;
+    const { target, volume } = this.#subject;
+    if (target.beforeName === undefined || !showsImage(fileSystem.lstat(this.#absolute), target.before))
+      return;
+    const path = beforePath(volume, target.beforeName);
+    if (fileSystem.lstat(path) === undefined) attemptLink(fileSystem, this.#absolute, path);
   }
 
   /**

@@ -113,10 +113,11 @@ export class TransactionRedo {
 
   #redoOf({ target, observed }: PlannedPath): Redo {
     const { volume, boot, directory } = observed!;
+    const { id, begin } = this.#plan.transaction;
     const effects: Effects = { touched: this.#hooks.touched, saved: this.#hooks.saved };
     return new Redo(
       this.#context,
-      { transaction: this.#plan.transaction.id, target, volume, boot, directory },
+      { transaction: id, target, volume, boot, directory, keeps: begin?.keeps === true },
       effects,
     );
   }

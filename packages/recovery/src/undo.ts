@@ -2,7 +2,7 @@
  * Undo: sweeps what belongs to nobody. A transaction that did not commit has changed no file; all it left are names in
  * the staging areas. So have those whose records were trimmed a moment before a crash.
  *
- * A name is swept if the owner in it is not living, and no record in the log has it. (What is resumable keeps its name
+ * A name is swept if the owner in it is not living, and no record in the log has it, nor a row of history. (What is resumable keeps its name
  * when another owner takes it over.) The directories are listed *before*
  * the log is read: an owner registers before it makes its first name, so every name that is found is of an owner that
  * the log knows, or knew.
@@ -10,8 +10,10 @@
 
 import {
   type FileSystem,
+  findHistory,
   freeName,
   type LoggedTransaction,
+  type LogView,
   parseTransactionId,
   removeTree,
   type StorePath,
@@ -54,20 +56,39 @@ export function parseStagingName(name: string): TransactionNumber | undefined {
 export interface Belongings {
   readonly living: ReadonlySet<number>;
   readonly transactions: readonly LoggedTransaction[];
-  /** Before-images are kept for undo: which, only the history knows. */
-  readonly hasHistory: boolean;
+  /** What history keeps, by `nameKey`. */
+  readonly kept: ReadonlySet<string>;
+}
+
+/** Which of these names history keeps: rows are found by the transaction that a name begins with. */
+export function keptAmong(view: LogView, names: readonly StagingName[]): Set<string> {
+  const kept = new Set<string>();
+  const seen = new Set<TransactionId>();
+  for (const { place, transaction } of names) {
+    if (place !== 'before' || seen.has(transaction)) continue;
+    seen.add(transaction);
+    const row = findHistory(view, parseTransactionId(transaction)!);
+    for (const { volume, kept: name } of row?.targets ?? []) {
+      if (name !== undefined) kept.add(nameKey(volume, 'before', name));
+    }
+  }
+  return kept;
+}
+
+export function isKept({ volume, place, name }: StagingName, kept: ReadonlySet<string>): boolean {
+  return place === 'before' && kept.has(nameKey(volume.path, place, name));
 }
 
 export function leftoversAmong(
   names: readonly StagingName[],
-  { living, transactions, hasHistory }: Belongings,
+  { living, transactions, kept }: Belongings,
 ): StagingName[] {
   const recorded = new Set(
     transactions.flatMap(recordedPlaces).map(({ volume, place, name }) => nameKey(volume, place, name)),
   );
-  return names.filter(({ volume, place, name, owner }) => {
-    if (living.has(owner)) return false;
-    if (place === 'before' && hasHistory) return false;
+  return names.filter((each) => {
+    const { volume, place, name, owner } = each;
+    if (living.has(owner) || isKept(each, kept)) return false;
     return !recorded.has(nameKey(volume.path, place, name));
   });
 }

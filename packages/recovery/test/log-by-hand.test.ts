@@ -2,6 +2,7 @@
 
 import {
   encodeFrame,
+  encodeHistory,
   encodeMark,
   entryLockKey,
   frameSeed,
@@ -9,6 +10,7 @@ import {
   metaKeys,
   numberRow,
   pathKey,
+  putHistory,
   transactionKey,
   u32Key,
 } from '@forewrit/core';
@@ -149,16 +151,30 @@ test('a path below a root that was not given has no place, and any other mistake
   assert.is(mountOf('mnt'), '');
 });
 
-test('before-images that a history may know are not swept', async () => {
+test('of the before-images of one that is gone those stay that history names, and no others', async () => {
   const world = new World();
   const process = await world.open();
-  process.context.log.commit((batch) =>
-    batch.put('history', Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 1), Uint8Array.of(1)),
-  );
-  for (const place of ['before', 'staged']) edit(world.outside, `.forewrit/${place}/1-1-0`, 'kept', 'new');
+  const before = {
+    type: 'file',
+    fingerprint: { ino: 1n, size: 4, mtimeNs: 1n, birthtimeNs: 0n },
+    mode: 0o644,
+  } as const;
+  const target = { action: 'write', path: 'a', volume: '', before, after: before, kept: '1-1-0' } as const;
+  const row = {
+    number: { owner: 1, counter: 1 },
+    revision: 1,
+    committedAtMs: 0,
+    keptBytes: 4,
+    targets: [target],
+    entries: [],
+  };
+  process.context.log.commit((batch) => putHistory(batch, row, encodeHistory(row)));
+  for (const name of ['before/1-1-0', 'before/1-1-1', 'before/1-2-0', 'staged/1-1-0'])
+    edit(world.outside, `.forewrit/${name}`, 'kept', 'new');
   process.kill();
-  await world.open();
+  const next = await world.open();
   assert.equal(stagingNames(world.outside), ['before/1-1-0']);
+  assert.is(next.recovery?.sweptFiles, 3);
 });
 
 test('the mode of a directory is restored on another boot, where that is allowed', async () => {

@@ -7,7 +7,7 @@
  */
 
 import { assert } from '../assert.js';
-import { freeName } from './checkpoint.js';
+import { freeName } from './edited-before.js';
 import { copyDurably, linkRefusals, syncFile } from '../files/content.js';
 import { hasCode, StoreError, systemCode } from '../errors.js';
 import type { FileStat, FileSystem } from '../files/file-system.js';

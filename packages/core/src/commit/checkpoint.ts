@@ -8,21 +8,25 @@
  * before-images go. A before-image that somebody has written to since (an editor's open descriptor) is kept in
  * `conflicts/`, made durable before the batch that forgets it.
  *
+ * With history before-images stay: they are fsynced, and then `before/`, and the batch that trims their records writes their
+ * rows. So whatever lies in `before/` is named by a record, a row, or is of an owner that lives.
+ *
  * A generator, so that whoever drives it can commit between two steps.
  */
 
-import { assert } from '../assert.js';
 import { rowOf } from './file-row.js';
 import { forgetUnflushed, trimRecords } from './mark.js';
-import { checksumOfFile, syncFile } from '../files/content.js';
 import { systemCode } from '../errors.js';
-import type { FileStat, FileSystem } from '../files/file-system.js';
-import { fingerprintOf, type Image, sameFingerprint } from '../record/image.js';
+import type { FileSystem } from '../files/file-system.js';
+import { isNoRoom, Keeping } from '../history/keeping.js';
+import type { HistoryEntryChange } from '../record/history-row.js';
 import type { CommitOptions, Log, LogBatch, LogView } from '../log/log.js';
 import type { Logger } from '../store/options.js';
 import { absolutePath, ancestors, type Roots } from '../path/path.js';
-import type { Listed, TransactionNumber } from '../record/record.js';
+import type { TransactionNumber } from '../record/record.js';
 import { fileRow, metaKeys, textRow, tombstoneRevision } from '../record/rows.js';
+import { saveEditedBefore, type Saved } from './edited-before.js';
+import { removeTree, unlinkIfThere } from './removal.js';
 import { beforePath, type StagedTarget, type StagedTransaction, stagedPath } from './staged-target.js';
 import { type Folding, ownerRange, pathKey } from '../record/key.js';
 
@@ -30,12 +34,18 @@ import { type Folding, ownerRange, pathKey } from '../record/key.js';
 const trimMax = 4000;
 /** Tombstones that one batch buries: two changes each. */
 const buryMax = 4000;
+/** Rows of history that one batch writes, unless one alone is longer. */
+const rowBytesMax = 16 << 20;
 
 export interface AppliedTransaction {
   readonly number: TransactionNumber;
   readonly revision: number;
   readonly staged: StagedTransaction;
   readonly lockKeys: readonly Uint8Array[];
+  /** Milliseconds since 1970. */
+  readonly committedAtMs: number;
+  /** For history: what it did to entries. */
+  readonly entries: readonly HistoryEntryChange[];
 }
 
 export interface CheckpointReport {
@@ -68,7 +78,9 @@ export interface CheckpointContext {
   /** A target's fsync failed: never repeat it, write the content again from its durable copy. */
   readonly rewrite: (applied: AppliedTransaction, target: StagedTarget, cause: unknown) => void;
   readonly isSuperseded: (applied: AppliedTransaction, target: StagedTarget) => boolean;
-  readonly onStep?: (step: 'sync' | 'sync-directory' | 'trim' | 'sweep') => void;
+  /** Before-images are kept for undo. */
+  readonly keepsHistory: boolean;
+  readonly onStep?: (step: 'sync' | 'sync-directory' | 'keep' | 'trim' | 'sweep') => void;
 }
 
 export function* checkpoint(
@@ -76,7 +88,7 @@ export function* checkpoint(
   set: readonly AppliedTransaction[],
 ): Generator<void, CheckpointReport> {
   const started = context.nowMs();
-  const { fileSystem, log } = context;
+  const { fileSystem } = context;
   let syncedFiles = 0;
   const directories = new Set<string>();
   for (const applied of set) {
@@ -99,27 +111,21 @@ export function* checkpoint(
     if (syncDirectoryIfThere(fileSystem, directory)) syncedDirectories += 1;
     yield;
   }
-  const conflicts = saveEdited(context, set);
+  const conflicts: Saved[] = [];
+  const keeping = new Keeping(fileSystem);
+  if (context.keepsHistory && set.length > 0) {
+    context.onStep?.('keep');
+    conflicts.push(...(yield* keeping.run(set)));
+  }
+  conflicts.push(...saveEdited(context, set, keeping));
   context.onStep?.('trim');
   context.thinOutMarks();
-  for (let start = 0; start === 0 || start < set.length; start += trimMax) {
-    log.commit((batch) => {
-      context.writeMarks(batch);
-      const trimmed = set.slice(start, start + trimMax);
-      for (const { number } of trimmed) trimRecords(batch, number);
-      forgetUnflushed(
-        batch,
-        trimmed.map(({ number }) => number),
-      );
-      buryTombstones(batch, context.folding, context.untrimmedOwn(trimmed));
-    }, context.commitOptions());
-    context.trimmed(set.slice(start, start + trimMax));
-  }
+  for (const part of partsOf(set, keeping)) conflicts.push(...trim(context, part, keeping));
   context.onStep?.('sweep');
   for (const applied of set) {
     for (const staged of applied.staged.targets) {
       context.release(staged);
-      sweep(context, staged);
+      sweep(context, staged, keeping.keeps(applied, staged));
     }
     yield;
   }
@@ -132,10 +138,57 @@ export function* checkpoint(
   };
 }
 
-/** What cannot be removed belongs to no record any more, and goes when the store is next opened. */
-function sweep({ fileSystem, logger }: CheckpointContext, staged: StagedTarget): void {
+/** Each is what one batch trims. There is always one, for marks and tombstones. */
+function partsOf(set: readonly AppliedTransaction[], keeping: Keeping): AppliedTransaction[][] {
+  const parts: AppliedTransaction[][] = [[]];
+  let rowBytes = 0;
+  for (const applied of set) {
+    const bytes = keeping.rowBytes(applied);
+    const last = parts.at(-1)!;
+    if (last.length >= trimMax || (last.length > 0 && rowBytes + bytes > rowBytesMax)) {
+      parts.push([applied]);
+      rowBytes = bytes;
+    } else {
+      last.push(applied);
+      rowBytes += bytes;
+    }
+  }
+  return parts;
+}
+
+/** Where the log has no room for history, saves go before it: their before-images go as they would without. */
+function trim(context: CheckpointContext, part: readonly AppliedTransaction[], keeping: Keeping): Saved[] {
   try {
-    forget(fileSystem, staged);
+    commitTrim(context, part, keeping);
+    return [];
+  } catch (error) {
+    if (!isNoRoom(error) || part.every((applied) => keeping.rowBytes(applied) === 0)) throw error;
+    context.logger.warn({ transactions: part.length, error }, 'there is no room to keep what they replaced');
+    keeping.giveUp(part);
+    const saved = saveEdited(context, part, keeping);
+    commitTrim(context, part, keeping);
+    return saved;
+  }
+}
+
+function commitTrim(context: CheckpointContext, part: readonly AppliedTransaction[], keeping: Keeping): void {
+  context.log.commit((batch) => {
+    context.writeMarks(batch);
+    keeping.write(batch, part);
+    for (const { number } of part) trimRecords(batch, number);
+    forgetUnflushed(
+      batch,
+      part.map(({ number }) => number),
+    );
+    buryTombstones(batch, context.folding, context.untrimmedOwn(part));
+  }, context.commitOptions());
+  context.trimmed(part);
+}
+
+/** What cannot be removed belongs to no record any more, and goes when the store is next opened. */
+function sweep({ fileSystem, logger }: CheckpointContext, staged: StagedTarget, keepsBefore: boolean): void {
+  try {
+    forget(fileSystem, staged, keepsBefore);
   } catch (error) {
     logger.warn({ path: staged.target.path, error }, 'a staged file or before-image could not be removed');
   }
@@ -204,146 +257,30 @@ function oldestUntrimmed(view: LogView, own: UntrimmedOwn | undefined): number {
   return isEmpty({ start: first, end: start }) && isEmpty({ start: end }) ? own.oldestRevision : 0;
 }
 
-interface Saved {
-  readonly path: string;
-  readonly savedAs: string;
-}
-
 /** Before anything is let go: content that somebody wrote into a before-image since is not ours to drop. */
-function saveEdited(context: CheckpointContext, set: readonly AppliedTransaction[]): Saved[] {
+function saveEdited(
+  context: CheckpointContext,
+  set: readonly AppliedTransaction[],
+  keeping: Keeping,
+): Saved[] {
   const saved: Saved[] = [];
   for (const applied of set) {
     for (const staged of applied.staged.targets) {
+      if (keeping.keeps(applied, staged)) continue;
       saved.push(...saveEditedBefore(context.fileSystem, staged, applied.staged.id));
     }
   }
   return saved;
 }
 
-export function saveEditedBefore(
-  fileSystem: FileSystem,
-  staged: Pick<StagedTarget, 'target' | 'volume' | 'absolute'>,
-  id: string,
-): Saved[] {
-  const { target, volume } = staged;
-  if (target.beforeName === undefined || target.beforeCopied === true) return [];
-  const path = beforePath(volume, target.beforeName);
-  const stat = fileSystem.lstat(path);
-  if (stat === undefined) return [];
-  const stem = `${volume.conflicts}/${id}-${target.index.toString(36)}`;
-  const saved: Saved[] = [];
-  if (stat.type !== target.before.type) {
-    // Put there between the last look at the target and its removal.
-    const to = freeName(fileSystem, stem);
-    fileSystem.rename(path, to);
-    saved.push({ path: target.path, savedAs: to });
-  } else if (stat.type === 'directory') {
-    assert(target.listing !== undefined, 'a directory that is removed was listed');
-    for (const relative of editedBelow(fileSystem, path, target.listing)) {
-      const to = freeName(fileSystem, stem);
-      if (fileSystem.lstat(`${path}/${relative}`)?.type === 'file')
-        syncFile(fileSystem, `${path}/${relative}`);
-      fileSystem.rename(`${path}/${relative}`, to);
-      saved.push({ path: `${target.path}/${relative}`, savedAs: to });
-    }
-  } else if (wasEdited(fileSystem, path, stat, target.before) && !isElsewhere(fileSystem, staged, stat)) {
-    const to = freeNameUnless(fileSystem, stem, stat.ino);
-    if (to !== undefined) {
-      syncFile(fileSystem, path);
-      fileSystem.link(path, to);
-      saved.push({ path: target.path, savedAs: to });
-    }
-  }
-  if (saved.length > 0) fileSystem.syncDirectory(volume.conflicts);
-  return saved;
-}
-
-function wasEdited(fileSystem: FileSystem, path: string, stat: FileStat, before: Image): boolean {
-  if (before.type !== 'file' || stat.type !== 'file') return false;
-  if (sameFingerprint(before.fingerprint, fingerprintOf(stat))) return false;
-  if (stat.mtimeNs <= before.fingerprint.mtimeNs && stat.size === before.fingerprint.size) return false;
-  return before.checksum === undefined || checksumOfFile(fileSystem, path) !== before.checksum;
-}
-
-/** The inode is still in the tree: at the target itself (put back by somebody), or where this transaction moved it. */
-function isElsewhere(
-  fileSystem: FileSystem,
-  staged: Pick<StagedTarget, 'target' | 'absolute'>,
-  stat: FileStat,
-): boolean {
-  return staged.target.movedAway === true || fileSystem.lstat(staged.absolute)?.ino === stat.ino;
-}
-
-/** Files below a removed directory that were not planned, or were written to since. */
-function editedBelow(fileSystem: FileSystem, top: string, listing: readonly Listed[]): string[] {
-  const planned = new Map(listing.map((listed) => [listed.name, listed]));
-  const found: string[] = [];
-  const pending = [''];
-  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    for (const name of fileSystem.list(next === '' ? top : `${top}/${next}`)) {
-      const relative = next === '' ? name : `${next}/${name}`;
-      const stat = fileSystem.lstat(`${top}/${relative}`);
-      if (stat === undefined) continue;
-      const listed = planned.get(relative);
-      if (stat.type === 'directory' && listed?.type === 'directory') pending.push(relative);
-      else if (listed === undefined) found.push(relative);
-      else if (stat.type === 'file' && stat.nlink === 1 && stat.mtimeNs > listed.fingerprint.mtimeNs) {
-        found.push(relative);
-      }
-    }
-  }
-  return found;
-}
-
-/** `<stem>-<first free k>`. */
-export function freeName(fileSystem: FileSystem, stem: string): string {
-  let k = 0;
-  while (fileSystem.lstat(`${stem}-${k}`) !== undefined) k += 1;
-  return `${stem}-${k}`;
-}
-
-/** The same; `undefined` when the same inode stands there already. */
-export function freeNameUnless(fileSystem: FileSystem, stem: string, ino: bigint): string | undefined {
-  for (let k = 0; ; k += 1) {
-    const path = `${stem}-${k}`;
-    const stat = fileSystem.lstat(path);
-    if (stat === undefined) return path;
-    if (stat.ino === ino) return undefined;
-  }
-}
-
 /** Removes the names that a checkpointed transaction still has in the staging areas. */
-function forget(fileSystem: FileSystem, staged: StagedTarget): void {
+function forget(fileSystem: FileSystem, staged: StagedTarget, keepsBefore: boolean): void {
   const { target, volume } = staged;
   if (target.staged !== undefined) unlinkIfThere(fileSystem, stagedPath(volume, target.staged));
-  if (target.beforeName === undefined) return;
+  if (target.beforeName === undefined || keepsBefore) return;
   const before = beforePath(volume, target.beforeName);
   if (target.action === 'remove-directory') removeTree(fileSystem, before);
   else unlinkIfThere(fileSystem, before);
-}
-
-export function unlinkIfThere(fileSystem: FileSystem, path: string): boolean {
-  try {
-    fileSystem.unlink(path);
-    return true;
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return false;
-    throw error;
-  }
-}
-
-/** Removes a file, link or whole directory of ours. */
-export function removeTree(fileSystem: FileSystem, path: string): number {
-  const stat = fileSystem.lstat(path);
-  if (stat === undefined) return 0;
-  if (stat.type !== 'directory') {
-    fileSystem.unlink(path);
-    return 1;
-  }
-  let removed = 1;
-  for (const name of fileSystem.list(path)) removed += removeTree(fileSystem, `${path}/${name}`);
-  fileSystem.removeDirectory(path);
-  return removed;
 }
 
 /** Whether a newer applied transaction answers for this path. */

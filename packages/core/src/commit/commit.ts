@@ -29,6 +29,8 @@ export interface CommitterIdentity {
   /** Of another staging area; '' where it is not known. */
   readonly mountOf: (volume: StorePath) => string;
   readonly nowMs: number;
+  /** Before-images are kept for history. */
+  readonly keeps?: boolean;
 }
 
 /** Checks all guards and, if they hold, writes the transaction's intents. */
@@ -106,6 +108,7 @@ function writeIntents(
       bootId: identity.bootId,
       mount: mountsOf(targets, identity),
       startedAtMs: identity.nowMs,
+      ...(identity.keeps === true ? { keeps: true } : {}),
     },
     targets,
     revision,

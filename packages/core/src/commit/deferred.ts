@@ -226,6 +226,7 @@ export class DeferredBatch {
         this.#identity,
       ),
       startedAtMs: this.#identity.nowMs,
+      ...(this.#identity.keeps === true ? { keeps: true } : {}),
       deferred: true,
     };
     for (const [name, { target, revision: ofRow }] of ordered) {

@@ -9,6 +9,7 @@
 import { assert } from '../assert.js';
 import { Counters } from '../committer/committer.js';
 import { isStoreError, withStoreCode } from '../errors.js';
+import { changesForHistory } from '../history/entry-changes.js';
 import { FlushError } from '../log/log.js';
 import type { Owner } from '../owner/owner.js';
 import { Planner, type Preparation, type Prepared } from '../plan/planner.js';
@@ -17,7 +18,7 @@ import type { LockRow } from '../record/rows.js';
 import type { StoreContext } from '../store/store-context.js';
 import { type ApplyContext, applyTransaction } from './apply.js';
 import { attempt } from './attempt.js';
-import { type CheckpointReport, unlinkIfThere } from './checkpoint.js';
+import type { CheckpointReport } from './checkpoint.js';
 import { Deferred, type DeferredRecord } from './deferred.js';
 import { GroupCommit } from './group-commit.js';
 import { type Committed, type GroupResult, isCancelled, type Job, type Live } from './job.js';
@@ -28,6 +29,7 @@ import { OwnRecords } from './own-records.js';
 import { PlanOutdated } from './plan-outdated.js';
 import { Poison } from './poison.js';
 import { blockedBy, cancelled, isOutOfDescriptors, tooMuchAtOnce, unsteady } from './refusal.js';
+import { unlinkIfThere } from './removal.js';
 import { ResumableRecords } from './resumable-records.js';
 import { Rewrite } from './rewrite.js';
 import { RollBack } from './roll-back.js';
@@ -384,7 +386,7 @@ export class Engine {
       this.context.failpoints.hit('apply.after');
       this.#records.mark({ number, lockKeys: verdict.lockKeys });
     }
-    const replaced = this.#keepForCheckpoint(prepared, verdict);
+    const replaced = this.#keepForCheckpoint(each, verdict);
     this.#resolve(each, verdict);
     // The caller has the answer: what follows keeps nobody waiting.
     for (const older of replaced) this.#uncheckpointed.release(older);
@@ -417,10 +419,14 @@ export class Engine {
   }
 
   /** Returns those that a newer transaction answers for now: their content needs no fsync. */
-  #keepForCheckpoint({ staged, proposal }: Prepared, verdict: Committed): readonly StagedTarget[] {
+  #keepForCheckpoint({ prepared, committedAtMs = 0 }: Live, verdict: Committed): readonly StagedTarget[] {
+    const { staged, proposal } = prepared;
     if (staged.targets.length === 0) return [];
     const { revision, lockKeys } = verdict;
-    return this.#uncheckpointed.keep({ number: proposal.number, revision, staged, lockKeys });
+    const keepsHistory = this.context.options.history !== undefined;
+    const entries = keepsHistory ? changesForHistory(verdict.entries, proposal.entries) : [];
+    const { number } = proposal;
+    return this.#uncheckpointed.keep({ number, revision, staged, lockKeys, committedAtMs, entries });
   }
 
   /** The steps of one checkpoint over what is applied now. Only one at a time. */

@@ -34,6 +34,7 @@ export class GroupCommit {
       mount,
       mountOf: (place: StorePath) => volumes.get(place)?.mount ?? '',
       nowMs: clock.nowMs(),
+      keeps: context.options.history !== undefined,
     };
     const sizeBytes = live.reduce((sum, { prepared }) => sum + prepared.logBytes, 0);
     const startedMs = clock.monotonicMs();
@@ -52,6 +53,7 @@ export class GroupCommit {
             : each.prepared.saves === undefined
               ? commitProposal(batch, each.prepared.proposal, folding, identity)
               : saves.commit(batch, each.prepared.proposal, each.prepared.saves);
+          each.committedAtMs = identity.nowMs;
           if (each.verdict.kind === 'committed' && each.job.request.relaxed) {
             each.job.accepted(each.verdict.revision);
           }

@@ -44,6 +44,8 @@ export interface Live {
   readonly job: Job;
   readonly prepared: Prepared;
   verdict?: Verdict;
+  /** Milliseconds since 1970. */
+  committedAtMs?: number;
 }
 
 export type Committed = Extract<Verdict, { kind: 'committed' }>;

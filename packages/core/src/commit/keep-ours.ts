@@ -7,7 +7,7 @@ import { checksumOfFile, writeFully } from '../files/content.js';
 import type { FileStat, FileSystem } from '../files/file-system.js';
 import type { Volume } from '../files/volume.js';
 import type { Target, TransactionId } from '../record/record.js';
-import { unlinkIfThere } from './checkpoint.js';
+import { unlinkIfThere } from './removal.js';
 import { stagedPath } from './staged-target.js';
 
 /** Durable on return, name and all. Returns where it is. */

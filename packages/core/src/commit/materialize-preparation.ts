@@ -12,7 +12,7 @@ import type { PlannedTarget } from '../plan/plan.js';
 import { type Image, sameFingerprint, showsImage } from '../record/image.js';
 import type { Target } from '../record/record.js';
 import type { StoreContext } from '../store/store-context.js';
-import { unlinkIfThere } from './checkpoint.js';
+import { unlinkIfThere } from './removal.js';
 import type { DeferredRecord, DeferredTarget } from './deferred.js';
 import { keepOurs } from './keep-ours.js';
 import { PlanOutdated } from './plan-outdated.js';

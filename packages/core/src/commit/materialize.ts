@@ -199,7 +199,15 @@ export class Materializer {
         return;
       }
       records.mark({ number, lockKeys });
-      const replaced = uncheckpointed.keep({ number, revision, staged, lockKeys });
+      const committedAtMs = record.begin.startedAtMs;
+      const replaced = uncheckpointed.keep({
+        number,
+        revision,
+        staged,
+        lockKeys,
+        committedAtMs,
+        entries: [],
+      });
       for (const older of replaced) uncheckpointed.release(older);
     }
     report.transactions += 1;

@@ -1,5 +1,6 @@
 /** The checkpoint over what this owner has applied: what it takes, and what becomes of that when it fails. */
 
+import { historyDefaults, retain } from '../history/retention.js';
 import type { Owner } from '../owner/owner.js';
 import type { StoreContext } from '../store/store-context.js';
 import { checkpoint, type CheckpointReport, isSupersededInLog } from './checkpoint.js';
@@ -42,10 +43,11 @@ export class OwnCheckpoint {
   /** Only one at a time. */
   *steps(): Generator<void, CheckpointReport> {
     const set = this.#uncheckpointed.take();
-    const { fileSystem, log, roots, folding, clock, failpoints, logger } = this.#context;
+    const { fileSystem, log, roots, folding, clock, failpoints, logger, options, volumes } = this.#context;
+    const { history } = options;
     this.#underWay = true;
     try {
-      return yield* checkpoint(
+      const report = yield* checkpoint(
         {
           fileSystem,
           log,
@@ -68,10 +70,21 @@ export class OwnCheckpoint {
           rewrite: (applied, target, cause) => this.#rewrite.run(applied, target, cause),
           isSuperseded: (applied, target) =>
             log.view((view) => isSupersededInLog(view, applied, target, folding)),
+          keepsHistory: history !== undefined,
           onStep: (step) => failpoints.hit(`checkpoint.${step}`),
         },
         set.transactions,
       );
+      if (history === undefined) return report;
+      const conflicts = yield* retain(
+        { fileSystem, log, logger, volumes, commitOptions: () => this.#records.essential() },
+        {
+          maxAgeMs: history.maxAgeMs ?? historyDefaults.maxAgeMs,
+          maxBytes: history.maxBytes ?? historyDefaults.maxBytes,
+          nowMs: clock.nowMs(),
+        },
+      );
+      return { ...report, conflicts: [...report.conflicts, ...conflicts] };
     } catch (error) {
       if (this.#poison.cause === undefined && isWorthAnotherTry(error)) {
         // Nothing was forgotten: the next checkpoint does it all again.

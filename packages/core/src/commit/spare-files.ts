@@ -3,7 +3,7 @@
  * (on some file systems by far); to give one that is there its staged name and write into it costs little.
  */
 
-import { unlinkIfThere } from './checkpoint.js';
+import { unlinkIfThere } from './removal.js';
 import type { Descriptor, FileSystem } from '../files/file-system.js';
 import { makeDirectoryIfMissing } from '../files/volume.js';
 

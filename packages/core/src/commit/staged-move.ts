@@ -63,7 +63,8 @@ export function stageMove(
 export function stageDirectory(job: StagingJob): Image {
   job.draft.applyName = `${job.name}.apply`;
   const path = stagedPath(job.volume, job.draft.applyName);
-  const mode = (job.planned.mode ?? 0o777) & ~job.options.umask;
+  const { mode: asked = 0o777, exact } = job.planned;
+  const mode = exact === true ? asked : asked & ~job.options.umask;
   job.fileSystem.makeDirectory(path, mode);
   job.made.push(() => job.fileSystem.removeDirectory(path));
   job.fileSystem.chmodPath(path, mode);

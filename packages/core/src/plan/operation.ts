@@ -1,5 +1,6 @@
 /** What a transaction asks for, in the order it was asked. `plan.ts` reduces a list of these to its net effect. */
 
+import type { FileStat } from '../files/file-system.js';
 import type { Fingerprint } from '../record/image.js';
 import type { StorePath } from '../path/path.js';
 import type { TransactionNumber } from '../record/record.js';
@@ -48,7 +49,11 @@ export type Operation =
       readonly type: 'write';
       readonly path: StorePath;
       readonly content: Content;
-      readonly options: Omit<WriteOptions, 'backup'> & { readonly backup?: StorePath };
+      readonly options: Omit<WriteOptions, 'backup'> & {
+        readonly backup?: StorePath;
+        /** Mode and owner come from here, whatever is there. */
+        readonly like?: FileStat;
+      };
     }
   | {
       readonly type: 'append';
@@ -72,7 +77,12 @@ export type Operation =
   | {
       readonly type: 'make-directory';
       readonly path: StorePath;
-      readonly options: { readonly recursive?: boolean; readonly mode?: number };
+      readonly options: {
+        readonly recursive?: boolean;
+        readonly mode?: number;
+        /** The mode is exactly this, whatever the umask. */
+        readonly exact?: true;
+      };
     }
   | { readonly type: 'put'; readonly collection: string; readonly key: string; readonly value: Uint8Array }
   | { readonly type: 'delete'; readonly collection: string; readonly key: string };

@@ -32,6 +32,7 @@ export interface PlannedTarget {
   readonly inodePath?: StorePath;
   readonly inode?: bigint;
   readonly mode?: number;
+  readonly exact?: true;
   readonly listing?: readonly Listed[];
   readonly movedAway?: boolean;
   /** There is nothing at `path` now, and must be nothing when it is staged. */
@@ -208,6 +209,7 @@ function addDirectory(context: Context, path: StorePath, node: DirectoryNode, be
       action: isParent ? 'make-parent' : 'make-directory',
       path,
       ...(node.mode === undefined ? {} : { mode: node.mode }),
+      ...(node.exact === true ? { exact: true } : {}),
     });
     return;
   }

@@ -37,6 +37,8 @@ export interface DirectoryNode {
   /** Made only because something below it is. */
   readonly implicit?: boolean;
   readonly mode?: number;
+  /** The umask is not taken off. */
+  readonly exact?: true;
 }
 
 export type WorkingNode =
@@ -145,7 +147,7 @@ export class WorkingTree {
     }
     this.#changed.set(path, {
       type: 'file',
-      ...likeOf(seen, this.#base),
+      ...(options.like === undefined ? likeOf(seen, this.#base) : { like: options.like }),
       parts: [content],
       ...(options.mode === undefined ? {} : { mode: options.mode }),
     });
@@ -243,6 +245,7 @@ export class WorkingTree {
     this.#changed.set(path, {
       type: 'directory',
       ...(options.mode === undefined ? {} : { mode: options.mode }),
+      ...(options.exact === true ? { exact: true } : {}),
     });
   }
 

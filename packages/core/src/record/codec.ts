@@ -26,7 +26,7 @@ import { type Fingerprint, type Image, isInLogOnly } from './image.js';
 import { parseTransactionKey, transactionKey } from './key.js';
 import type { Row } from '../log/log.js';
 import {
-  type Action,
+  actions,
   type EntryChange,
   type Listed,
   type LoggedTransaction,
@@ -50,15 +50,6 @@ const kinds = {
   beginDeferred: 9,
 } as const;
 
-const actions: readonly Action[] = [
-  'write',
-  'move',
-  'remove',
-  'make-directory',
-  'make-parent',
-  'move-directory',
-  'remove-directory',
-];
 const listedTypes = ['file', 'directory', 'symlink', 'other'] as const;
 
 type Commit = Extract<LogRecord, { kind: 'commit' }>;
@@ -73,8 +64,9 @@ export function encodeCommitBatch(batch: {
 }): Row {
   const key = transactionKey(batch.number.owner, batch.number.counter, sequences.commitBatch);
   const frames = new FrameWriter(frameSeed('log', key), expectedBytes(batch.targets));
-  const { bootId, mount, startedAtMs, deferred } = batch.begin;
-  frames.add(deferred === true ? kinds.beginDeferred : kinds.begin, [bootId, mount, startedAtMs]);
+  const { bootId, mount, startedAtMs, deferred, keeps } = batch.begin;
+  const begin = [bootId, mount, startedAtMs, ...(keeps === true ? [true] : [])];
+  frames.add(deferred === true ? kinds.beginDeferred : kinds.begin, begin);
   for (const target of batch.targets) {
     if (target.applyName !== undefined || target.content !== undefined) {
       frames.add(kinds.stage, [
@@ -163,6 +155,7 @@ export function decodeTransaction(number: TransactionNumber, rows: readonly Row[
             bootId: fields.string(),
             mount: fields.string(),
             startedAtMs: fields.number(),
+            ...(fields.optional((f) => f.boolean()) === true ? { keeps: true } : {}),
             ...(frame.kind === kinds.beginDeferred ? { deferred: true } : {}),
           };
           break;

@@ -35,15 +35,18 @@ export function parseTransactionId(id: string): TransactionNumber | undefined {
   return owner > 0xffff_ffff || counter > 0xffff_ffff ? undefined : { owner, counter };
 }
 
-export type Action =
-  | 'write'
-  | 'move'
-  | 'remove'
-  | 'make-directory'
+/** In the order of their numbers on the disk. */
+export const actions = [
+  'write',
+  'move',
+  'remove',
+  'make-directory',
   /** A parent that was missing: any directory will do; no lock, not removed by roll-back. */
-  | 'make-parent'
-  | 'move-directory'
-  | 'remove-directory';
+  'make-parent',
+  'move-directory',
+  'remove-directory',
+] as const;
+export type Action = (typeof actions)[number];
 
 /** Something planned below a removed directory. */
 export interface Listed {
@@ -101,6 +104,8 @@ export type LogRecord =
        * long as the record says so.
        */
       readonly deferred?: true;
+      /** Whoever lets go of its before-images keeps them for history. */
+      readonly keeps?: true;
     }
   | { readonly kind: 'target'; readonly target: Target }
   | {

@@ -214,6 +214,14 @@ export const metaKeys = {
     return prefixRange(Buffer.concat([Buffer.from('unflushed\0'), u32Key(owner, counter)]));
   },
   unflusheds: prefixRange(Buffer.from('unflushed\0')),
+  /** The revision under which history has this transaction. */
+  kept({ owner, counter }: TransactionNumber): Uint8Array {
+    return Buffer.concat([Buffer.from('kept\0'), u32Key(owner, counter)]);
+  },
+  kepts: prefixRange(Buffer.from('kept\0')),
+  /** Bytes that history keeps in `before/`, and those of its rows. */
+  keptBytes: Buffer.from('history-kept-bytes'),
+  historyRowBytes: Buffer.from('history-row-bytes'),
 } as const;
 
 /** The revision in the key of a tombstone. */

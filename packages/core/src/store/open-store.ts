@@ -192,6 +192,17 @@ function wrong(message: string): never {
   throw new InvalidArgumentError('openStore', message);
 }
 
+function checkHistory(history: unknown): void {
+  if (history === undefined) return;
+  if (typeof history !== 'object' || history === null || Array.isArray(history))
+    wrong('history must be an object: {} for its defaults');
+  for (const [name, value] of Object.entries(history)) {
+    if (name !== 'maxAgeMs' && name !== 'maxBytes') wrong(`history has no option '${name}'`);
+    if (value === undefined) continue;
+    if (typeof value !== 'number' || !(value >= 0)) wrong(`history.${name} must be a number, not negative`);
+  }
+}
+
 function checkOptions(options: StoreOptions): void {
   if (typeof options !== 'object' || options === null) wrong('options must be an object');
   const positive = [
@@ -223,6 +234,7 @@ function checkOptions(options: StoreOptions): void {
       wrong(`${name} must be ${allowed.map((each) => `'${each}'`).join(' or ')}`);
     }
   }
+  checkHistory(options.history);
   checkInlineLimit('openStore', options.inlineLimitBytes);
   if (options.committer === 'inline') return;
   for (const name of injectable) {

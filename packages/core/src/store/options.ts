@@ -66,6 +66,11 @@ export interface StoreOptions {
    * small whatever this says: 2 MiB of small files start one, too.
    */
   readonly checkpointBytes?: number;
+  /**
+   * Before-images are kept for `history` and `undo`, until they are older than `maxAgeMs` (default: 7 days) or more than
+   * `maxBytes` (default: 1 GiB), the oldest first. Default: off. What there is of history stays while it is off.
+   */
+  readonly history?: { readonly maxAgeMs?: number; readonly maxBytes?: number };
   /** `follow` (default): a symbolic link inside the store stands for what it points to. `refuse`: it is an error. */
   readonly symlinks?: 'follow' | 'refuse';
   /** How long to wait for other writers before `ERR_STORE_LOCKED`. Default: 10,000 ms. */

@@ -3,6 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CheckpointReport } from '../commit/checkpoint.js';
 import type { Commit } from '../commit/job.js';
+import type { HistoryEntry } from '../history/history-entry.js';
 import type { Committer, CommitterEvent } from '../committer/committer.js';
 import type { RecoveryReport } from '../committer/recoverer.js';
 import { coded, codedNow, InvalidArgumentError, isStoreError, StoreError, toError } from '../errors.js';
@@ -10,6 +11,7 @@ import type { StoreSpace } from '../files/free-space.js';
 import type { ReaddirOptions } from '../files/listing.js';
 import type { StorePath } from '../path/path.js';
 import type { RemoveOptions } from '../plan/operation.js';
+import type { TransactionId } from '../record/record.js';
 import { decoded, encodingOf, type ReadOptions } from '../record/text.js';
 import { falseBelowFile, missing } from './absence.js';
 import {
@@ -30,6 +32,7 @@ import { Snapshot, SnapshotMoved } from './snapshot.js';
 import type { StagedContent } from './staged-content.js';
 import { namesIn } from './names-in.js';
 import type { StoreAccess } from './store-access.js';
+import { findForUndo, listHistory, notInHistory, undoIn } from './store-history.js';
 import { statOfRead, type StoreStat } from './store-stat.js';
 import { statsOf, type StoreStats } from './store-stats.js';
 import { traceEnded } from './trace.js';
@@ -39,6 +42,9 @@ import { type BeginOptions, type FileOptions, Transaction } from './transaction.
 export type SaveOptions = FileOptions & BeginOptions;
 
 type OwnOptions<T> = Omit<T, keyof BeginOptions> & { readonly encoding?: BufferEncoding };
+
+/** Of an undo; its files are always in place when it resolves. */
+export type UndoOptions = Omit<BeginOptions, 'materialize'>;
 
 export interface TransactOptions extends BeginOptions {
   /** How often the function runs again after a conflict. Default: 20. */
@@ -360,6 +366,53 @@ export class Store implements AsyncDisposable {
    */
   async discardStaged(id: string): Promise<boolean> {
     return await this.#resumables.discard(this.#writable('discardStaged'), id);
+  }
+
+  /**
+   * Transactions whose before-images are kept, the newest first: all, or those that changed a path or something below it.
+   * What this process has applied is in it; what another one has applied a moment ago may come with its next checkpoint.
+   */
+  async *history(path?: string | URL): AsyncGenerator<HistoryEntry> {
+    const asked = path === undefined ? undefined : this.#access.parse(path, 'history', true);
+    await this.#readable('history');
+    await this.#keepApplied();
+    yield* listHistory(this.#access, asked);
+  }
+
+  /**
+   * Puts back what a transaction has replaced, moved or removed, and takes away what it has made: as one transaction, durable,
+   * all or nothing, which can be undone itself.
+   *
+   * @throws StoreError ERR_CONFLICT if a path or entry is not as that transaction left it; ERR_NOT_FOUND if history does
+   * not have it; ERR_INTEGRITY if what it replaced is not kept, or not as it was; ERR_INVALID_PATH if that was a symbolic
+   * link; and those of `Transaction.commit`
+   */
+  async undo(transaction: TransactionId, options: UndoOptions = {}): Promise<Commit> {
+    this.#writable('undo');
+    const begin = checkOptions('undo', options) ?? {};
+    if (typeof transaction !== 'string')
+      throw new InvalidArgumentError('undo', 'a transaction is named by its id');
+    await this.#readable('undo');
+    let row = findForUndo(this.#access, transaction);
+    if (row === undefined) {
+      await this.#keepApplied();
+      row = findForUndo(this.#access, transaction);
+    }
+    if (row === undefined) throw notInHistory(transaction);
+    const tx = this.#begin({ ...begin, materialize: 'immediate' });
+    try {
+      return await undoIn(this.#access, tx, row);
+    } catch (error) {
+      await tx.abort();
+      throw error;
+    }
+  }
+
+  /** What is applied comes into history with its checkpoint. */
+  async #keepApplied(): Promise<void> {
+    const { committer, options } = this.#parts;
+    if (committer === undefined || options.history === undefined || this.#status !== 'open') return;
+    await committer.checkpoint();
   }
 
   /**

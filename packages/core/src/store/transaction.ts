@@ -6,6 +6,7 @@
 import type { Commit } from '../commit/job.js';
 import type { Committer } from '../committer/committer.js';
 import { coded, InvalidArgumentError, isStoreError } from '../errors.js';
+import type { FileStat } from '../files/file-system.js';
 import type { ReaddirOptions } from '../files/listing.js';
 import type { StorePath } from '../path/path.js';
 import type { RemoveOptions, WriteOptions } from '../plan/operation.js';
@@ -62,7 +63,28 @@ const committedCodes: ReadonlySet<string> = new Set([
 
 export type FileOptions = WriteOptions & { readonly encoding?: BufferEncoding };
 
+let restoreContent: (tx: Transaction, path: StorePath, data: Data, like: FileStat) => void | Promise<void>;
+let restoreEmpty: (tx: Transaction, path: StorePath, mode: number | undefined) => void;
+
 export class Transaction implements AsyncDisposable {
+  static {
+    restoreContent = (tx, path, data, like) => {
+      tx.#assertActive('undo');
+      return tx.#held.hold('undo', path, data, 'utf8', (content) => ({
+        type: 'write',
+        path,
+        content,
+        options: { like },
+      }));
+    };
+    restoreEmpty = (tx, path, mode) =>
+      tx.#add({
+        type: 'make-directory',
+        path,
+        options: { recursive: true, ...(mode === undefined ? {} : { mode, exact: true }) },
+      });
+  }
+
   readonly id: TransactionId;
   readonly #access: StoreAccess;
   readonly #committer: Committer;
@@ -400,4 +422,19 @@ export class Transaction implements AsyncDisposable {
     await this.abort();
     throw failure.error;
   }
+}
+
+/** For undo: content with the mode and owner that it had, whatever stands there now. */
+export function restoreFile(
+  tx: Transaction,
+  path: StorePath,
+  data: Data,
+  like: FileStat,
+): void | Promise<void> {
+  return restoreContent(tx, path, data, like);
+}
+
+/** For undo: a directory with exactly the mode that it had. */
+export function restoreDirectory(tx: Transaction, path: StorePath, mode: number | undefined): void {
+  restoreEmpty(tx, path, mode);
 }

@@ -77,6 +77,10 @@ const deferred: FailpointScenario = {
   restMs: 15,
   options: { materialize: 'deferred', materializeWithinMs: 5, checkpointIntervalMs: 30 },
 };
+const withHistory: FailpointScenario = {
+  restMs: 15,
+  options: { history: { maxBytes: 1 << 20 }, checkpointIntervalMs: 30 },
+};
 const inRecovery: FailpointScenario = { after: 'apply.target' };
 
 /** How each failpoint is reached; those of a roll-back need somebody who edits: `roll-back.slow.test.ts`, those of staging somebody who stages. */
@@ -96,6 +100,7 @@ export const failpointScenarios: Record<
   'materialize.after': { ...deferred, skips: [0, 2] },
   'checkpoint.sync': { ...atRest, skips: [0, 2, 9] },
   'checkpoint.sync-directory': { ...atRest, skips: [0, 3] },
+  'checkpoint.keep': { ...withHistory, skips: [0, 2] },
   'checkpoint.trim': { ...atRest, skips: [0, 2] },
   'checkpoint.sweep': { ...atRest, skips: [0, 2] },
   'recover.before': inRecovery,

@@ -1,0 +1,64 @@
+/** What a transaction did to each path, in words for people. */
+
+import type { HistoryRow, HistoryTarget } from '../record/history-row.js';
+import type { Image } from '../record/image.js';
+import type { StorePath } from '../path/path.js';
+
+export interface HistoryPath {
+  readonly path: StorePath;
+  readonly did:
+    | 'created'
+    | 'written'
+    | 'moved'
+    | 'removed'
+    | 'directory-made'
+    | 'directory-moved'
+    | 'directory-removed';
+  /** Where it was moved from. */
+  readonly from?: StorePath;
+  /** Of the file as it was left. */
+  readonly sizeBytes?: number;
+  /** Of the file that was replaced or removed; of all files in a directory. */
+  readonly sizeBytesBefore?: number;
+}
+
+export function whatWasDone({ targets }: HistoryRow): HistoryPath[] {
+  const sources = new Set(targets.flatMap(({ action, from }) => (action === 'move' ? [from] : [])));
+  return targets
+    .filter(({ action, path, kept }) => !(action === 'remove' && kept === undefined && sources.has(path)))
+    .map((target) => {
+      const { action, path, from, before, after, below } = target;
+      const held = below?.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) ?? sizeOf(before);
+      const size = sizeOf(after);
+      const isMove = action === 'move' || action === 'move-directory';
+      return {
+        path,
+        did: didTo(target),
+        ...(isMove && from !== undefined ? { from } : {}),
+        ...(size === undefined ? {} : { sizeBytes: size }),
+        ...(held === undefined ? {} : { sizeBytesBefore: held }),
+      };
+    });
+}
+
+function didTo({ action, before }: HistoryTarget): HistoryPath['did'] {
+  switch (action) {
+    case 'write':
+      return before.type === 'absent' ? 'created' : 'written';
+    case 'move':
+      return 'moved';
+    case 'remove':
+      return 'removed';
+    case 'make-directory':
+    case 'make-parent':
+      return 'directory-made';
+    case 'move-directory':
+      return 'directory-moved';
+    case 'remove-directory':
+      return 'directory-removed';
+  }
+}
+
+function sizeOf(image: Image): number | undefined {
+  return image.type === 'file' ? image.fingerprint.size : undefined;
+}

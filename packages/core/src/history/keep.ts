@@ -1,0 +1,135 @@
+/**
+ * Keeping: what a checkpoint, or recovery, would let go of an applied transaction becomes its row of history.
+ *
+ * Each before-image is looked at and made durable under the name that it has; the directory `before/` is flushed by the
+ * caller, once for all. Only then the row may be written. What cannot be kept as it was (somebody has written into it, it
+ * is gone, it cannot be flushed) is said to be lost, with the reason: then the transaction cannot be undone.
+ *
+ * A file that was moved needs no before-image: it is where it was moved to. Of a flush that fails nothing is kept, and its
+ * name goes at once, so that nobody believes a second one.
+ */
+
+import { beforePath } from '../commit/staged-target.js';
+import { unlinkIfThere } from '../commit/removal.js';
+import { systemCode } from '../errors.js';
+import { checksumOfDescriptor } from '../files/content.js';
+import type { FileStat, FileSystem } from '../files/file-system.js';
+import type { Volume } from '../files/volume.js';
+import type { HistoryEntryChange, HistoryRow, HistoryTarget, LossReason } from '../record/history-row.js';
+import { fingerprintOf, type Image, inodeOf, sameFingerprint } from '../record/image.js';
+import type { Target, TransactionNumber } from '../record/record.js';
+import { isDurable, keepTree } from './keep-tree.js';
+
+export interface KeepTarget {
+  readonly target: Target;
+  /** Absent where its file system is not there. */
+  readonly volume: Volume | undefined;
+}
+
+export interface KeepSubject {
+  readonly number: TransactionNumber;
+  readonly revision: number;
+  readonly committedAtMs: number;
+  readonly targets: readonly KeepTarget[];
+  readonly entries: readonly HistoryEntryChange[];
+  /** The power may have been cut since: content that was not flushed need not be what it was. */
+  readonly doubtful?: boolean;
+}
+
+export type Kept =
+  | { readonly before: Image; readonly below?: HistoryTarget['below']; readonly bytes: number }
+  | { readonly lost: LossReason };
+
+/** The system's answers that say nothing of the before-image: the next checkpoint may have better luck. */
+const passing = new Set(['EMFILE', 'ENFILE', 'ENOMEM']);
+
+/** Yields after each of its files. */
+export function* keepTransaction(fileSystem: FileSystem, subject: KeepSubject): Generator<void, HistoryRow> {
+  const targets: HistoryTarget[] = [];
+  let keptBytes = 0;
+  for (const each of subject.targets) {
+    const { action, path, from, volume, before, after, beforeName } = each.target;
+    const plain = { action, path, ...(from === undefined ? {} : { from }), volume, before, after };
+    if (!needsBefore(each.target, subject.targets)) {
+      targets.push(plain);
+      continue;
+    }
+    const kept = yield* keepBefore(fileSystem, each, subject.doubtful === true);
+    yield;
+    if ('lost' in kept) targets.push({ ...plain, lost: kept.lost });
+    else {
+      keptBytes += kept.bytes;
+      const below = kept.below === undefined ? {} : { below: kept.below };
+      targets.push({ ...plain, before: kept.before, kept: beforeName!, ...below });
+    }
+  }
+  const { number, revision, committedAtMs, entries } = subject;
+  return { number, revision, committedAtMs, keptBytes, targets, entries };
+}
+
+/** What was there is nowhere else. */
+function needsBefore(target: Target, targets: KeepSubject['targets']): boolean {
+  if (target.before.type === 'absent' || target.action === 'move-directory') return false;
+  if (target.movedAway !== true) return true;
+  const ino = inodeOf(target.before);
+  return !targets.some(({ target: other }) => other.action === 'move' && inodeOf(other.after) === ino);
+}
+
+function* keepBefore(
+  fileSystem: FileSystem,
+  { target, volume }: KeepTarget,
+  doubtful: boolean,
+): Generator<void, Kept> {
+  if (target.beforeName === undefined || volume === undefined) return { lost: 'missing' };
+  const path = beforePath(volume, target.beforeName);
+  try {
+    const stat = fileSystem.lstat(path);
+    if (stat === undefined) return { lost: 'missing' };
+    if (stat.type !== target.before.type) return { lost: 'edited' };
+    if (stat.type === 'directory') return yield* keepTree(fileSystem, path, target);
+    if (target.before.type !== 'file') return { before: target.before, bytes: stat.size };
+    return keepFile(fileSystem, path, {
+      stat,
+      before: target.before,
+      copied: target.beforeCopied === true,
+      doubtful,
+    });
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === undefined || passing.has(code)) throw error;
+    return { lost: code === 'ENOENT' ? 'missing' : 'unreadable' };
+  }
+}
+
+function keepFile(
+  fileSystem: FileSystem,
+  path: string,
+  {
+    stat,
+    before,
+    copied,
+    doubtful,
+  }: {
+    readonly stat: FileStat;
+    readonly before: Extract<Image, { type: 'file' }>;
+    readonly copied: boolean;
+    readonly doubtful: boolean;
+  },
+): Kept {
+  const touched = !copied && !sameFingerprint(before.fingerprint, fingerprintOf(stat));
+  const { checksum } = before;
+  const descriptor = fileSystem.openRead(path);
+  try {
+    if (!isDurable(() => fileSystem.sync(descriptor))) {
+      unlinkIfThere(fileSystem, path);
+      return { lost: 'unreadable' };
+    }
+    const bytes = before.fingerprint.size;
+    if (checksum !== undefined && !touched && !doubtful) return { before, bytes };
+    const found = checksumOfDescriptor(fileSystem, descriptor);
+    if (checksum === undefined ? touched : found !== checksum) return { lost: 'edited' };
+    return { before: { ...before, checksum: found }, bytes };
+  } finally {
+    fileSystem.close(descriptor);
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * Whether a transaction can be undone as things are: everything that it replaced is kept, and each path and entry is as it
+ * left it. That is a question of what is there, not of who has put it there: so a transaction can be undone again once
+ * the newer ones over it have been.
+ */
+
+import { rowOf } from '../commit/file-row.js';
+import { beforePath } from '../commit/staged-target.js';
+import { type ErrorCode, isStoreError, StoreError, systemCode } from '../errors.js';
+import { checksumOfFile } from '../files/content.js';
+import type { FileStat, FileSystem } from '../files/file-system.js';
+import { lookVolume, type Volume } from '../files/volume.js';
+import type { Log } from '../log/log.js';
+import { absolutePath, isReservedPath, joinPath, type Roots, type StorePath } from '../path/path.js';
+import { hash64 } from '../record/checksum.js';
+import type { HistoryEntryChange, HistoryRow, HistoryTarget, LossReason } from '../record/history-row.js';
+import { fingerprintOf, type Image, isInLogOnly, sameFingerprint, showsImage } from '../record/image.js';
+import { entryKey, type Folding } from '../record/key.js';
+import { transactionId } from '../record/record.js';
+import { entryRow, type FileRow } from '../record/rows.js';
+
+export interface HistoryAccess {
+  readonly fileSystem: FileSystem;
+  readonly log: Log;
+  readonly roots: Roots;
+  readonly folding: Folding;
+}
+
+/** What stands in the way of an undo. */
+export interface UndoObstacle {
+  readonly code: ErrorCode;
+  /** The path, or collection and key, that it is about. */
+  readonly path: string;
+  readonly message: string;
+}
+
+const losses: Record<LossReason, string> = {
+  edited: 'somebody has written into it after it was replaced; that is in .forewrit/conflicts',
+  missing: 'it was gone',
+  unreadable: 'it could not be read, or made durable',
+  'too-large': 'the directory holds too many files',
+};
+
+export function findObstacle(access: HistoryAccess, row: HistoryRow): UndoObstacle | undefined {
+  for (const target of row.targets) {
+    const obstacle = obstacleAt(access, row, target);
+    if (obstacle !== undefined) return obstacle;
+  }
+  return findChangedEntry(access, row);
+}
+
+export function volumeOf({ fileSystem, roots }: HistoryAccess, path: StorePath): Volume | undefined {
+  return lookVolume(fileSystem, roots, path);
+}
+
+/** As an error of `undo`. */
+export function refusal(row: HistoryRow, { code, path, message }: UndoObstacle): StoreError {
+  return new StoreError(code, message, {
+    op: 'undo',
+    path,
+    transaction: transactionId(row.number),
+    hint:
+      code === 'ERR_CONFLICT'
+        ? 'Undo the newer transactions first, the newest before the others: history() lists them. Nothing was changed.'
+        : 'Nothing was changed.',
+  });
+}
+
+function obstacleAt(access: HistoryAccess, row: HistoryRow, target: HistoryTarget): UndoObstacle | undefined {
+  const { path, lost, kept, before } = target;
+  if (lost !== undefined) {
+    return { code: 'ERR_INTEGRITY', path, message: `What was at '${path}' is not kept: ${losses[lost]}` };
+  }
+  const irregular = irregularIn(target);
+  if (irregular !== undefined) {
+    const message = `'${irregular}' was a symbolic link or no regular file, and cannot be made again`;
+    return { code: 'ERR_INVALID_PATH', path: irregular, message };
+  }
+  try {
+    if (kept !== undefined) {
+      const volume = volumeOf(access, target.volume);
+      const stat = volume === undefined ? undefined : access.fileSystem.lstat(beforePath(volume, kept));
+      if (stat?.type !== before.type) {
+        return { code: 'ERR_INTEGRITY', path, message: `What was kept of '${path}' is not there any more` };
+      }
+    }
+    return isAsLeft(access, row, target) ? undefined : changed(path);
+  } catch (error) {
+    // A root that the store was opened without, or a file that nobody may read.
+    if (isStoreError(error)) return { code: error.code, path, message: error.message };
+    const code = systemCode(error);
+    if (code === undefined) throw error;
+    return { code: 'ERR_PERMISSION', path, message: `'${path}' cannot be looked at (${code})` };
+  }
+}
+
+function changed(path: string): UndoObstacle {
+  return { code: 'ERR_CONFLICT', path, message: `'${path}' has changed since` };
+}
+
+function irregularIn({ kept, path, before, below = [] }: HistoryTarget): StorePath | undefined {
+  if (kept === undefined) return undefined;
+  if (before.type === 'symlink' || before.type === 'other') return path;
+  const found = below.find(({ type }) => type === 'symlink' || type === 'other');
+  return found === undefined ? undefined : `${path}/${found.name}`;
+}
+
+function isAsLeft(access: HistoryAccess, row: HistoryRow, target: HistoryTarget): boolean {
+  const { fileSystem, roots } = access;
+  const { action, path, after } = target;
+  const absolute = absolutePath(path, roots);
+  const now = fileSystem.lstat(absolute);
+  if (action === 'make-parent') return true;
+  if (after.type === 'absent') return now === undefined;
+  if (now === undefined || now.type !== after.type) return false;
+  if (action === 'make-directory') {
+    const made = new Set(row.targets.map((each) => each.path));
+    const names = fileSystem.list(absolute).filter((name) => !isReservedPath(joinPath(path, name)));
+    return names.every((name) => made.has(joinPath(path, name)));
+  }
+  // Which directory it is says nothing: one that was removed since and has come back is another.
+  if (after.type === 'directory') return true;
+  if (after.type !== 'file') return showsImage(now, after);
+  const newest = access.log.view((view) => rowOf(view, path, access.folding));
+  return holds(fileSystem, { absolute, now, newest }, after);
+}
+
+/** What the log knows need not be read again; where it knows nothing of the content, the inode has to be the same. */
+function holds(
+  fileSystem: FileSystem,
+  {
+    absolute,
+    now,
+    newest,
+  }: { readonly absolute: string; readonly now: FileStat; readonly newest: FileRow | undefined },
+  after: Extract<Image, { type: 'file' }>,
+): boolean {
+  const known = newest?.image.type === 'file' ? newest.image : undefined;
+  const { checksum } = after;
+  if (known !== undefined && (isInLogOnly(known) || showsImage(now, known))) {
+    if (checksum !== undefined && known.checksum !== undefined) return known.checksum === checksum;
+  }
+  if (sameFingerprint(after.fingerprint, fingerprintOf(now))) return true;
+  if (checksum === undefined || now.size !== after.fingerprint.size) return false;
+  return checksumOfFile(fileSystem, absolute) === checksum;
+}
+
+function findChangedEntry(
+  { log }: HistoryAccess,
+  { revision, entries }: HistoryRow,
+): UndoObstacle | undefined {
+  const found = log.view((view) =>
+    entries.find((entry) => {
+      const at = entryKey(entry.collection, entry.key);
+      const value = view.get('entries', at);
+      const row = value === undefined ? undefined : entryRow.decode(at, value);
+      return !isEntryAsLeft(entry, row, revision);
+    }),
+  );
+  return found === undefined ? undefined : changed(`${found.collection}/${found.key}`);
+}
+
+function isEntryAsLeft(
+  { after }: HistoryEntryChange,
+  row: { readonly revision: number; readonly value: Uint8Array } | undefined,
+  revision: number,
+): boolean {
+  if (after === 'unknown') return row?.revision === revision;
+  if (row === undefined) return after === 'absent';
+  return hash64(row.value) === after;
+}

@@ -1,0 +1,132 @@
+/**
+ * How a transaction is undone, as operations of an ordinary one, in their order: removed directories come back, what was
+ * moved goes back to where it was, files get what they had, or go, and directories last, in the reverse of their order.
+ *
+ * Moves are undone as moves. What was replaced or removed comes back as a copy of what is kept: another link of it would
+ * be in the tree, where every program that writes in place would change the one copy that history has; and it would come
+ * back with its old time, which tells nobody that the file has changed.
+ */
+
+import type { KeptBelow, HistoryRow, HistoryTarget } from '../record/history-row.js';
+import { baseName, isBelow, joinPath, parentPath, rebase, type StorePath } from '../path/path.js';
+
+export type UndoStep =
+  | { readonly do: 'rename'; readonly from: StorePath; readonly path: StorePath }
+  | { readonly do: 'remove'; readonly path: StorePath }
+  | { readonly do: 'make-directory'; readonly path: StorePath; readonly mode: number | undefined }
+  | {
+      readonly do: 'restore';
+      readonly path: StorePath;
+      readonly target: HistoryTarget;
+      /** Of a removed directory. */
+      readonly below?: KeptBelow;
+    };
+
+/** `names`: what a directory holds now. `spare`: a path beside this one that nothing has. */
+export function undoSteps(
+  row: HistoryRow,
+  names: (directory: StorePath) => readonly string[],
+  spare: (path: StorePath, index: number) => StorePath,
+): UndoStep[] {
+  const { targets } = row;
+  const moves = targets
+    .filter(({ action }) => action === 'move')
+    .map((target) => ({ path: target.path, from: whereItIs(target.from!, targets) }));
+  const sources = new Set(moves.map(({ from }) => from));
+  return [
+    ...removedDirectories(targets),
+    ...movesBack(moves, sources, spare),
+    ...targets.toReversed().flatMap((target) => filesBack(target, sources)),
+    ...directoriesBack(targets, names),
+  ];
+}
+
+/** Directories have moved first: a path of the time before is elsewhere after that. */
+function whereItIs(path: StorePath, targets: readonly HistoryTarget[]): StorePath {
+  let at = path;
+  for (const { action, from, path: to } of targets) {
+    if (action === 'move-directory' && from !== undefined && (at === from || isBelow(at, from)))
+      at = rebase(at, from, to);
+  }
+  return at;
+}
+
+function removedDirectories(targets: readonly HistoryTarget[]): UndoStep[] {
+  return targets.toReversed().flatMap((target): UndoStep[] => {
+    const { action, path, before, below = [] } = target;
+    if (action !== 'remove-directory' || before.type !== 'directory') return [];
+    const inner = below.filter(({ type }) => type === 'directory');
+    return [
+      { do: 'make-directory', path, mode: before.mode },
+      ...inner
+        .map(({ name, mode }) => ({ do: 'make-directory', path: `${path}/${name}`, mode }) as const)
+        .sort((a, b) => (a.path < b.path ? -1 : 1)),
+    ];
+  });
+}
+
+/** Where one of them goes back to what another has left, all step aside first. */
+function movesBack(
+  moves: readonly { readonly path: StorePath; readonly from: StorePath }[],
+  sources: ReadonlySet<StorePath>,
+  spare: (path: StorePath, index: number) => StorePath,
+): UndoStep[] {
+  if (!moves.some(({ path }) => sources.has(path)))
+    return moves.map(({ path, from }) => ({ do: 'rename', from: path, path: from }));
+  const aside = moves.map(({ path }, index) => spare(path, index));
+  return [
+    ...moves.map(({ path }, index) => ({ do: 'rename', from: path, path: aside[index]! }) as const),
+    ...moves.map(({ from }, index) => ({ do: 'rename', from: aside[index]!, path: from }) as const),
+  ];
+}
+
+function filesBack(target: HistoryTarget, sources: ReadonlySet<StorePath>): UndoStep[] {
+  const { action, path, before, kept, below = [] } = target;
+  if (action === 'remove-directory') {
+    return below
+      .filter(({ name, type }) => type === 'file' && !sources.has(`${path}/${name}`))
+      .map((each) => ({ do: 'restore', path: `${path}/${each.name}`, target, below: each }));
+  }
+  if (action !== 'write' && action !== 'move' && action !== 'remove') return [];
+  if (kept !== undefined) return [{ do: 'restore', path, target }];
+  // What was moved here has gone back; what had been here, and was moved elsewhere, has come back.
+  return action === 'write' && before.type === 'absent' ? [{ do: 'remove', path }] : [];
+}
+
+/** A parent that was made goes if it would be empty: others may have come to rely on it. */
+function directoriesBack(
+  targets: readonly HistoryTarget[],
+  names: (directory: StorePath) => readonly string[],
+): UndoStep[] {
+  const gone = goneBy(targets);
+  const steps: UndoStep[] = [];
+  for (const { action, path, from } of targets.toReversed()) {
+    if (action === 'move-directory' && from !== undefined) {
+      steps.push({ do: 'rename', from: path, path: from });
+    } else if (action === 'make-directory') steps.push({ do: 'remove', path });
+    else if (action === 'make-parent' && names(path).every((name) => gone.has(joinPath(path, name)))) {
+      steps.push({ do: 'remove', path });
+      gone.add(path);
+    }
+  }
+  return steps;
+}
+
+/** Paths at which there is nothing any more once files are back. */
+export function goneBy(targets: readonly HistoryTarget[]): Set<StorePath> {
+  const gone = targets.filter(
+    ({ action, before }) =>
+      action === 'make-directory' ||
+      action === 'move-directory' ||
+      ((action === 'write' || action === 'move') && before.type === 'absent'),
+  );
+  return new Set(gone.map(({ path }) => path));
+}
+
+/** A path in the same directory that no transaction but this one names. */
+export function sparePath(transaction: string, path: StorePath, index: number): StorePath {
+  return joinPath(
+    parentPath(path) ?? '',
+    `.undo-${transaction}-${index.toString(36)}-${baseName(path).slice(0, 8)}`,
+  );
+}

@@ -1,0 +1,190 @@
+/**
+ * History as users have it: the list of what can be undone, and the undo itself. That is an ordinary transaction: it tracks
+ * what it finds at each path, looks whether that is what the other one has left, and puts back what is kept. So it is all
+ * or nothing, a conflict if anything changes meanwhile, and has its own place in history.
+ */
+
+import type { Commit } from '../commit/job.js';
+import { beforePath } from '../commit/staged-target.js';
+import { hasCode, isStoreError, StoreError } from '../errors.js';
+import { describe, type HistoryEntry, isAbout } from '../history/history-entry.js';
+import { findHistory, newestHistory } from '../history/history-table.js';
+import { findObstacle, refusal, volumeOf } from '../history/obstacle.js';
+import { sparePath, type UndoStep, undoSteps } from '../history/undo-steps.js';
+import { absolutePath, isReservedPath, joinPath, type StorePath } from '../path/path.js';
+import { RunningChecksum } from '../record/checksum.js';
+import type { HistoryRow } from '../record/history-row.js';
+import { parseTransactionId, transactionId, type TransactionId } from '../record/record.js';
+import { entryRow } from '../record/rows.js';
+import { entryKey } from '../record/key.js';
+import type { StoreAccess } from './store-access.js';
+import { restoreDirectory, restoreFile, type Transaction } from './transaction.js';
+
+const pageRows = 100;
+const pieceBytes = 1 << 20;
+
+/** The newest first. Rows that go meanwhile are left out. */
+export function* listHistory(access: StoreAccess, asked: StorePath | undefined): Generator<HistoryEntry> {
+  let before: number | undefined;
+  for (;;) {
+    const page = access.log.view((view) => newestHistory(view, { before, limit: pageRows }));
+    for (const row of page) {
+      if (asked === undefined || isAbout(row, asked)) yield describe(access, row);
+    }
+    if (page.length < pageRows) return;
+    before = page.at(-1)!.revision;
+  }
+}
+
+export function findForUndo(access: StoreAccess, id: TransactionId): HistoryRow | undefined {
+  const number = parseTransactionId(id);
+  return number === undefined ? undefined : access.log.view((view) => findHistory(view, number));
+}
+
+export function notInHistory(id: string): StoreError {
+  return new StoreError('ERR_NOT_FOUND', `History has no transaction ${id}`, {
+    op: 'undo',
+    transaction: id,
+    hint: 'history() lists what there is. It may be older than what is kept, or have changed no file.',
+  });
+}
+
+/** Fills `tx` with what undoes the transaction, and commits it. */
+export async function undoIn(access: StoreAccess, tx: Transaction, row: HistoryRow): Promise<Commit> {
+  // What is found is tracked before it is judged: whatever changes from then on is a conflict.
+  for (const { path, action } of row.targets) if (action !== 'make-parent') await tx.exists(path);
+  for (const { collection, key } of row.entries) await tx.get(collection, key);
+  const obstacle = findObstacle(access, row);
+  if (obstacle !== undefined) throw refusal(row, obstacle);
+  const steps = undoSteps(
+    row,
+    (directory) => namesOf(access, directory),
+    (path, index) => sparePath(tx.id, path, index),
+  );
+  try {
+    for (const step of steps) await carryOut(access, tx, row, step);
+    restoreEntries(access, tx, row);
+    return await tx.commit();
+  } catch (error) {
+    throw changedMeanwhile(row, error);
+  }
+}
+
+function namesOf({ fileSystem, roots }: StoreAccess, directory: StorePath): string[] {
+  const absolute = absolutePath(directory, roots);
+  if (fileSystem.lstat(absolute)?.type !== 'directory') return [];
+  return fileSystem.list(absolute).filter((name) => !isReservedPath(joinPath(directory, name)));
+}
+
+async function carryOut(
+  access: StoreAccess,
+  tx: Transaction,
+  row: HistoryRow,
+  step: UndoStep,
+): Promise<void> {
+  switch (step.do) {
+    case 'rename':
+      tx.rename(step.from, step.path);
+      break;
+    case 'remove':
+      tx.rm(step.path);
+      break;
+    case 'make-directory':
+      restoreDirectory(tx, step.path, step.mode);
+      break;
+    case 'restore':
+      await restore(access, tx, row, step);
+      break;
+  }
+}
+
+async function restore(
+  access: StoreAccess,
+  tx: Transaction,
+  row: HistoryRow,
+  { path, target, below }: Extract<UndoStep, { do: 'restore' }>,
+): Promise<void> {
+  const { before, kept } = target;
+  const volume = volumeOf(access, target.volume);
+  const known =
+    below ?? (before.type === 'file' ? { mode: before.mode, checksum: before.checksum } : undefined);
+  const file =
+    volume === undefined
+      ? undefined
+      : `${beforePath(volume, kept!)}${below === undefined ? '' : `/${below.name}`}`;
+  const stat = file === undefined ? undefined : await access.asyncFileSystem.lstat(file);
+  if (file === undefined || known === undefined || stat?.type !== 'file') throw damaged(access, row, path);
+  const like = { ...stat, mode: known.mode };
+  const content = keptContent(access, file, () => damaged(access, row, path), known.checksum);
+  await restoreFile(tx, path, content, like);
+}
+
+/** In pieces; fails at its end where that is not what was kept. */
+async function* keptContent(
+  { asyncFileSystem }: StoreAccess,
+  file: string,
+  wrong: () => StoreError,
+  expected: bigint | undefined,
+): AsyncGenerator<Uint8Array> {
+  const checksum = new RunningChecksum();
+  const descriptor = await asyncFileSystem.openRead(file).catch((error: unknown) => {
+    throw hasCode(error, goneCodes) ? wrong() : error;
+  });
+  try {
+    for (let position = 0; ; ) {
+      const piece = Buffer.allocUnsafe(pieceBytes);
+      const count = await asyncFileSystem.read(descriptor, piece, position);
+      if (count === 0) break;
+      checksum.update(piece.subarray(0, count));
+      position += count;
+      yield piece.subarray(0, count);
+    }
+  } finally {
+    await asyncFileSystem.close(descriptor);
+  }
+  if (expected === undefined || checksum.digest() !== expected) throw wrong();
+}
+
+const goneCodes: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR']);
+
+/** Or it went with its row, a moment ago. */
+function damaged(access: StoreAccess, row: HistoryRow, path: StorePath): StoreError {
+  const code = 'ERR_INTEGRITY';
+  const isThere = access.log.view((view) => findHistory(view, row.number)) !== undefined;
+  if (!isThere) return notInHistory(transactionId(row.number));
+  return refusal(row, { code, path, message: `What was kept of '${path}' is not what it was` });
+}
+
+function restoreEntries(access: StoreAccess, tx: Transaction, { entries }: HistoryRow): void {
+  for (const { collection, key, old } of entries) {
+    if (old === undefined) tx.delete(collection, key);
+    else tx.put(collection, key, access.unpack(entryRow.decode(entryKey(collection, key), old).value));
+  }
+}
+
+/** What the plan or the commit met there is nothing that this transaction has left. */
+const metCodes: ReadonlySet<string> = new Set([
+  'ERR_EXTERNAL_EDIT',
+  'ERR_EXISTS',
+  'ERR_NOT_EMPTY',
+  'ERR_NOT_FOUND',
+  'ERR_IS_DIRECTORY',
+  'ERR_NOT_DIRECTORY',
+]);
+
+function changedMeanwhile(row: HistoryRow, error: unknown): unknown {
+  if (!isStoreError(error) || error.op === 'undo' || !metCodes.has(error.code)) return error;
+  const path = error.path ?? row.targets[0]?.path ?? '';
+  const met = refusal(row, {
+    code: 'ERR_CONFLICT',
+    path,
+    message: `'${path}' has changed since: ${error.message}`,
+  });
+  return new StoreError(met.code, met.message, {
+    op: 'undo',
+    path,
+    transaction: met.transaction,
+    hint: met.hint,
+    cause: error,
+  });
+}

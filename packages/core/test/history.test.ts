@@ -1,0 +1,428 @@
+/** History and undo through the public surface, on a real disk. */
+
+import {
+  chmodSync,
+  closeSync,
+  linkSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import type { HistoryEntry } from '#src/history/history-entry.js';
+import type { StoreOptions } from '#src/store/options.js';
+import type { Store } from '#src/store/store.js';
+import { assert, suite } from '@forewrit/testkit';
+import { type StoreWorld, storeWorld } from './store-world.js';
+
+const test = suite('history');
+
+async function world(options: StoreOptions = {}): Promise<StoreWorld> {
+  return await storeWorld({ history: {}, checkpointIntervalMs: 1e9, ...options });
+}
+
+async function all(store: Store, path?: string): Promise<HistoryEntry[]> {
+  const found: HistoryEntry[] = [];
+  for await (const entry of store.history(path)) found.push(entry);
+  return found;
+}
+
+const kept = (root: string): string[] => readdirSync(`${root}/.forewrit/before`).sort();
+
+test('a save that is undone gives back what was there', async () => {
+  await using w = await world();
+  await w.store.writeFiles({ a: 'one', 'd/b': 'uno' });
+  const { transaction } = await w.store.writeFiles({ a: 'two', 'd/b': 'dos', c: 'new' });
+  await w.store.undo(transaction);
+  assert.equal(w.tree(), { a: 'one', 'd/b': 'uno' });
+});
+
+test('history shows the newest first, with what was done to each path', async () => {
+  await using w = await world();
+  await w.store.writeFile('a', 'one');
+  await w.store.writeFile('a', 'three');
+  await w.store.rename('a', 'd/b');
+  await w.store.rm('d', { recursive: true });
+  const found = await all(w.store);
+  assert.equal(
+    found.map(({ paths }) => paths),
+    [
+      [{ path: 'd', did: 'directory-removed', sizeBytesBefore: 5 }],
+      [
+        { path: 'd', did: 'directory-made' },
+        { path: 'd/b', did: 'moved', from: 'a', sizeBytes: 5 },
+      ],
+      [{ path: 'a', did: 'written', sizeBytes: 5, sizeBytesBefore: 3 }],
+      [{ path: 'a', did: 'created', sizeBytes: 3 }],
+    ],
+  );
+  assert.equal(
+    found.map(({ undoable }) => undoable),
+    [true, false, false, false],
+    'only the newest is as it was left',
+  );
+  assert.is(found[1]?.obstacle?.code, 'ERR_CONFLICT');
+  assert.equal(
+    (await all(w.store, 'd/b')).map(({ revision }) => revision),
+    [found[0]!.revision, found[1]!.revision],
+  );
+});
+
+test('transactions are undone one after the other, back to the beginning', async () => {
+  await using w = await world();
+  const states = [w.tree()];
+  const done: string[] = [];
+  const steps: ((store: Store) => Promise<{ transaction: string }>)[] = [
+    (store) => store.writeFiles({ a: 'one', 'd/x': 'x', 'd/e/y': 'y' }),
+    (store) => store.writeFile('a', 'two'),
+    (store) => store.rename('d', 'f'),
+    (store) => store.rename('a', 'f/x'),
+    (store) => store.rm('f/e/y'),
+    (store) => store.copyFile('f/x', 'copy'),
+    (store) => store.rm('f', { recursive: true }),
+    (store) => store.writeFile('copy', 'three', { backup: true }),
+    (store) => store.mkdir('g'),
+  ];
+  for (const step of steps) {
+    done.push((await step(w.store)).transaction);
+    states.push(w.tree());
+  }
+  for (const transaction of done.toReversed()) {
+    states.pop();
+    await w.store.undo(transaction);
+    assert.equal(w.tree(), states.at(-1), transaction);
+  }
+});
+
+test('an undo is undone, and that again', async () => {
+  await using w = await world();
+  await w.store.writeFile('a', 'one');
+  let last = await w.store.writeFile('a', 'two');
+  for (const expected of ['one', 'two', 'one', 'two']) {
+    last = await w.store.undo(last.transaction);
+    assert.is(w.text('a'), expected);
+  }
+});
+
+test('files that have changed places go back', async () => {
+  await using w = await world();
+  await w.store.writeFiles({ a: 'A', b: 'B', c: 'C' });
+  const { transaction } = await swap(w.store);
+  assert.equal(w.tree(), { a: 'B', b: 'C', c: 'A' });
+  await w.store.undo(transaction);
+  assert.equal(w.tree(), { a: 'A', b: 'B', c: 'C' });
+});
+
+async function swap(store: Store): Promise<{ transaction: string }> {
+  const tx = await store.begin();
+  tx.rename('a', 'aside');
+  tx.rename('b', 'a');
+  tx.rename('c', 'b');
+  tx.rename('aside', 'c');
+  return await tx.commit();
+}
+
+test('a transaction with directories that move, files that leave them and others that go is undone as a whole', async () => {
+  await using w = await world();
+  await w.store.writeFiles({ 'd/x': 'x', 'd/y': 'y', 'd/z': 'z', 'k/v': 'v', o: 'o' });
+  const before = w.tree();
+  const tx = await w.store.begin();
+  tx.rename('d', 'p/q');
+  tx.rename('p/q/x', 'o');
+  tx.rm('p/q/y');
+  await tx.writeFile('p/q/z', 'Z');
+  tx.rename('k/v', 'v');
+  tx.rm('k', { recursive: true });
+  const { transaction } = await tx.commit();
+  assert.equal(w.tree(), { o: 'x', 'p/q/z': 'Z', v: 'v' });
+  await w.store.undo(transaction);
+  assert.equal(w.tree(), before);
+});
+
+test('modes come back with the content', async () => {
+  await using w = await world();
+  await w.store.writeFiles({ 'd/a': 'one', b: 'b' });
+  chmodSync(`${w.root}/d/a`, 0o640);
+  chmodSync(`${w.root}/d`, 0o775);
+  await w.store.writeFile('d/a', 'two', { mode: 0o600 });
+  const { transaction } = await w.store.rm('d', { recursive: true });
+  await w.store.undo(transaction);
+  assert.is(statSync(`${w.root}/d`).mode & 0o777, 0o775);
+  assert.is(statSync(`${w.root}/d/a`).mode & 0o777, 0o600);
+  const [, , written] = await all(w.store, 'd/a');
+  await w.store.undo(written!.transaction);
+  assert.is(statSync(`${w.root}/d/a`).mode & 0o777, 0o640);
+});
+
+test('large content comes back', async () => {
+  await using w = await world();
+  const large = 'large '.repeat(500_000);
+  await w.store.writeFile('a', large);
+  const { transaction } = await w.store.writeFile('a', 'small');
+  await w.store.undo(transaction);
+  assert.ok(w.text('a') === large);
+});
+
+test('entries that were changed with files come back with them', async () => {
+  await using w = await world();
+  const entries = w.store.collection<number>('numbers');
+  await entries.put('one', 1);
+  const tx = await w.store.begin();
+  await tx.writeFile('a', 'a');
+  tx.put('numbers', 'one', 10);
+  tx.put('numbers', 'one', 11);
+  tx.put('numbers', 'two', 2);
+  const { transaction } = await tx.commit();
+  const [entry] = await all(w.store);
+  assert.equal(entry?.entries, [
+    { collection: 'numbers', key: 'one', did: 'put' },
+    { collection: 'numbers', key: 'two', did: 'put' },
+  ]);
+  const undone = await w.store.undo(transaction);
+  assert.equal([await entries.get('one'), await entries.get('two')], [1, undefined]);
+  assert.equal(w.tree(), {});
+  await w.store.undo(undone.transaction);
+  assert.equal([await entries.get('one'), await entries.get('two')], [11, 2]);
+  await entries.put('two', 22);
+  await assert.rejectsWithCode(w.store.undo(transaction), 'ERR_CONFLICT');
+  assert.equal(w.tree(), { a: 'a' });
+});
+
+test('what has changed since is not undone: by the store, by another program, or by its removal', async () => {
+  await using w = await world();
+  const change: ((path: string) => Promise<unknown> | void)[] = [
+    (path) => w.store.writeFile(path, 'newer'),
+    (path) => writeFileSync(`${w.root}/${path}`, 'edit!'),
+    (path) => w.store.rm(path),
+    (path) => rmSync(`${w.root}/${path}`),
+    async (path) => {
+      await w.store.rm(path);
+      await w.store.mkdir(path);
+    },
+  ];
+  for (const [index, each] of change.entries()) {
+    const path = `f${index}`;
+    await w.store.writeFile(path, 'one');
+    const { transaction } = await w.store.writeFiles({ [path]: 'twice', [`beside${index}`]: 'x' });
+    await each(path);
+    const state = w.tree();
+    const error = await assert.rejectsWithCode(w.store.undo(transaction), 'ERR_CONFLICT');
+    assert.is((error as { path?: string }).path, path);
+    assert.equal(w.tree(), state, 'nothing was changed');
+  }
+});
+
+test('content that came back as it was left counts as unchanged', async () => {
+  await using w = await world();
+  await w.store.writeFile('a', 'one');
+  const { transaction } = await w.store.writeFile('a', 'two');
+  rmSync(`${w.root}/a`);
+  writeFileSync(`${w.root}/a`, 'two');
+  await w.store.undo(transaction);
+  assert.is(w.text('a'), 'one');
+});
+
+test('a directory that holds something else by now is not taken away, nor is one where something must go', async () => {
+  await using w = await world();
+  const made = await w.store.mkdir('d');
+  const moved = await w.store.writeFile('e/x', 'x').then(() => w.store.rename('e', 'f'));
+  writeFileSync(`${w.root}/d/theirs`, 'theirs');
+  await assert.rejectsWithCode(w.store.undo(made.transaction), 'ERR_CONFLICT');
+  writeFileSync(`${w.root}/e`, 'theirs');
+  await assert.rejectsWithCode(w.store.undo(moved.transaction), 'ERR_CONFLICT');
+  assert.equal(w.tree(), { 'd/theirs': 'theirs', e: 'theirs', 'f/x': 'x' });
+});
+
+test('parents that were made for a file go with it while nobody else needs them', async () => {
+  await using w = await world();
+  const one = await w.store.writeFile('p/q/one', '1');
+  await w.store.undo(one.transaction);
+  assert.equal(w.tree(), {});
+  const two = await w.store.writeFile('p/q/two', '2');
+  await w.store.writeFile('p/other', 'o');
+  await w.store.undo(two.transaction);
+  assert.equal(w.tree(), { 'p/other': 'o' });
+});
+
+test('a transaction that history does not have is not found', async () => {
+  await using w = await world({ history: { maxBytes: 0 } });
+  const { transaction } = await w.store.writeFile('a', 'one');
+  await assert.rejectsWithCode(w.store.undo(transaction), 'ERR_NOT_FOUND');
+  await assert.rejectsWithCode(w.store.undo('nonsense'), 'ERR_NOT_FOUND');
+  assert.equal(await all(w.store), []);
+  assert.equal(w.leftovers(), []);
+});
+
+test('kept content that is not what it was is refused', async () => {
+  await using w = await world();
+  await w.store.writeFile('a', 'one');
+  const { transaction } = await w.store.writeFile('a', 'two');
+  await w.store.checkpoint();
+  const [name] = kept(w.root);
+  writeFileSync(`${w.root}/.forewrit/before/${name}`, 'eno');
+  await assert.rejectsWithCode(w.store.undo(transaction), 'ERR_INTEGRITY');
+  rmSync(`${w.root}/.forewrit/before/${name}`);
+  await assert.rejectsWithCode(w.store.undo(transaction), 'ERR_INTEGRITY');
+  assert.is((await all(w.store))[0]?.obstacle?.code, 'ERR_INTEGRITY');
+  assert.is(w.text('a'), 'two');
+});
+
+test('what is written into a before-image before its checkpoint goes to conflicts, and is not kept', async () => {
+  await using w = await world();
+  await w.store.writeFile('a', 'one');
+  await w.store.checkpoint();
+  const open = openSync(`${w.root}/a`, 'r+');
+  const { transaction } = await w.store.writeFile('a', 'two');
+  writeSync(open, 'ours now');
+  closeSync(open);
+  const { conflicts } = await w.store.checkpoint();
+  assert.equal(
+    conflicts.map(({ savedAs }) => readFileSync(savedAs, 'utf8')),
+    ['ours now'],
+  );
+  assert.equal(w.leftovers(), []);
+  await assert.rejectsWithCode(w.store.undo(transaction), 'ERR_INTEGRITY');
+});
+
+test('what is written into it later goes to conflicts when history lets go of it', async () => {
+  await using w = await world();
+  await w.store.writeFile('a', 'one');
+  await w.store.checkpoint();
+  const open = openSync(`${w.root}/a`, 'r+');
+  await w.store.writeFile('a', 'two');
+  await w.store.checkpoint();
+  writeSync(open, 'late');
+  closeSync(open);
+  await w.store.close();
+  const again = await w.open({ history: { maxAgeMs: 0, maxBytes: 0 } });
+  const { conflicts } = await again.checkpoint();
+  assert.equal(
+    conflicts.map(({ path, savedAs }) => [path, readFileSync(savedAs, 'utf8')]),
+    [['a', 'late']],
+  );
+  assert.equal(w.leftovers(), []);
+});
+
+test('another name of a before-image that is written to needs no rescue', async () => {
+  await using w = await world();
+  await w.store.writeFile('a', 'one');
+  linkSync(`${w.root}/a`, `${w.root}/b`);
+  await w.store.writeFile('a', 'two');
+  await w.store.checkpoint();
+  writeFileSync(`${w.root}/b`, 'edited');
+  await w.store.close();
+  const again = await w.open({ history: { maxBytes: 0 } });
+  assert.equal((await again.checkpoint()).conflicts, []);
+  assert.is(w.text('b'), 'edited');
+});
+
+test('a symbolic link that went cannot come back, and history says so', async () => {
+  await using w = await world();
+  await w.store.writeFile('d/a', 'a');
+  symlinkSync('a', `${w.root}/d/link`);
+  const { transaction } = await w.store.rm('d', { recursive: true });
+  await assert.rejectsWithCode(w.store.undo(transaction), 'ERR_INVALID_PATH');
+  assert.is((await all(w.store))[0]?.obstacle?.path, 'd/link');
+});
+
+test('history is kept over closing, also where it is off; then nothing is added, and nothing goes', async () => {
+  await using w = await world();
+  await w.store.writeFile('a', 'one');
+  const { transaction } = await w.store.writeFile('a', 'two');
+  await w.store.close();
+  const { history: _off, ...rest } = { history: undefined, checkpointIntervalMs: 1e9 };
+  const without = await storeWithout(w, rest);
+  await without.writeFile('b', 'b');
+  await without.checkpoint();
+  assert.is((await all(without)).length, 2);
+  await without.undo(transaction);
+  assert.is(w.text('a'), 'one');
+  await without.close();
+  assert.is(kept(w.root).length, 1);
+});
+
+async function storeWithout(w: StoreWorld, options: StoreOptions): Promise<Store> {
+  const { openTestStore } = await import('./store-world.js');
+  return await openTestStore(w.root, options);
+}
+
+test('after a checkpoint there is never more than maxBytes, and the oldest go first', async () => {
+  await using w = await world({ history: { maxBytes: 50_000 } });
+  for (let index = 0; index < 20; index += 1) {
+    await w.store.writeFile('a', String(index).padEnd(10_000));
+    await w.store.checkpoint();
+    const size = kept(w.root).reduce(
+      (sum, name) => sum + statSync(`${w.root}/.forewrit/before/${name}`).size,
+      0,
+    );
+    assert.ok(size <= 50_000, `${size} bytes`);
+  }
+  const found = await all(w.store);
+  assert.equal(
+    found.map(({ revision }) => revision),
+    [20, 19, 18, 17],
+  );
+  assert.is(kept(w.root).length, 4);
+});
+
+test('after a checkpoint nothing is older than maxAgeMs', async () => {
+  let now = 1e12;
+  const clock = { nowMs: () => now, monotonicMs: () => performance.now() };
+  await using w = await world({ history: { maxAgeMs: 1000 }, clock });
+  await w.store.writeFile('a', 'one');
+  await w.store.writeFile('a', 'two');
+  now += 900;
+  await w.store.writeFile('a', 'three');
+  assert.is((await all(w.store)).length, 3);
+  now += 200;
+  await w.store.checkpoint();
+  assert.equal(
+    (await all(w.store)).map(({ revision }) => revision),
+    [3],
+  );
+  assert.is(kept(w.root).length, 1);
+});
+
+test('of deferred saves history has the one that came into the files, and what that replaced', async () => {
+  await using w = await world({ materialize: 'deferred', materializeWithinMs: 1e9 });
+  await w.store.writeFile('a', 'one');
+  await w.store.materialize();
+  await w.store.writeFile('a', 'two');
+  const { transaction, revision } = await w.store.writeFile('a', 'three');
+  const [newest, ...older] = await all(w.store);
+  assert.equal([newest?.transaction, newest?.revision], [transaction, revision]);
+  assert.is(older.length, 1, 'the save that was taken in left no trace');
+  await w.store.undo(transaction);
+  assert.is(w.text('a'), 'one');
+});
+
+test('without history nothing is kept', async () => {
+  await using w = await storeWorld();
+  const { transaction } = await w.store.writeFile('a', 'one');
+  await w.store.writeFile('a', 'two');
+  await w.store.checkpoint();
+  assert.equal(w.leftovers(), []);
+  assert.equal(await all(w.store), []);
+  await assert.rejectsWithCode(w.store.undo(transaction), 'ERR_NOT_FOUND');
+});
+
+test('options that mean nothing are refused', async () => {
+  await using w = await storeWorld();
+  for (const history of [
+    true,
+    [],
+    { maxBytes: -1 },
+    { maxAgeMs: 'a week' },
+    { maxage: 1 },
+    { maxBytes: Number.NaN },
+  ]) {
+    await assert.rejectsWithCode(w.open({ history } as unknown as StoreOptions), 'ERR_INVALID_ARGUMENT');
+  }
+  await assert.rejectsWithCode(w.store.undo(1 as unknown as string), 'ERR_INVALID_ARGUMENT');
+});
+
+test.run();

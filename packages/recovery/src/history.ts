@@ -1,0 +1,79 @@
+/**
+ * What recovery leaves to history. The record says whether its owner kept history, so that it does not matter who recovers:
+ * the command at boot keeps it as well. What a power cut has taken or torn is lost, and history says so.
+ */
+
+import {
+  changesInLog,
+  encodeHistory,
+  type FileSystem,
+  keepTransaction,
+  type Log,
+  type LoggedTransaction,
+  type Target,
+} from '@forewrit/core';
+import { bootOf } from './analysis.js';
+import type { Completion, EncodedHistory } from './completion.js';
+import type { RecoveryContext } from './recovery-context.js';
+
+export class RecoveredHistory {
+  readonly #context: RecoveryContext;
+  readonly #fileSystem: FileSystem;
+  readonly #log: Log;
+  readonly #directories = new Set<string>();
+
+  constructor(context: RecoveryContext, log: Log) {
+    this.#context = context;
+    this.#fileSystem = context.fileSystem;
+    this.#log = log;
+  }
+
+  /** On return what is kept of it is durable but for its names: `flush` makes them so. */
+  keep({ transaction, images }: Pick<Completion, 'transaction' | 'images'>): EncodedHistory | undefined {
+    const { number, begin, commit, abort } = transaction;
+    if (begin?.keeps !== true || commit === undefined || abort !== undefined) return undefined;
+    const targets = transaction.targets.map((target) => ({
+      target: withImage(target, images),
+      volume: this.#context.volume(target.volume),
+    }));
+    const { revision } = commit;
+    const entries = this.#log.view((view) => changesInLog(view, commit.entries, revision));
+    const doubtful = transaction.targets.some((each) => bootOf(this.#context, transaction, each) === 'other');
+    const committedAtMs = begin.startedAtMs;
+    const steps = keepTransaction(this.#fileSystem, {
+      number,
+      revision,
+      committedAtMs,
+      targets,
+      entries,
+      doubtful,
+    });
+    for (;;) {
+      const step = steps.next();
+      if (step.done !== true) continue;
+      for (const [at, { kept }] of step.value.targets.entries()) {
+        if (kept !== undefined) this.#directories.add(targets[at]!.volume!.before);
+      }
+      return { row: step.value, encoded: encodeHistory(step.value) };
+    }
+  }
+
+  flush(): void {
+    for (const directory of this.#directories) this.#fileSystem.syncDirectory(directory);
+  }
+}
+
+/** Whether its before-image of this target stays. */
+export function isKeptOf(
+  history: EncodedHistory | undefined,
+  { index }: Target,
+  all: LoggedTransaction,
+): boolean {
+  const at = all.targets.findIndex((target) => target.index === index);
+  return history?.row.targets[at]?.kept !== undefined;
+}
+
+function withImage(target: Target, images: Completion['images']): Target {
+  const image = images.get(target.index);
+  return image === undefined ? target : { ...target, after: image };
+}
