@@ -210,6 +210,8 @@ export {
   putHistory,
 } from './history/history-table.js';
 export { keepTransaction } from './history/keep.js';
+export { findForUndo, listHistory, undoIn } from './store/store-history.js';
+
 export { type HistoryRow, historyRow, type HistoryTarget } from './record/history-row.js';
 export { beforePath, stagedPath } from './commit/staged-target.js';
 export { type Owner, ownerId, judgeOwner, type Liveness, probeOwner, sameBoot } from './owner/owner.js';

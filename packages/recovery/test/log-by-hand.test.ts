@@ -168,9 +168,9 @@ test('of the before-images of one that is gone those stay that history names, an
     targets: [target],
     entries: [],
   };
-  process.context.log.commit((batch) => putHistory(batch, row, encodeHistory(row)));
   for (const name of ['before/1-1-0', 'before/1-1-1', 'before/1-2-0', 'staged/1-1-0'])
     edit(world.outside, `.forewrit/${name}`, 'kept', 'new');
+  process.context.log.commit((batch) => putHistory(batch, row, encodeHistory(row)));
   process.kill();
   const next = await world.open();
   assert.equal(stagingNames(world.outside), ['before/1-1-0']);

@@ -7,14 +7,18 @@
  * 2. When records are trimmed, what their transaction left is durable, unless a newer one answers for the path.
  * 3. The revision of a path never goes back.
  * 4. Every lock is of a transaction that is in the log, committed and not taken back.
+ * 5. What a row of history names is durable when the row is.
  */
 
 import {
   absent,
   ancestors,
+  checksumOfFile,
   decodeTransaction,
   type FileRow,
   fileRow,
+  type HistoryRow,
+  historyRow,
   isBelow,
   lockRow,
   type LoggedTransaction,
@@ -58,6 +62,7 @@ export class Monitor {
   readonly #tell: TellViolation;
   #transactions: ReadonlyMap<string, LoggedTransaction>;
   #revisions: ReadonlyMap<StorePath, number>;
+  #history: ReadonlySet<string>;
 
   constructor(root: string, disk: SimulatedDisk, log: MemoryLogState, tell: TellViolation = endProcess) {
     this.#root = root;
@@ -66,12 +71,14 @@ export class Monitor {
     this.#tell = tell;
     this.#transactions = this.#read();
     this.#revisions = this.#readRevisions();
+    this.#history = this.#readHistory();
   }
 
   /** A process starts: what somebody has done to the log by hand is what there is from here on. */
   begin(): void {
     this.#transactions = this.#read();
     this.#revisions = this.#readRevisions();
+    this.#history = this.#readHistory();
   }
 
   /** Before a call of a process that uses the store. */
@@ -118,6 +125,7 @@ export class Monitor {
     }
     this.#revisions = revisions;
     this.#checkLocks(before);
+    this.#checkHistory();
   }
 
   #rows(table: 'log' | 'files' | 'locks'): Row[] {
@@ -139,6 +147,11 @@ export class Monitor {
       if (transaction !== undefined) found.set(id, transaction);
     }
     return found;
+  }
+
+  #readHistory(): Set<string> {
+    const rows = this.#log.rows('history').range(everything);
+    return new Set(rows.map(([key]) => Buffer.from(key).toString('hex')));
   }
 
   #readRevisions(): Map<StorePath, number> {
@@ -200,6 +213,26 @@ export class Monitor {
     }
   }
 
+  #checkHistory(): void {
+    const rows = this.#log.rows('history').range(everything);
+    const known = this.#history;
+    this.#history = this.#readHistory();
+    const added = rows.filter(([key]) => !known.has(Buffer.from(key).toString('hex')));
+    if (added.length === 0) return;
+    const live = this.#disk.mount();
+    const durable = this.#disk.crash(() => false).mount();
+    for (const [key, value] of added) {
+      for (const file of keptFiles(this.#root, historyRow.decode(key, value))) {
+        // What somebody writes into it is theirs.
+        if (live.lstat(file.path) !== undefined && checksumOfFile(live, file.path) !== file.checksum)
+          continue;
+        const isThere = durable.lstat(file.path)?.type === 'file';
+        if (!isThere || checksumOfFile(durable, file.path) !== file.checksum)
+          throw violation(`history names ${file.path} before it is durable`);
+      }
+    }
+  }
+
   #checkLocks(before: ReadonlyMap<string, LoggedTransaction>): void {
     for (const [key, value] of this.#rows('locks')) {
       const { transaction, what } = lockRow.decode(key, value);
@@ -209,6 +242,21 @@ export class Monitor {
       throw violation(`the lock on ${what} outlives its transaction`);
     }
   }
+}
+
+/** Of the store's own area. */
+function keptFiles(
+  root: string,
+  { targets }: HistoryRow,
+): { readonly path: string; readonly checksum: bigint | undefined }[] {
+  return targets.flatMap(({ kept, volume, before, below = [] }) => {
+    if (kept === undefined || volume !== '') return [];
+    const path = `${root}/.forewrit/before/${kept}`;
+    if (before.type === 'file') return [{ path, checksum: before.checksum }];
+    return below
+      .filter(({ type }) => type === 'file')
+      .map(({ name, checksum }) => ({ path: `${path}/${name}`, checksum }));
+  });
 }
 
 /** `undefined` for what a test has damaged. */

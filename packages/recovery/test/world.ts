@@ -5,6 +5,7 @@
 
 import {
   type Commit,
+  type CommitRequest,
   CommitterLoop,
   type ContextParts,
   Engine,
@@ -48,7 +49,7 @@ import {
 export const root = '/store';
 
 export interface ProcessOptions
-  extends Pick<StoreOptions, 'inlineLimitBytes' | 'lockTimeoutMs' | 'probeWitness'> {
+  extends Pick<StoreOptions, 'inlineLimitBytes' | 'lockTimeoutMs' | 'probeWitness' | 'history'> {
   readonly failpoint?: Failpoint;
   readonly faults?: readonly Fault[];
   readonly beforeCall?: (call: FileSystemCall) => void;
@@ -203,7 +204,7 @@ export class World {
     });
     const processTable = this.#processTable(pid);
     const roots = { root, named: new Map(Object.entries(options.roots ?? {})) };
-    const { inlineLimitBytes, lockTimeoutMs, probeWitness, failpoint } = options;
+    const { inlineLimitBytes, lockTimeoutMs, probeWitness, failpoint, history } = options;
     const parts: ContextParts = {
       roots,
       layout: storeLayout(root),
@@ -217,6 +218,7 @@ export class World {
         ...(lockTimeoutMs === undefined ? {} : { lockTimeoutMs }),
         ...(probeWitness === undefined ? {} : { probeWitness }),
         ...(failpoint === undefined ? {} : { failpoint }),
+        ...(history === undefined ? {} : { history }),
       },
       // Different for every open.
       newStoreId: `${pid}-simulated`,
@@ -364,11 +366,26 @@ export class SimulatedProcess {
     return this.engine.materialize({ all: true });
   }
 
-  #attempt(operations: readonly Operation[], how: { readonly deferred?: true }): Commit | Error {
+  /** A number for a transaction of this process. */
+  nextCounter(): number {
     this.#counter += 1;
+    return this.#counter;
+  }
+
+  #attempt(operations: readonly Operation[], how: { readonly deferred?: true }): Commit | Error {
+    return this.attemptRequest({
+      counter: this.nextCounter(),
+      operations,
+      reads: [],
+      relaxed: false,
+      ...how,
+    });
+  }
+
+  attemptRequest(request: CommitRequest): Commit | Error {
     let outcome: Commit | Error | undefined;
     const job: Job = {
-      request: { counter: this.#counter, operations, reads: [], relaxed: false, ...how },
+      request,
       deadlineMs: Number.POSITIVE_INFINITY,
       attempts: 0,
       forcedAttempts: 0,

@@ -5,6 +5,8 @@
  * caller, once for all. Only then the row may be written. What cannot be kept as it was (somebody has written into it, it
  * is gone, it cannot be flushed) is said to be lost, with the reason: then the transaction cannot be undone.
  *
+ * Whatever fails here costs an undo and not the checkpoint, which saves are waiting for.
+ *
  * A file that was moved needs no before-image: it is where it was moved to. Of a flush that fails nothing is kept, and its
  * name goes at once, so that nobody believes a second one.
  */
@@ -39,9 +41,6 @@ export interface KeepSubject {
 export type Kept =
   | { readonly before: Image; readonly below?: HistoryTarget['below']; readonly bytes: number }
   | { readonly lost: LossReason };
-
-/** The system's answers that say nothing of the before-image: the next checkpoint may have better luck. */
-const passing = new Set(['EMFILE', 'ENFILE', 'ENOMEM']);
 
 /** Yields after each of its files. */
 export function* keepTransaction(fileSystem: FileSystem, subject: KeepSubject): Generator<void, HistoryRow> {
@@ -96,7 +95,7 @@ function* keepBefore(
     });
   } catch (error) {
     const code = systemCode(error);
-    if (code === undefined || passing.has(code)) throw error;
+    if (code === undefined) throw error;
     return { lost: code === 'ENOENT' ? 'missing' : 'unreadable' };
   }
 }

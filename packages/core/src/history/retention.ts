@@ -15,7 +15,7 @@ import { isStoreError, systemCode } from '../errors.js';
 import { checksumOfFile, syncFile } from '../files/content.js';
 import type { FileSystem } from '../files/file-system.js';
 import type { Volume, Volumes } from '../files/volume.js';
-import type { CommitOptions, Log } from '../log/log.js';
+import type { CommitOptions, Log, LogView } from '../log/log.js';
 import type { HistoryRow, HistoryTarget } from '../record/history-row.js';
 import { fingerprintOf, sameFingerprint } from '../record/image.js';
 import { transactionId } from '../record/record.js';
@@ -51,12 +51,8 @@ interface Saved {
 export function* retain(context: RetentionContext, limits: RetentionLimits): Generator<void, Saved[]> {
   const saved: Saved[] = [];
   try {
-    for (let limit = 1; ; limit = dropMax) {
-      const due = context.log.view((view) => {
-        const totals = historyTotals(view);
-        const overdue = overLimits(oldestHistory(view, limit), totals, limits);
-        return overdue.map(({ row }) => row);
-      });
+    for (;;) {
+      const due = context.log.view((view) => dueIn(view, limits));
       if (due.length === 0) return saved;
       for (const row of due) saved.push(...saveEditedOf(context, row));
       const dropped = context.log.commit(
@@ -73,6 +69,13 @@ export function* retain(context: RetentionContext, limits: RetentionLimits): Gen
     context.logger.warn({ error }, 'history could not be shortened; the next checkpoint tries again');
     return saved;
   }
+}
+
+function dueIn(view: LogView, limits: RetentionLimits): HistoryRow[] {
+  const totals = historyTotals(view);
+  // Mostly nothing is, and then only the oldest need be read.
+  if (overLimits(oldestHistory(view, 1), totals, limits).length === 0) return [];
+  return overLimits(oldestHistory(view, dropMax), totals, limits).map(({ row }) => row);
 }
 
 /** From the oldest on, as many as have to go. */

@@ -2,7 +2,8 @@
 
 import { describeChoice, type PersistenceModel } from '@forewrit/testkit';
 import { showTree } from '../campaign-model.js';
-import { stagingNames, tree, World } from '../world.js';
+import { historyProblem, namesBesideHistory } from '../history-world.js';
+import { tree, World } from '../world.js';
 import { type Moment, momentsAt, recordMoments, type RecordOptions } from './moment.js';
 import { inlineLimitBytes } from './preparation.js';
 import type { Crash } from './schedule.js';
@@ -90,8 +91,8 @@ function whatIsWrong(
   if (reported.length > 0) return `recovery reports ${JSON.stringify(reported)}`;
   const found = showTree(tree(world.outside));
   if (!allowed.includes(found)) return `found ${found}, expected ${allowed.join(' or ')}`;
-  const left = stagingNames(world.outside);
-  return left.length > 0 ? `left in the staging areas: ${left.join(', ')}` : undefined;
+  const left = namesBesideHistory(world);
+  return left.length > 0 ? `left in the staging areas: ${left.join(', ')}` : historyProblem(world);
 }
 
 function describe({ moment, crash: { point, choice } }: Crashed): string {

@@ -5,6 +5,7 @@ import type { Fault, FileSystemCall, SimulatedDisk } from '@forewrit/testkit';
 import type { Tree } from '../campaign-model.js';
 import { backlogScenarios } from './backlog-scenarios.js';
 import { deferredScenarios } from './deferred-scenarios.js';
+import { historyScenarios } from './history-scenarios.js';
 import { undoScenarios } from './undo-scenarios.js';
 import {
   mkdir,
@@ -34,7 +35,7 @@ export interface Scenario {
   readonly disk?: (options: { readonly directoryTimes?: boolean }) => SimulatedDisk;
   readonly options?: Pick<
     ProcessOptions,
-    'privileged' | 'probeWitness' | 'roots' | 'flushesMax' | 'keepsBacklog'
+    'privileged' | 'probeWitness' | 'roots' | 'history' | 'flushesMax' | 'keepsBacklog'
   >;
   /** Durable and checkpointed before it begins. */
   readonly before: readonly (readonly Operation[])[];
@@ -157,4 +158,5 @@ export const scenarios: readonly Scenario[] = [
   ...deferredScenarios,
   ...undoScenarios,
   ...backlogScenarios,
+  ...historyScenarios,
 ];

@@ -3,6 +3,7 @@
 import { metaKeys } from '@forewrit/core';
 import type { Tree } from '../campaign-model.js';
 import { inlineLimitBytes } from '../crash/preparation.js';
+import { historyProblem, namesBesideHistory } from '../history-world.js';
 import { root, type SimulatedProcess, stagingNames, tree, type World } from '../world.js';
 import type { Expectation } from './expectation.js';
 import type { FaultScenario } from './fault-scenario.js';
@@ -50,11 +51,14 @@ export async function judge(world: World, given: Omit<Judged, 'edits'>): Promise
 }
 
 /** But for the owner that has just opened the store; and for that of a blocked transaction, until the next one does. */
-export function checkNothingLeft({ outside, log }: World, { afterRecovery }: FaultScenario): void {
+export function checkNothingLeft(world: World, { afterRecovery }: FaultScenario): void {
+  const { outside, log } = world;
   const further = `${root}/mnt/.forewrit-staged`;
-  const bases = [`${root}/.forewrit`, ...(outside.lstat(further) === undefined ? [] : [further])];
-  const names = bases.flatMap((base) => stagingNames(outside, base));
+  const names = namesBesideHistory(world);
+  if (outside.lstat(further) !== undefined) names.push(...stagingNames(outside, further));
   if (names.length > 0) throw new Error(`left in the staging areas: ${names.join(', ')}`);
+  const problem = historyProblem(world);
+  if (problem !== undefined) throw new Error(problem);
   const everything = { start: new Uint8Array(0) };
   const rows = (['log', 'locks'] as const).map((table) => log.rows(table).range(everything).length);
   const owners = log.rows('owners').range(everything).length - (afterRecovery === undefined ? 1 : 2);

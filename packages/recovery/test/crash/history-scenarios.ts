@@ -1,0 +1,109 @@
+/** Before-images that are kept: by checkpoints, by recovery, let go of by retention, and put back by undos. */
+
+import type { Operation } from '@forewrit/core';
+import type { Tree } from '../campaign-model.js';
+import { undo } from '../history-world.js';
+import { move, remove, write } from '../world.js';
+import type { Act, Scenario, Step } from './scenarios.js';
+
+/** Over the inline limit of the enumeration. */
+const large = 'LARGE '.repeat(8);
+const files = [[write('a', 'a0.'), write('b', large), write('d/c', 'c0.')]];
+const whole: Tree = { a: 'a0.', b: large, 'd/': '', 'd/c': 'c0.' };
+const options = { history: {} };
+/** One row, and not two. */
+const little = { history: { maxBytes: 320 } };
+
+const save = (...deferred: readonly Operation[]): Step => ({ deferred });
+
+/** Of this process, by its number, which comes back as the tree shows. */
+function undoes(counter: number, makes: Tree): Act {
+  return {
+    makes,
+    async does(process) {
+      await undo(process, `${process.owner.id}-${counter.toString(36)}`);
+    },
+  };
+}
+
+export const historyScenarios: readonly Scenario[] = [
+  {
+    name: 'history: a checkpoint',
+    options,
+    before: files,
+    steps: [[write('a', '1.'), write('b', '1.'), write('n', '1.')], 'checkpoint', 'marks'],
+  },
+  {
+    name: 'history: what was removed and moved',
+    options,
+    before: files,
+    steps: [[remove('d'), move('a', 'b')], 'checkpoint'],
+  },
+  {
+    name: 'history: superseded before the checkpoint',
+    options,
+    before: files,
+    steps: [[write('a', '1.')], [write('a', '2.')], [remove('a')], 'checkpoint'],
+  },
+  {
+    name: 'history: nobody comes to a checkpoint',
+    options,
+    before: files,
+    steps: [[write('a', '1.'), remove('b')], 'marks', [write('a', '2.'), remove('d')]],
+  },
+  {
+    name: 'history: two owners',
+    options,
+    before: files,
+    steps: [[write('a', '1.')], 'checkpoint', 'marks', 'marks', [write('a', '3.')]],
+    others: ['marks', 'marks', [write('a', '2.')], 'marks', 'checkpoint'],
+  },
+  {
+    name: 'history: deferred',
+    options,
+    before: files,
+    steps: [save(write('a', '1.')), save(write('a', '2.'), write('d/c', '2.')), 'materialize', 'checkpoint'],
+  },
+  {
+    name: 'history: more than is kept',
+    options: little,
+    before: files,
+    steps: [[write('a', '1.')], 'checkpoint', [write('a', '2.')], 'checkpoint', 'marks'],
+  },
+  {
+    name: 'history: a directory that is let go',
+    options: little,
+    before: files,
+    steps: [[remove('d')], 'checkpoint', [write('a', '2.')], 'checkpoint'],
+  },
+  {
+    name: 'history: undo of a save',
+    options,
+    before: files,
+    steps: [[write('a', '1.'), write('n/m', '1.')], 'checkpoint', undoes(1, whole), 'checkpoint'],
+  },
+  {
+    name: 'history: undo of removals, and of large content',
+    options,
+    before: files,
+    steps: [[remove('d'), write('b', '1.')], 'checkpoint', undoes(1, whole), 'checkpoint'],
+  },
+  {
+    name: 'history: undo of moves',
+    options,
+    before: files,
+    steps: [[move('a', 'b'), move('d', 'e')], 'checkpoint', undoes(1, whole)],
+  },
+  {
+    name: 'history: undo of an undo',
+    options,
+    before: files,
+    steps: [
+      [write('a', '1.')],
+      'checkpoint',
+      undoes(1, whole),
+      'checkpoint',
+      undoes(2, { ...whole, a: '1.' }),
+    ],
+  },
+];

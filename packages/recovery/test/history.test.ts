@@ -1,0 +1,230 @@
+/** What a death or a power cut leaves of history, whoever recovers; and what its rows say then. */
+
+import { isStoreError, StoreError } from '@forewrit/core';
+import { assert, suite } from '@forewrit/testkit';
+import { historyProblem, historyRows, namesBesideHistory, undo } from './history-world.js';
+import {
+  conflictContents,
+  contentOf,
+  move,
+  remove,
+  root,
+  stagingNames,
+  tree,
+  World,
+  write,
+} from './world.js';
+
+const test = suite('history');
+const history = {};
+const files = [write('a', 'a0.'), write('b', 'b0.'), write('d/c', 'c0.')];
+
+/** Some files, durable, and a process that keeps history. */
+async function begun(): Promise<{ world: World; process: Awaited<ReturnType<World['open']>> }> {
+  const world = new World();
+  const first = await world.open();
+  first.commit(...files);
+  first.checkpoint();
+  first.kill();
+  world.disk.settle();
+  return { world, process: await world.open({ history }) };
+}
+
+/** Of each row, of each path that it is about: what is kept of it, or why nothing is. */
+function kept(world: World): Record<string, string | undefined>[] {
+  return historyRows(world).map(({ targets }) =>
+    Object.fromEntries(
+      targets.map(({ path, kept: name, lost }) => [
+        path,
+        name === undefined ? lost : contentOf(world.outside, `${root}/.forewrit/before/${name}`),
+      ]),
+    ),
+  );
+}
+
+function assertWell(world: World): void {
+  assert.is(historyProblem(world), undefined);
+  assert.equal(namesBesideHistory(world), []);
+}
+
+test('what a process that is killed has applied is kept by whoever recovers, with history or without', async () => {
+  const { world, process } = await begun();
+  process.commit(write('a', 'a1.'), remove('d'), write('n', 'n1.'));
+  process.commit(write('a', 'a2.'));
+  process.kill();
+  for (const options of [{}, { history }]) {
+    const after = world.fork();
+    const next = await after.open(options);
+    assert.equal(kept(after), [{ a: 'a0.', d: '<directory>', n: undefined }, { a: 'a1.' }]);
+    assertWell(after);
+    const [first, second] = [`${process.owner.id}-1`, `${process.owner.id}-2`];
+    await undo(next, second);
+    await undo(next, first);
+    assert.equal(tree(after.outside), { a: 'a0.', b: 'b0.', 'd/': '', 'd/c': 'c0.' });
+  }
+});
+
+test('nothing is kept of what a process without history has applied, though whoever recovers has it', async () => {
+  const world = new World();
+  const process = await world.open();
+  process.commit(...files);
+  process.commit(write('a', 'a1.'));
+  process.kill();
+  await world.open({ history });
+  assert.equal(historyRows(world), []);
+  assertWell(world);
+});
+
+test('what was committed and not applied is redone, and what that replaces is kept', async () => {
+  const { world } = await begun();
+  const process = await world.open({ history, failpoint: { name: 'log.after', action: 'throw' } });
+  assert.instance(process.attempt(write('a', 'a1.'), move('b', 'd/b'), remove('d/c')), Error);
+  process.kill();
+  const next = await world.open();
+  assert.equal(next.recovery?.redone, [`${process.owner.id}-1`]);
+  assert.equal(kept(world), [{ a: 'a0.', 'd/b': undefined, 'd/c': 'c0.', b: undefined }]);
+  assertWell(world);
+});
+
+test('after a power cut that has kept nothing but the log, what is replaced anew is kept', async () => {
+  const { world, process } = await begun();
+  process.commit(write('a', 'a1.'), remove('b'));
+  process.flushMarks();
+  const cut = world.powerCut(() => false);
+  const next = await cut.open();
+  assert.equal(tree(cut.outside), { a: 'a1.', 'd/': '', 'd/c': 'c0.' });
+  assert.equal(kept(cut), [{ a: 'a0.', b: 'b0.' }]);
+  assertWell(cut);
+  await undo(next, `${process.owner.id}-1`);
+  assert.equal(tree(cut.outside), { a: 'a0.', b: 'b0.', 'd/': '', 'd/c': 'c0.' });
+});
+
+test('content that a power cut has torn is not kept', async () => {
+  const { world, process } = await begun();
+  process.commit(write('a', 'a1 that was never flushed'));
+  process.commit(write('a', 'a2.'));
+  process.flushMarks();
+  // Every name is there, and no content that was not flushed.
+  const cut = world.powerCut((effect) => effect.kind !== 'write');
+  await cut.open();
+  assert.equal(kept(cut).at(-1), { a: 'edited' });
+  assertWell(cut);
+});
+
+test('of a deferred save that only recovery puts into the files, what it replaces is kept', async () => {
+  const { world, process } = await begun();
+  process.commitDeferred(write('a', 'a1.'));
+  const last = process.commitDeferred(write('a', 'a2.'), write('n', 'n2.'));
+  process.kill();
+  const next = await world.open();
+  assert.equal(
+    historyRows(world).map(({ revision }) => revision),
+    [last.revision],
+  );
+  assert.equal(kept(world), [{ a: 'a0.', n: undefined }]);
+  assertWell(world);
+  await undo(next, last.transaction);
+  assert.equal(tree(world.outside), { a: 'a0.', b: 'b0.', 'd/': '', 'd/c': 'c0.' });
+});
+
+test('what a crash leaves between the rows that go and their names is swept', async () => {
+  const { world, process } = await begun();
+  for (const text of ['a1.', 'a2.', 'a3.']) {
+    process.commit(write('a', text));
+    process.checkpoint();
+  }
+  process.kill();
+  assert.is(stagingNames(world.outside).length, 3);
+  const dies = await world.open({
+    history: { maxBytes: 0 },
+    faults: [{ at: ({ method, path }) => method === 'unlink' && path.includes('/before/'), crash: true }],
+  });
+  assert.throws(() => dies.checkpoint());
+  dies.kill();
+  assert.equal(historyRows(world), []);
+  assert.is(stagingNames(world.outside).length, 3, 'the rows went first');
+  const next = await world.open();
+  assert.is(next.recovery?.sweptFiles, 3);
+  assertWell(world);
+});
+
+test('two owners: one lets go of what the other has kept, and each sweeps nothing of the other', async () => {
+  const { world, process } = await begun();
+  process.commit(write('a', 'a1.'));
+  process.checkpoint();
+  const other = await world.open({ history: { maxBytes: 0 } });
+  assert.equal(kept(world), [{ a: 'a0.' }]);
+  other.checkpoint();
+  assert.equal(stagingNames(world.outside), []);
+  process.commit(write('a', 'a2.'));
+  process.checkpoint();
+  assert.equal(kept(world), [{ a: 'a1.' }]);
+  assertWell(world);
+});
+
+test('a roll-back leaves nothing to history', async () => {
+  const { world } = await begun();
+  const process = await world.open({
+    history,
+    faults: [{ at: ({ method, dest }) => method === 'rename' && dest === `${root}/b`, error: 'EIO' }],
+  });
+  const outcome = process.attempt(write('a', 'a1.'), write('b', 'b1.'));
+  assert.ok(isStoreError(outcome, 'ERR_APPLY_ROLLED_BACK'));
+  process.checkpoint();
+  assert.equal(historyRows(world), []);
+  assertWell(world);
+});
+
+test('a before-image that cannot be flushed is not kept, and the checkpoint goes on', async () => {
+  const { world } = await begun();
+  let isArmed = false;
+  const process = await world.open({
+    history,
+    faults: [
+      { at: ({ method, path }) => isArmed && method === 'sync' && path.includes('/before/'), error: 'EIO' },
+    ],
+  });
+  process.commit(write('a', 'a1.'), write('b', 'b1.'));
+  isArmed = true;
+  process.checkpoint();
+  assert.equal(kept(world), [{ a: 'unreadable', b: 'b0.' }]);
+  assertWell(world);
+});
+
+test('where the log has no room for history, saves go before it', async () => {
+  const { world } = await begun();
+  let isFull = false;
+  const process = await world.open({
+    history,
+    onLog(method) {
+      if (!isFull || method !== 'commit') return undefined;
+      isFull = false;
+      return { error: new StoreError('ERR_LOG_FULL', 'full', { op: 'commit' }), when: 'before' };
+    },
+  });
+  process.commit(write('a', 'a1.'));
+  isFull = true;
+  process.checkpoint();
+  assert.equal(historyRows(world), []);
+  assert.equal(stagingNames(world.outside), []);
+  process.commit(write('a', 'a2.'));
+  process.checkpoint();
+  assert.equal(kept(world), [{ a: 'a1.' }]);
+  assertWell(world);
+});
+
+test('what somebody writes into a before-image goes to conflicts in recovery, too, and is not kept', async () => {
+  const { world, process } = await begun();
+  const { outside } = world;
+  const descriptor = outside.openUpdate(`${root}/a`);
+  process.commit(write('a', 'a1.'));
+  world.disk.clock.advance(100);
+  outside.write(descriptor, Buffer.from('theirs'), 0);
+  process.kill();
+  await world.open();
+  assert.equal(kept(world), [{ a: 'edited' }]);
+  assert.equal(conflictContents(world.outside), ['theirs']);
+  assertWell(world);
+});
+
+test.run();
