@@ -50,6 +50,7 @@ export {
   type RecoveryReport,
 } from './committer/recoverer.js';
 export {
+  coded,
   type ErrorCode,
   fromSystemError,
   hasCode,
@@ -191,7 +192,6 @@ export { buryTombstones, syncDirectoryIfThere } from './commit/checkpoint.js';
 export { freeName, saveEditedBefore } from './commit/edited-before.js';
 export { removeTree, unlinkIfThere } from './commit/removal.js';
 export {
-  attemptLink,
   checksumOfFile,
   eachPiece,
   readFileAt,

@@ -17,6 +17,7 @@ import type { HistoryEntry } from '#src/history/history-entry.js';
 import type { StoreOptions } from '#src/store/options.js';
 import type { Store } from '#src/store/store.js';
 import { assert, suite } from '@forewrit/testkit';
+import { engineWorld } from './engine-world.js';
 import { type StoreWorld, storeWorld } from './store-world.js';
 
 const test = suite('history');
@@ -224,6 +225,26 @@ test('content that came back as it was left counts as unchanged', async () => {
   writeFileSync(`${w.root}/a`, 'two');
   await w.store.undo(transaction);
   assert.is(w.text('a'), 'one');
+});
+
+test('what changes while an undo is under way is a conflict', async () => {
+  for (const commit of [false, true]) {
+    await using w = await engineWorld({ history: {} });
+    await w.store.writeFile('a', 'one');
+    const { transaction } = await w.store.writeFiles({ a: 'two', b: 'b' });
+    await w.store.checkpoint();
+    let theirs: Promise<unknown> | undefined;
+    w.before(
+      ({ method, path }) => method === 'openRead' && path.includes('/before/'),
+      () => {
+        if (commit) theirs = w.store.writeFile('b', 'theirs');
+        else writeFileSync(`${w.root}/b`, 'theirs');
+      },
+    );
+    await assert.rejectsWithCode(w.store.undo(transaction), 'ERR_CONFLICT');
+    await theirs;
+    assert.equal(w.tree(), { a: 'two', b: 'theirs' });
+  }
 });
 
 test('a directory that holds something else by now is not taken away, nor is one where something must go', async () => {

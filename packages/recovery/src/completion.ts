@@ -176,6 +176,8 @@ export interface Completion {
 export interface EncodedHistory {
   readonly row: HistoryRow;
   readonly encoded: Row;
+  /** Positions of the targets whose before-images stay. */
+  readonly keeps: ReadonlySet<number>;
 }
 
 /** Bytes that weigh as much as a change. */

@@ -9,7 +9,6 @@
 
 import {
   absolutePath,
-  attemptLink,
   beforePath,
   encodeCommitBatch,
   type Log,
@@ -19,6 +18,7 @@ import {
   stagedPath,
   type Target,
 } from '@forewrit/core';
+import { linkBefore } from './fresh-file.js';
 import { inBatches } from './completion.js';
 import { isReachable, type RecoveryContext, targetName } from './recovery-context.js';
 
@@ -57,14 +57,14 @@ function withNames(context: RecoveryContext, transaction: LoggedTransaction): Lo
   const targets = transaction.targets.map((target): Target => {
     const applyName = `${targetName(transaction.id, target)}.apply`;
     makeEmpty(context, target, applyName);
-    const beforeName = begin.keeps === true ? linkBefore(context, transaction, target) : undefined;
+    const beforeName = begin.keeps === true ? nameBefore(context, transaction, target) : undefined;
     return { ...target, applyName, ...(beforeName === undefined ? {} : { beforeName }) };
   });
   return { ...transaction, begin, targets };
 }
 
 /** For history: what the files had before the first of the saves. Where no link can be had it is not kept. */
-function linkBefore(
+function nameBefore(
   { fileSystem, roots, volume }: RecoveryContext,
   { id }: LoggedTransaction,
   target: Target,
@@ -75,7 +75,7 @@ function linkBefore(
   const name = targetName(id, target);
   const path = beforePath(volume(target.volume)!, name);
   removeTree(fileSystem, path);
-  return attemptLink(fileSystem, absolute, path) ? name : undefined;
+  return linkBefore(fileSystem, absolute, path) ? name : undefined;
 }
 
 /** What stands there already is of a recovery that has not come as far as the batch. */

@@ -37,6 +37,17 @@ export function linkFresh(fileSystem: FileSystem, file: FreshFile, from: string)
   }
 }
 
+/** A name in `before/` for what is about to be replaced. `false` where the file system will not link it. */
+export function linkBefore(fileSystem: FileSystem, from: string, to: string): boolean {
+  try {
+    fileSystem.link(from, to);
+    return true;
+  } catch (error) {
+    if (!hasCode(error, linkRefusals)) throw error;
+    return false;
+  }
+}
+
 export function copyFresh(fileSystem: FileSystem, file: FreshFile, from: string): void {
   if (fileSystem.lstat(from)?.type === 'symlink') {
     removeTree(fileSystem, file.path);

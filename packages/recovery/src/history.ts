@@ -9,8 +9,8 @@ import {
   type FileSystem,
   keepTransaction,
   type Log,
-  type LoggedTransaction,
   type Target,
+  unflushedPaths,
 } from '@forewrit/core';
 import { bootOf } from './analysis.js';
 import type { Completion, EncodedHistory } from './completion.js';
@@ -38,6 +38,7 @@ export class RecoveredHistory {
     }));
     const { revision } = commit;
     const entries = this.#log.view((view) => changesInLog(view, commit.entries, revision));
+    const unflushed = this.#log.view(unflushedPaths);
     const doubtful = transaction.targets.some((each) => bootOf(this.#context, transaction, each) === 'other');
     const committedAtMs = begin.startedAtMs;
     const steps = keepTransaction(this.#fileSystem, {
@@ -47,30 +48,25 @@ export class RecoveredHistory {
       targets,
       entries,
       doubtful,
+      isUnflushed: ({ path }) => unflushed.has(path),
     });
     for (;;) {
       const step = steps.next();
       if (step.done !== true) continue;
-      for (const [at, { kept }] of step.value.targets.entries()) {
-        if (kept !== undefined) this.#directories.add(targets[at]!.volume!.before);
+      const row = step.value;
+      const keeps = new Set<number>();
+      for (const [at, { kept }] of row.targets.entries()) {
+        if (kept === undefined) continue;
+        keeps.add(targets[at]!.target.index);
+        this.#directories.add(targets[at]!.volume!.before);
       }
-      return { row: step.value, encoded: encodeHistory(step.value) };
+      return { row, encoded: encodeHistory(row), keeps };
     }
   }
 
   flush(): void {
     for (const directory of this.#directories) this.#fileSystem.syncDirectory(directory);
   }
-}
-
-/** Whether its before-image of this target stays. */
-export function isKeptOf(
-  history: EncodedHistory | undefined,
-  { index }: Target,
-  all: LoggedTransaction,
-): boolean {
-  const at = all.targets.findIndex((target) => target.index === index);
-  return history?.row.targets[at]?.kept !== undefined;
 }
 
 function withImage(target: Target, images: Completion['images']): Target {

@@ -57,7 +57,7 @@ import {
 import { nameDeferred } from './deferred-winners.js';
 import { PathHistory } from './path-history.js';
 import { type RecoveryContext, recoveryContext } from './recovery-context.js';
-import { isKeptOf, RecoveredHistory } from './history.js';
+import { RecoveredHistory } from './history.js';
 import { heldBy } from './recovery-lock.js';
 import type { ReportWriter } from './report.js';
 import { planTransaction, type TransactionPlan } from './transaction-plan.js';
@@ -176,6 +176,7 @@ export class RecoveryPass {
     this.#flushDirectories();
     for (const { transaction, blocked } of this.#completions) if (!blocked) this.#saveEdited(transaction);
     this.#keepHistory();
+    this.#flushAside();
     this.#complete();
   }
 
@@ -249,10 +250,18 @@ export class RecoveryPass {
     history.flush();
   }
 
+  /** What a process that died, or this one, has put aside may have its new name and its old one not durable. */
+  #flushAside(): void {
+    if (this.#completions.length === 0) return;
+    for (const { conflicts } of this.#store.volumes.known) {
+      if (this.#fileSystem.list(conflicts).length > 0) this.#fileSystem.syncDirectory(conflicts);
+    }
+  }
+
   /** The last look at what is let go: content that somebody wrote into a before-image is not ours to drop. */
   #saveEdited(transaction: LoggedTransaction, history?: EncodedHistory): void {
     for (const target of transaction.targets) {
-      if (isKeptOf(history, target, transaction)) continue;
+      if (history?.keeps.has(target.index) === true) continue;
       const volume = this.#context.volume(target.volume);
       if (volume === undefined || this.#isTornBefore(transaction, target, volume)) continue;
       const absolute = absolutePath(target.path, this.#context.roots);

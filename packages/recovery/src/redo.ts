@@ -13,7 +13,6 @@ import {
   assert,
   absolutePath,
   ancestors,
-  attemptLink,
   beforePath,
   type FileStat,
   inodeOf,
@@ -23,7 +22,7 @@ import {
   stagedPath,
 } from '@forewrit/core';
 import { type ConflictSubject, type SavedConflict, setAside } from './conflicts.js';
-import { copyFresh, linkFresh, makeFresh, writeFresh } from './fresh-file.js';
+import { copyFresh, linkBefore, linkFresh, makeFresh, writeFresh } from './fresh-file.js';
 import { directoryOf, type RecoveryContext, targetName } from './recovery-context.js';
 import { readableChecksum } from './target-observation.js';
 
@@ -140,7 +139,7 @@ export class Redo {
     if (target.beforeName === undefined || !showsImage(fileSystem.lstat(this.#absolute), target.before))
       return;
     const path = beforePath(volume, target.beforeName);
-    if (fileSystem.lstat(path) === undefined) attemptLink(fileSystem, this.#absolute, path);
+    if (fileSystem.lstat(path) === undefined) linkBefore(fileSystem, this.#absolute, path);
   }
 
   /**

@@ -291,4 +291,31 @@ test('what the user reverts after a recovery that died is not redone by the next
   assert.is(contentOf(outside, 'a'), 'old a');
 });
 
+const puttingAside: Readonly<Record<string, { readonly change: Operation; readonly edited: string }>> = {
+  'of a file': { change: write('a', 'new a'), edited: 'a' },
+  'of a file in a directory': { change: remove('d'), edited: 'd/x' },
+};
+
+for (const [what, { change, edited }] of Object.entries(puttingAside)) {
+  test(`what is put aside ${what} by a process that dies before that is durable is not lost`, async () => {
+    const world = await worldBefore(small);
+    world.disk.settle();
+    const first = await world.open({
+      ...small,
+      faults: [
+        { at: ({ method, path }) => method === 'syncDirectory' && path.endsWith('/conflicts'), crash: true },
+      ],
+    });
+    const { outside } = world;
+    const descriptor = outside.openUpdate(`${root}/${edited}`);
+    first.commit(change);
+    world.disk.clock.advance(100);
+    outside.write(descriptor, Buffer.from('typed since'), 0);
+    assert.throws(() => first.checkpoint());
+    first.kill();
+    await world.open(small);
+    await afterEveryPowerCut(world, (cut) => assert.equal(conflictContents(cut.outside), ['typed since']));
+  });
+}
+
 test.run();

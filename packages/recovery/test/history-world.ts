@@ -3,6 +3,7 @@
 import {
   beforePath,
   checksumOfFile,
+  coded,
   type Commit,
   type Committer,
   emptyRecoveryReport,
@@ -16,6 +17,7 @@ import {
   numberRow,
   openAccess,
   type StoreAccess,
+  StoreError,
   Transaction,
   transactionId,
   undoIn,
@@ -95,11 +97,11 @@ function contentProblem({ outside }: World, target: HistoryRow['targets'][number
 export async function undo(process: SimulatedProcess, id: string): Promise<Commit> {
   const { access, committer } = surfaceOf(process);
   const row = findForUndo(access, id);
-  if (row === undefined) throw new Error(`history has no ${id}`);
+  if (row === undefined) throw new StoreError('ERR_NOT_FOUND', `history has no ${id}`, { op: 'undo' });
   const counter = process.nextCounter();
   const tx = new Transaction({ access, committer, counter, options: {}, onEnd: () => undefined });
   try {
-    return await undoIn(access, tx, row);
+    return await coded({ op: 'undo' }, () => undoIn(access, tx, row));
   } catch (error) {
     await tx.abort();
     throw error;

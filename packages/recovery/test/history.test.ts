@@ -6,6 +6,7 @@ import { historyProblem, historyRows, namesBesideHistory, undo } from './history
 import {
   conflictContents,
   contentOf,
+  edit,
   move,
   remove,
   root,
@@ -104,8 +105,9 @@ test('content that a power cut has torn is not kept', async () => {
   process.commit(write('a', 'a1 that was never flushed'));
   process.commit(write('a', 'a2.'));
   process.flushMarks();
-  // Every name is there, and no content that was not flushed.
-  const cut = world.powerCut((effect) => effect.kind !== 'write');
+  // Every name is there, and of what was not flushed its size and time.
+  const sizeOnly = 2;
+  const cut = world.powerCut((effect) => (effect.kind === 'write' ? sizeOnly : true));
   await cut.open();
   assert.equal(kept(cut).at(-1), { a: 'edited' });
   assertWell(cut);
@@ -159,6 +161,74 @@ test('two owners: one lets go of what the other has kept, and each sweeps nothin
   process.commit(write('a', 'a2.'));
   process.checkpoint();
   assert.equal(kept(world), [{ a: 'a1.' }]);
+  assertWell(world);
+});
+
+test('what a checkpoint keeps is durable', async () => {
+  const { world, process } = await begun();
+  process.commit(write('a', 'a1.'), remove('d'));
+  process.commit(write('a', 'a2.'));
+  process.checkpoint();
+  const cut = world.powerCut(() => false);
+  await cut.open();
+  assert.equal(kept(cut), [{ a: 'a0.', d: '<directory>' }, { a: 'a1.' }]);
+  assertWell(cut);
+});
+
+test('files in a directory that is kept are durable', async () => {
+  const { world, process } = await begun();
+  edit(world.outside, 'd/n', 'by hand', 'new');
+  process.commit(remove('d'));
+  process.checkpoint();
+  const cut = world.powerCut(() => false);
+  const next = await cut.open();
+  assertWell(cut);
+  await undo(next, `${process.owner.id}-1`);
+  assert.equal(tree(cut.outside), { a: 'a0.', b: 'b0.', 'd/': '', 'd/c': 'c0.', 'd/n': 'by hand' });
+});
+
+test('a before-image whose flush has failed is not believed when the checkpoint is tried again', async () => {
+  const { world } = await begun();
+  let [isBroken, isBusy] = [false, false];
+  const process = await world.open({
+    history,
+    faults: [
+      {
+        at: ({ method, path }) => isBroken && method === 'sync' && path.includes('/before/'),
+        error: 'EIO',
+      },
+    ],
+    onLog(method) {
+      if (!isBusy || method !== 'commit') return undefined;
+      isBusy = false;
+      return { error: new StoreError('ERR_STORE_LOCKED', 'busy', { op: 'commit' }), when: 'before' };
+    },
+  });
+  process.commit(write('a', 'a1.'));
+  process.commit(write('a', 'a2.'));
+  isBroken = true;
+  isBusy = true;
+  assert.throws(() => process.checkpoint());
+  process.checkpoint();
+  assert.equal(kept(world), [{ a: 'missing' }, { a: 'a1.' }]);
+  assertWell(world);
+});
+
+test('content whose flush has failed in its place is not believed as a before-image', async () => {
+  const { world } = await begun();
+  let isBroken = false;
+  const process = await world.open({
+    history,
+    faults: [{ at: ({ method }) => isBroken && method === 'sync', error: 'EIO' }],
+  });
+  process.commitDeferred(write('a', 'a1.'));
+  process.materialize();
+  process.commitDeferred(write('a', 'a2.'));
+  isBroken = true;
+  process.checkpoint();
+  process.materialize();
+  process.checkpoint();
+  assert.equal(kept(world), [{ a: 'a0.' }, { a: 'unreadable' }]);
   assertWell(world);
 });
 

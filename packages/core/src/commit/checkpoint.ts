@@ -19,11 +19,11 @@ import { forgetUnflushed, trimRecords } from './mark.js';
 import { systemCode } from '../errors.js';
 import type { FileSystem } from '../files/file-system.js';
 import { isNoRoom, Keeping } from '../history/keeping.js';
-import type { HistoryEntryChange } from '../record/history-row.js';
+import type { HistoryRow } from '../record/history-row.js';
 import type { CommitOptions, Log, LogBatch, LogView } from '../log/log.js';
 import type { Logger } from '../store/options.js';
 import { absolutePath, ancestors, type Roots } from '../path/path.js';
-import type { TransactionNumber } from '../record/record.js';
+import type { Target, TransactionNumber } from '../record/record.js';
 import { fileRow, metaKeys, textRow, tombstoneRevision } from '../record/rows.js';
 import { saveEditedBefore, type Saved } from './edited-before.js';
 import { removeTree, unlinkIfThere } from './removal.js';
@@ -42,10 +42,8 @@ export interface AppliedTransaction {
   readonly revision: number;
   readonly staged: StagedTransaction;
   readonly lockKeys: readonly Uint8Array[];
-  /** Milliseconds since 1970. */
-  readonly committedAtMs: number;
-  /** For history: what it did to entries. */
-  readonly entries: readonly HistoryEntryChange[];
+  /** What history is told beside its before-images; absent where these are not kept. */
+  readonly history?: Pick<HistoryRow, 'committedAtMs' | 'entries'>;
 }
 
 export interface CheckpointReport {
@@ -78,8 +76,8 @@ export interface CheckpointContext {
   /** A target's fsync failed: never repeat it, write the content again from its durable copy. */
   readonly rewrite: (applied: AppliedTransaction, target: StagedTarget, cause: unknown) => void;
   readonly isSuperseded: (applied: AppliedTransaction, target: StagedTarget) => boolean;
-  /** Before-images are kept for undo. */
-  readonly keepsHistory: boolean;
+  /** A flush of what is the before-image of this target has failed, when it was still in its place. */
+  readonly isUnflushed: (target: Target) => boolean;
   readonly onStep?: (step: 'sync' | 'sync-directory' | 'keep' | 'trim' | 'sweep') => void;
 }
 
@@ -112,8 +110,8 @@ export function* checkpoint(
     yield;
   }
   const conflicts: Saved[] = [];
-  const keeping = new Keeping(fileSystem);
-  if (context.keepsHistory && set.length > 0) {
+  const keeping = new Keeping(fileSystem, context.isUnflushed);
+  if (set.some(({ history }) => history !== undefined)) {
     context.onStep?.('keep');
     conflicts.push(...(yield* keeping.run(set)));
   }

@@ -21,7 +21,7 @@ import { attempt } from './attempt.js';
 import type { CheckpointReport } from './checkpoint.js';
 import { Deferred, type DeferredRecord } from './deferred.js';
 import { GroupCommit } from './group-commit.js';
-import { type Committed, type GroupResult, isCancelled, type Job, type Live } from './job.js';
+import { type Committed, type GroupResult, isCancelled, type Job, keepsHistory, type Live } from './job.js';
 import { isLocking } from './lock.js';
 import { type MaterializeReport, Materializer } from './materialize.js';
 import { OwnCheckpoint } from './own-checkpoint.js';
@@ -419,14 +419,18 @@ export class Engine {
   }
 
   /** Returns those that a newer transaction answers for now: their content needs no fsync. */
-  #keepForCheckpoint({ prepared, committedAtMs = 0 }: Live, verdict: Committed): readonly StagedTarget[] {
+  #keepForCheckpoint(
+    { job, prepared, committedAtMs = 0 }: Live,
+    verdict: Committed,
+  ): readonly StagedTarget[] {
     const { staged, proposal } = prepared;
     if (staged.targets.length === 0) return [];
     const { revision, lockKeys } = verdict;
-    const keepsHistory = this.context.options.history !== undefined;
-    const entries = keepsHistory ? changesForHistory(verdict.entries, proposal.entries) : [];
     const { number } = proposal;
-    return this.#uncheckpointed.keep({ number, revision, staged, lockKeys, committedAtMs, entries });
+    const applied = { number, revision, staged, lockKeys };
+    if (!keepsHistory(this.context, job)) return this.#uncheckpointed.keep(applied);
+    const entries = changesForHistory(verdict.entries, proposal.entries);
+    return this.#uncheckpointed.keep({ ...applied, history: { committedAtMs, entries } });
   }
 
   /** The steps of one checkpoint over what is applied now. Only one at a time. */

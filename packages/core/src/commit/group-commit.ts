@@ -6,7 +6,7 @@ import type { StoreContext } from '../store/store-context.js';
 import { commitProposal } from './commit.js';
 import { type Deferred, DeferredBatch } from './deferred.js';
 import { assertFormat, assertRegistered } from './guard.js';
-import { isExpired, type Live } from './job.js';
+import { isExpired, keepsHistory, type Live } from './job.js';
 import type { OwnRecords } from './own-records.js';
 import { expired } from './refusal.js';
 
@@ -34,7 +34,6 @@ export class GroupCommit {
       mount,
       mountOf: (place: StorePath) => volumes.get(place)?.mount ?? '',
       nowMs: clock.nowMs(),
-      keeps: context.options.history !== undefined,
     };
     const sizeBytes = live.reduce((sum, { prepared }) => sum + prepared.logBytes, 0);
     const startedMs = clock.monotonicMs();
@@ -46,12 +45,16 @@ export class GroupCommit {
         assertRegistered(batch, owner.number);
         assertFormat(batch, context.format);
         records.write(batch);
-        saves = new DeferredBatch(deferred, { folding, identity, nowMs: startedMs });
+        const ofDeferred = { ...identity, keeps: context.options.history !== undefined };
+        saves = new DeferredBatch(deferred, { folding, identity: ofDeferred, nowMs: startedMs });
         for (const each of live) {
           each.verdict = isExpired(each.job, clock.monotonicMs())
             ? { kind: 'conflict', error: expired(each.job) }
             : each.prepared.saves === undefined
-              ? commitProposal(batch, each.prepared.proposal, folding, identity)
+              ? commitProposal(batch, each.prepared.proposal, folding, {
+                  ...identity,
+                  keeps: keepsHistory(context, each.job),
+                })
               : saves.commit(batch, each.prepared.proposal, each.prepared.saves);
           each.committedAtMs = identity.nowMs;
           if (each.verdict.kind === 'committed' && each.job.request.relaxed) {

@@ -5,6 +5,7 @@ import type { Prepared } from '../plan/planner.js';
 import type { CommitRequest } from '../plan/request.js';
 import type { TransactionId } from '../record/record.js';
 import type { LockRow } from '../record/rows.js';
+import type { StoreContext } from '../store/store-context.js';
 import type { Verdict } from './proposal.js';
 
 /** What a commit left behind. Durability: as the store's `durability` says. */
@@ -49,6 +50,11 @@ export interface Live {
 }
 
 export type Committed = Extract<Verdict, { kind: 'committed' }>;
+
+/** Content that is written anew after a failed flush is nobody's change, and what it replaces is not to be trusted. */
+export function keepsHistory({ options }: StoreContext, { request }: Job): boolean {
+  return options.history !== undefined && request.neverInline !== true;
+}
 
 export function isCancelled(job: Job): boolean {
   return job.request.cancel !== undefined && Atomics.load(job.request.cancel, 0) !== 0;

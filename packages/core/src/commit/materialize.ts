@@ -199,15 +199,9 @@ export class Materializer {
         return;
       }
       records.mark({ number, lockKeys });
-      const committedAtMs = record.begin.startedAtMs;
-      const replaced = uncheckpointed.keep({
-        number,
-        revision,
-        staged,
-        lockKeys,
-        committedAtMs,
-        entries: [],
-      });
+      const { keeps, startedAtMs } = record.begin;
+      const history = keeps === true ? { history: { committedAtMs: startedAtMs, entries: [] } } : {};
+      const replaced = uncheckpointed.keep({ number, revision, staged, lockKeys, ...history });
       for (const older of replaced) uncheckpointed.release(older);
     }
     report.transactions += 1;

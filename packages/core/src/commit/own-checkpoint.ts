@@ -70,7 +70,7 @@ export class OwnCheckpoint {
           rewrite: (applied, target, cause) => this.#rewrite.run(applied, target, cause),
           isSuperseded: (applied, target) =>
             log.view((view) => isSupersededInLog(view, applied, target, folding)),
-          keepsHistory: history !== undefined,
+          isUnflushed: (target) => this.#rewrite.isUnflushed(target.before),
           onStep: (step) => failpoints.hit(`checkpoint.${step}`),
         },
         set.transactions,

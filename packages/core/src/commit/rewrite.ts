@@ -6,7 +6,7 @@
 
 import type { LogBatch } from '../log/log.js';
 import type { StorePath } from '../path/path.js';
-import { showsImage } from '../record/image.js';
+import { type Image, showsImage } from '../record/image.js';
 import type { TransactionNumber } from '../record/record.js';
 import { metaKeys, textRow } from '../record/rows.js';
 import type { StoreContext } from '../store/store-context.js';
@@ -27,6 +27,8 @@ export class Rewrite {
   readonly #runGroup: (jobs: readonly Job[]) => GroupResult;
   /** Far above those of the user's transactions. */
   #counter = 0xc000_0000;
+  /** Inodes of content whose flush has failed. */
+  readonly #unflushed = new Set<bigint>();
 
   constructor(parts: {
     readonly context: StoreContext;
@@ -42,11 +44,17 @@ export class Rewrite {
     this.#runGroup = parts.runGroup;
   }
 
+  /** Of a before-image: history must not believe another flush. */
+  isUnflushed(image: Image): boolean {
+    return image.type === 'file' && this.#unflushed.has(image.fingerprint.ino);
+  }
+
   run({ number }: AppliedTransaction, target: StagedTarget, cause: unknown): void {
     const {
       target: { path, content, after },
       absolute,
     } = target;
+    if (after.type === 'file') this.#unflushed.add(after.fingerprint.ino);
     this.#noteUnflushed(number, target);
     try {
       // What somebody has put there or written there since is not ours to make durable.

@@ -1,6 +1,5 @@
 /** Whole contents over the narrow file-system calls: loops over short reads and writes, checksums as bytes pass. */
 
-import { systemCode } from '../errors.js';
 import { RunningChecksum } from '../record/checksum.js';
 import type { Descriptor, FileSystem } from './file-system.js';
 
@@ -98,18 +97,6 @@ export const linkRefusals: ReadonlySet<string> = new Set([
   'ENOSYS',
   'EINVAL',
 ]);
-
-/** `false` where the file system, or this file, takes no further link, or the file is not there. */
-export function attemptLink(fileSystem: FileSystem, from: string, to: string): boolean {
-  try {
-    fileSystem.link(from, to);
-    return true;
-  } catch (error) {
-    const code = systemCode(error) ?? '';
-    if (code === 'ENOENT' || linkRefusals.has(code)) return false;
-    throw error;
-  }
-}
 
 /** A second file with the content, mode and owner of the first (a symbolic link: with its target); durable on return. */
 export function copyDurably(fileSystem: FileSystem, from: string, to: string): void {

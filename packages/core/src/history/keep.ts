@@ -36,6 +36,8 @@ export interface KeepSubject {
   readonly entries: readonly HistoryEntryChange[];
   /** The power may have been cut since: content that was not flushed need not be what it was. */
   readonly doubtful?: boolean;
+  /** A flush of what was there has failed before: another one proves nothing. */
+  readonly isUnflushed: (target: Target) => boolean;
 }
 
 export type Kept =
@@ -46,14 +48,19 @@ export type Kept =
 export function* keepTransaction(fileSystem: FileSystem, subject: KeepSubject): Generator<void, HistoryRow> {
   const targets: HistoryTarget[] = [];
   let keptBytes = 0;
+  const moved = new Set(
+    subject.targets.flatMap(({ target }) => (target.action === 'move' ? [inodeOf(target.after)] : [])),
+  );
   for (const each of subject.targets) {
     const { action, path, from, volume, before, after, beforeName } = each.target;
     const plain = { action, path, ...(from === undefined ? {} : { from }), volume, before, after };
-    if (!needsBefore(each.target, subject.targets)) {
+    if (!needsBefore(each.target, moved)) {
       targets.push(plain);
       continue;
     }
-    const kept = yield* keepBefore(fileSystem, each, subject.doubtful === true);
+    const kept = subject.isUnflushed(each.target)
+      ? ({ lost: 'unreadable' } as const)
+      : yield* keepBefore(fileSystem, each, subject.doubtful === true);
     yield;
     if ('lost' in kept) targets.push({ ...plain, lost: kept.lost });
     else {
@@ -67,11 +74,9 @@ export function* keepTransaction(fileSystem: FileSystem, subject: KeepSubject): 
 }
 
 /** What was there is nowhere else. */
-function needsBefore(target: Target, targets: KeepSubject['targets']): boolean {
-  if (target.before.type === 'absent' || target.action === 'move-directory') return false;
-  if (target.movedAway !== true) return true;
-  const ino = inodeOf(target.before);
-  return !targets.some(({ target: other }) => other.action === 'move' && inodeOf(other.after) === ino);
+function needsBefore({ action, before, movedAway }: Target, moved: ReadonlySet<bigint | undefined>): boolean {
+  if (before.type === 'absent' || action === 'move-directory') return false;
+  return movedAway !== true || !moved.has(inodeOf(before));
 }
 
 function* keepBefore(

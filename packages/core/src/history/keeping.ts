@@ -8,7 +8,7 @@ import type { FileSystem } from '../files/file-system.js';
 import type { LogBatch, Row } from '../log/log.js';
 import type { HistoryRow } from '../record/history-row.js';
 import { transactionKey } from '../record/key.js';
-import { sequences } from '../record/record.js';
+import { sequences, type Target } from '../record/record.js';
 import { encodeHistory, putHistory } from './history-table.js';
 import { keepTransaction } from './keep.js';
 
@@ -21,10 +21,12 @@ interface Entry {
 
 export class Keeping {
   readonly #fileSystem: FileSystem;
+  readonly #isUnflushed: (target: Target) => boolean;
   readonly #kept = new Map<AppliedTransaction, Entry>();
 
-  constructor(fileSystem: FileSystem) {
+  constructor(fileSystem: FileSystem, isUnflushed: (target: Target) => boolean) {
     this.#fileSystem = fileSystem;
+    this.#isUnflushed = isUnflushed;
   }
 
   /** On return every before-image that will be named by a row is durable. */
@@ -32,14 +34,15 @@ export class Keeping {
     const saved: Saved[] = [];
     const directories = new Set<string>();
     for (const applied of set) {
-      const { number, revision, committedAtMs, entries, staged } = applied;
+      const { number, revision, history, staged } = applied;
+      if (history === undefined) continue;
       for (const each of staged.targets) saved.push(...saveEditedBefore(this.#fileSystem, each, staged.id));
       const row = yield* keepTransaction(this.#fileSystem, {
         number,
         revision,
-        committedAtMs,
-        entries,
+        ...history,
         targets: staged.targets,
+        isUnflushed: this.#isUnflushed,
       });
       const targets = new Set(staged.targets.filter((_, at) => row.targets[at]?.kept !== undefined));
       this.#kept.set(applied, { row, encoded: encodeHistory(row), targets });

@@ -6,7 +6,7 @@
 
 import { rowOf } from '../commit/file-row.js';
 import { beforePath } from '../commit/staged-target.js';
-import { type ErrorCode, isStoreError, StoreError, systemCode } from '../errors.js';
+import { type ErrorCode, isStoreError, StoreError, withStoreCode } from '../errors.js';
 import { checksumOfFile } from '../files/content.js';
 import type { FileStat, FileSystem } from '../files/file-system.js';
 import { lookVolume, type Volume } from '../files/volume.js';
@@ -87,10 +87,9 @@ function obstacleAt(access: HistoryAccess, row: HistoryRow, target: HistoryTarge
     return isAsLeft(access, row, target) ? undefined : changed(path);
   } catch (error) {
     // A root that the store was opened without, or a file that nobody may read.
-    if (isStoreError(error)) return { code: error.code, path, message: error.message };
-    const code = systemCode(error);
-    if (code === undefined) throw error;
-    return { code: 'ERR_PERMISSION', path, message: `'${path}' cannot be looked at (${code})` };
+    const coded = withStoreCode(error, { op: 'undo', path });
+    if (!isStoreError(coded)) throw error;
+    return { code: coded.code, path, message: coded.message };
   }
 }
 

@@ -104,14 +104,14 @@ function saveEditedOf(context: RetentionContext, row: HistoryRow): Saved[] {
     const top = beforePath(volume, target.kept);
     const edited = editedOf(fileSystem, top, target);
     const stem = `${volume.conflicts}/${transactionId(row.number)}-${index.toString(36)}`;
-    const saved = edited.flatMap(({ file, path }) => {
-      const to = freeNameUnless(fileSystem, stem, fileSystem.lstat(file)!.ino);
-      if (to === undefined) return [];
+    const saved = edited.flatMap(({ file, path, ino }) => {
+      const to = freeNameUnless(fileSystem, stem, ino);
       syncFile(fileSystem, file);
+      if (to === undefined) return [];
       fileSystem.link(file, to);
       return [{ path, savedAs: to }];
     });
-    if (saved.length > 0) fileSystem.syncDirectory(volume.conflicts);
+    if (edited.length > 0) fileSystem.syncDirectory(volume.conflicts);
     return saved;
   });
 }
@@ -121,18 +121,20 @@ function editedOf(
   fileSystem: FileSystem,
   top: string,
   { path, before, below }: HistoryTarget,
-): { readonly file: string; readonly path: string }[] {
+): { readonly file: string; readonly path: string; readonly ino: bigint }[] {
   if (before.type === 'file') {
     const stat = fileSystem.lstat(top);
     if (stat?.type !== 'file' || stat.nlink > 1) return [];
     if (sameFingerprint(before.fingerprint, fingerprintOf(stat))) return [];
-    return checksumOfFile(fileSystem, top) === before.checksum ? [] : [{ file: top, path }];
+    return checksumOfFile(fileSystem, top) === before.checksum ? [] : [{ file: top, path, ino: stat.ino }];
   }
   return (below ?? []).flatMap(({ name, type, sizeBytes, mtimeNs }) => {
     const file = `${top}/${name}`;
     const stat = type === 'file' ? fileSystem.lstat(file) : undefined;
     if (stat?.type !== 'file' || stat.nlink > 1) return [];
-    return stat.size === sizeBytes && stat.mtimeNs === mtimeNs ? [] : [{ file, path: `${path}/${name}` }];
+    return stat.size === sizeBytes && stat.mtimeNs === mtimeNs
+      ? []
+      : [{ file, path: `${path}/${name}`, ino: stat.ino }];
   });
 }
 

@@ -150,8 +150,8 @@ const goneCodes: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR']);
 /** Or it went with its row, a moment ago. */
 function damaged(access: StoreAccess, row: HistoryRow, path: StorePath): StoreError {
   const code = 'ERR_INTEGRITY';
-  const isThere = access.log.view((view) => findHistory(view, row.number)) !== undefined;
-  if (!isThere) return notInHistory(transactionId(row.number));
+  const id = transactionId(row.number);
+  if (findForUndo(access, id) === undefined) return notInHistory(id);
   return refusal(row, { code, path, message: `What was kept of '${path}' is not what it was` });
 }
 

@@ -401,7 +401,7 @@ export class Store implements AsyncDisposable {
     if (row === undefined) throw notInHistory(transaction);
     const tx = this.#begin({ ...begin, materialize: 'immediate' });
     try {
-      return await undoIn(this.#access, tx, row);
+      return await coded({ op: 'undo', transaction }, () => undoIn(this.#access, tx, row));
     } catch (error) {
       await tx.abort();
       throw error;

@@ -65,6 +65,19 @@ const writesStaged: Act = {
   },
 };
 
+/** By a program that had the file open when it was replaced, into what history keeps of it. */
+const writesIntoKept: Act = {
+  does(_process, { outside }) {
+    const before = `${root}/.forewrit/before`;
+    for (const name of outside.list(before)) {
+      const descriptor = outside.openUpdate(`${before}/${name}`);
+      outside.write(descriptor, Buffer.from('theirs.'), 0);
+      outside.sync(descriptor);
+      outside.close(descriptor);
+    }
+  },
+};
+
 /** Too old from the beginning, so that recovery need not wait for anybody to go on with it. */
 const ttlMs = -1;
 
@@ -206,6 +219,13 @@ const replacesBeforeRollBack: FaultScenario['meddles'] = ({ method, dest }, worl
 };
 
 export const faultScenarios: readonly FaultScenario[] = [
+  {
+    name: 'history: what somebody writes into is let go',
+    options: { history: { maxBytes: 250 } },
+    before: files,
+    steps: [[write('a', 'a1.')], 'checkpoint', writesIntoKept, [write('b', 'b1.')], 'checkpoint'],
+    edits: ['theirs.'],
+  },
   ...recoveryScenarios,
   {
     name: 'deferred, and somebody has written its file',

@@ -1,6 +1,6 @@
 /** Faults while a store is opened, read and closed by those who use it. */
 
-import type { StagedContent, Store } from '@forewrit/core';
+import { isStoreError, type StagedContent, type Store } from '@forewrit/core';
 import { announceSeed, assert, suite } from '@forewrit/testkit';
 import { callSites } from './call-sites.js';
 import { FaultCampaign } from './fault-campaign.js';
@@ -158,6 +158,38 @@ async function takesUp(store: Store): Promise<unknown> {
   }
 }
 
+/** As a transaction has left it that can be undone. */
+async function withHistory(): Promise<World> {
+  const world = await saved();
+  const { store, kill } = await openOn(world, { options: { history: {} } });
+  await store.mkdir('e');
+  const tx = await store.begin();
+  tx.put('notes', 'k', 'newer');
+  await tx.writeFile('a', 'a1.');
+  await tx.writeFile('b', 'b1.');
+  await tx.writeFile('p/n', 'n1.');
+  await tx.commit();
+  await store.close();
+  kill();
+  world.disk.settle();
+  return world.fork();
+}
+
+async function listed(store: Store): Promise<unknown> {
+  const found: unknown[] = [];
+  for await (const { revision, paths } of store.history()) found.push([revision, paths]);
+  return found;
+}
+
+/** All that it has replaced is staged, and then refused. */
+async function undoesInVain(store: Store): Promise<unknown> {
+  const ids: string[] = [];
+  for await (const { transaction } of store.history('b')) ids.push(transaction);
+  const outcome = await store.undo(ids[0]!).catch((error: unknown) => error);
+  if (isStoreError(outcome, 'ERR_TOO_LARGE')) return outcome.code;
+  throw outcome;
+}
+
 const scenarios: readonly StoreScenario[] = [
   {
     name: 'a store that is made, where there is not even a directory',
@@ -192,6 +224,13 @@ const scenarios: readonly StoreScenario[] = [
     uses: [stagedFindings],
     tidies: discardAll,
     makes: files,
+  },
+  {
+    name: 'history that is looked through, and an undo that fails at its end',
+    prepare: withHistory,
+    options: { maxTransactionBytes: 10 },
+    uses: [listed, undoesInVain, verifies],
+    makes: { ...files, a: 'a1.', b: 'b1.', 'p/': '', 'p/n': 'n1.', 'e/': '' },
   },
   {
     name: 'a store that is only read',

@@ -43,8 +43,6 @@ export const unreachable: readonly Unreachable[] = [
     text: 'fileSystem.space(directory)',
     why: 'asked before there is an engine',
   },
-  { file: 'core/files/volume.js', text: 'const stat = fileSystem.lstat(base)', why: looks },
-  { file: 'core/files/volume.js', text: 'mount: fileSystem.mountId(base)', why: looks },
   { file: 'recovery/inspect.js', text: '', why: looks },
   { file: 'core/log/flush-failure.js', text: '', why: lmdb },
   { file: 'core/log/lmdb-directory.js', text: '', why: lmdb },
@@ -67,10 +65,10 @@ export const unreachable: readonly Unreachable[] = [
 
 /** Which campaign meets the calls of a file. */
 export const campaigns = {
-  work: /^core\/(?:(?:commit|files|path|plan)\/|committer\/(?!committer-loop\.)|store\/store-context\.)/,
+  work: /^core\/(?:(?:commit|files|path|plan)\/|history\/(?!obstacle\.)|committer\/(?!committer-loop\.)|store\/store-context\.)/,
   recovery: /^recovery\/(?!inspect\.|verify\.)/,
   surface:
-    /^core\/(?:(?:log|owner|record)\/|store\/(?!store-context\.)|committer\/committer-loop\.)|^recovery\/(?:inspect|verify)\./,
+    /^core\/(?:(?:log|owner|record)\/|history\/obstacle\.|store\/(?!store-context\.)|committer\/committer-loop\.)|^recovery\/(?:inspect|verify)\./,
 } as const;
 
 export function reachableOf(sites: readonly CallSite[]): CallSite[] {

@@ -3,6 +3,7 @@
 import { isStoreError, type Operation, type StoreError } from '@forewrit/core';
 import type { FileSystemCall, Random } from '@forewrit/testkit';
 import { inlineLimitBytes, type Moment } from '../crash/preparation.js';
+import { Impossible } from '../crash/impossible.js';
 import type { Step } from '../crash/scenarios.js';
 import { type ProcessOptions, type SimulatedProcess, tree, type World, write } from '../world.js';
 import { Expectation } from './expectation.js';
@@ -97,9 +98,14 @@ export class Work {
       else await step.does(process, actor.world);
       this.#expectation.end(typeof step === 'object' && step.makes !== undefined ? 'done' : 'unknown');
     } catch (error) {
+      if (error instanceof Impossible && this.#injector.happened.length > 0) {
+        this.#expectation.end('not done');
+        return;
+      }
       assertRight(error, this.#injector);
       // A repair writes to the log without the engine, which meets that when it writes next.
       if (isStoreError(error, 'ERR_STORE_POISONED')) this.#isLogUnusable = true;
+      if (isStoreError(error, 'ERR_APPLY_BLOCKED')) this.#isHalfDone = true;
       this.#expectation.end('unknown');
     }
   }

@@ -92,9 +92,9 @@ export const checkpointMutants: readonly Mutant[] = [
     package: 'core',
     edits: [
       {
-        snippet: "const conflicts = saveEdited(context, set); context.onStep?.('trim');",
+        snippet: "conflicts.push(...saveEdited(context, set, keeping)); context.onStep?.('trim');",
         replacement:
-          "const conflicts = saveEdited(context, set); for (const applied of set) for (const staged of applied.staged.targets) sweep(context, staged); context.onStep?.('trim');",
+          "conflicts.push(...saveEdited(context, set, keeping)); for (const applied of set) for (const staged of applied.staged.targets) sweep(context, staged, false); context.onStep?.('trim');",
       },
     ],
     killer: {
@@ -197,8 +197,8 @@ export const checkpointMutants: readonly Mutant[] = [
     package: 'core',
     edits: [
       {
-        snippet: 'const conflicts = saveEdited(context, set);',
-        replacement: 'const conflicts = [];',
+        snippet: 'conflicts.push(...saveEdited(context, set, keeping));',
+        replacement: '',
       },
     ],
     killer: {

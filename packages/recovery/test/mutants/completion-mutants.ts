@@ -4,6 +4,17 @@ import type { Mutant } from './mutant.js';
 
 export const completionMutants: readonly Mutant[] = [
   {
+    name: 'aside-believed',
+    breaks:
+      'recovery lets go of what a dead process has put aside, though its name there need not be durable',
+    package: 'recovery',
+    edits: [{ snippet: 'this.#flushAside(); this.#complete();', replacement: 'this.#complete();' }],
+    killer: {
+      file: 'recovery/crash-order',
+      test: 'what is put aside of a file by a process that dies before that is durable is not lost',
+    },
+  },
+  {
     name: 'edited-before-image-swept',
     breaks: 'recovery drops a before-image that somebody has written to',
     package: 'recovery',

@@ -13,6 +13,7 @@ import { completionMutants } from './completion-mutants.js';
 import { decisionMutants } from './decision-mutants.js';
 import { deferredMutants } from './deferred-mutants.js';
 import { logMutants } from './log-mutants.js';
+import { historyMutants } from './history-mutants.js';
 import type { Mutant } from './mutant.js';
 import { redoMutants } from './redo-mutants.js';
 import { stagingMutants } from './staging-mutants.js';
@@ -28,4 +29,5 @@ export const mutants: readonly Mutant[] = [
   ...completionMutants,
   ...deferredMutants,
   ...stagingMutants,
+  ...historyMutants,
 ];

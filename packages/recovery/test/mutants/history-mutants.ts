@@ -1,0 +1,260 @@
+/** History: what is durable before it is named, what goes first, and what an undo stands on. */
+
+import type { Mutant } from './mutant.js';
+
+export const historyMutants: readonly Mutant[] = [
+  {
+    name: 'kept-file-unsynced',
+    breaks: 'a row of history names a before-image that is not durable',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'if (!isDurable(() => fileSystem.sync(descriptor))) { unlinkIfThere(fileSystem, path);',
+        replacement: 'if (false) { unlinkIfThere(fileSystem, path);',
+      },
+    ],
+    killer: { file: 'recovery/history', test: 'what a checkpoint keeps is durable' },
+  },
+  {
+    name: 'kept-tree-unsynced',
+    breaks: 'a row of history names a removed directory whose entries are not durable',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'if (!isDurable(() => fileSystem.sync(descriptor))) return undefined;',
+        replacement: '',
+      },
+    ],
+    killer: { file: 'recovery/history', test: 'files in a directory that is kept are durable' },
+  },
+  {
+    name: 'kept-names-unsynced',
+    breaks: 'a row of history names what is durable under no name',
+    package: 'core',
+    edits: [
+      {
+        snippet:
+          'for (const directory of directories) this.#fileSystem.syncDirectory(directory); return saved;',
+        replacement: 'return saved;',
+      },
+    ],
+    killer: { file: 'recovery/history', test: 'what a checkpoint keeps is durable' },
+  },
+  {
+    name: 'kept-without-row',
+    breaks: 'before-images stay, and no row names them',
+    package: 'core',
+    edits: [{ snippet: 'keeping.write(batch, part);', replacement: '' }],
+    killer: { file: 'recovery/history', test: 'what a checkpoint keeps is durable' },
+  },
+  {
+    name: 'row-without-kept',
+    breaks: 'a row names before-images that the checkpoint lets go of',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'target.beforeName === undefined || keepsBefore',
+        replacement: 'target.beforeName === undefined',
+      },
+    ],
+    killer: { file: 'core/history', test: 'a save that is undone gives back what was there' },
+  },
+  {
+    name: 'edited-before-image-kept',
+    breaks: 'what somebody has written into a before-image passes for what was there',
+    package: 'core',
+    edits: [
+      {
+        snippet: "if (checksum === undefined ? touched : found !== checksum) return { lost: 'edited' };",
+        replacement: '',
+      },
+    ],
+    killer: {
+      file: 'core/history',
+      test: 'what is written into a before-image before its checkpoint goes to conflicts, and is not kept',
+    },
+  },
+  {
+    name: 'failed-kept-flush-believed',
+    breaks: 'a before-image whose flush has failed is flushed once more, and believed',
+    package: 'core',
+    edits: [
+      {
+        snippet: "unlinkIfThere(fileSystem, path); return { lost: 'unreadable' };",
+        replacement: "return { lost: 'unreadable' };",
+      },
+    ],
+    killer: {
+      file: 'recovery/history',
+      test: 'a before-image whose flush has failed is not believed when the checkpoint is tried again',
+    },
+  },
+  {
+    name: 'unflushed-content-kept',
+    breaks: 'content whose flush has failed in its place is kept, and another flush of it believed',
+    package: 'core',
+    edits: [{ snippet: 'subject.isUnflushed(each.target) ?', replacement: 'false ?' }],
+    killer: {
+      file: 'recovery/history',
+      test: 'content whose flush has failed in its place is not believed as a before-image',
+    },
+  },
+  {
+    name: 'history-before-saves',
+    breaks: 'a log without room for history has none for checkpoints either',
+    package: 'core',
+    edits: [{ snippet: 'if (!isNoRoom(error) ||', replacement: 'if (true ||' }],
+    killer: { file: 'recovery/history', test: 'where the log has no room for history, saves go before it' },
+  },
+  {
+    name: 'retention-names-first',
+    breaks: 'before-images go before the rows that name them',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'const dropped = context.log.commit(',
+        replacement: 'for (const row of due) removeKept(context, row); const dropped = context.log.commit(',
+      },
+    ],
+    killer: {
+      file: 'recovery/history',
+      test: 'what a crash leaves between the rows that go and their names is swept',
+    },
+  },
+  {
+    name: 'retention-drops-edits',
+    breaks: 'what somebody has written into a kept before-image is dropped with it',
+    package: 'core',
+    edits: [{ snippet: 'saved.push(...saveEditedOf(context, row));', replacement: ';' }],
+    killer: {
+      file: 'core/history',
+      test: 'what is written into it later goes to conflicts when history lets go of it',
+    },
+  },
+  {
+    name: 'retention-forgets-one-half',
+    breaks: 'a transaction that history has let go of is still looked for there',
+    package: 'core',
+    edits: [{ snippet: "batch.delete('meta', metaKeys.kept(row.number));", replacement: '' }],
+    killer: {
+      file: 'recovery/history',
+      test: 'two owners: one lets go of what the other has kept, and each sweeps nothing of the other',
+    },
+  },
+  {
+    name: 'retention-uncounted',
+    breaks: 'what history lets go of still counts',
+    package: 'core',
+    edits: [{ snippet: 'add(batch, metaKeys.keptBytes, -row.keptBytes);', replacement: '' }],
+    killer: {
+      file: 'recovery/history',
+      test: 'two owners: one lets go of what the other has kept, and each sweeps nothing of the other',
+    },
+  },
+  {
+    name: 'undo-unguarded',
+    breaks: 'an undo takes back what has changed while it was under way',
+    package: 'core',
+    edits: [{ snippet: "if (action !== 'make-parent') await tx.exists(path);", replacement: ';' }],
+    killer: { file: 'core/history', test: 'what changes while an undo is under way is a conflict' },
+  },
+  {
+    name: 'undo-of-what-has-changed',
+    breaks: 'an undo takes back what others have changed since',
+    package: 'core',
+    edits: [{ snippet: 'if (obstacle !== undefined) throw refusal(row, obstacle);', replacement: '' }],
+    killer: {
+      file: 'core/history',
+      test: 'what has changed since is not undone: by the store, by another program, or by its removal',
+    },
+  },
+  {
+    name: 'kept-content-unchecked',
+    breaks: 'an undo puts back content that is not what was kept',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'if (expected === undefined || checksum.digest() !== expected) throw wrong();',
+        replacement: '',
+      },
+    ],
+    killer: { file: 'core/history', test: 'kept content that is not what it was is refused' },
+  },
+  {
+    name: 'history-not-in-the-record',
+    breaks: 'the record does not say that before-images are to be kept: whoever recovers lets go of them',
+    package: 'core',
+    edits: [
+      {
+        snippet: '...(identity.keeps === true ? { keeps: true } : {}), }, targets,',
+        replacement: '}, targets,',
+      },
+    ],
+    killer: {
+      file: 'recovery/history',
+      test: 'what a process that is killed has applied is kept by whoever recovers, with history or without',
+    },
+  },
+  {
+    name: 'recovered-names-unsynced',
+    breaks: 'recovery writes rows of history before their names are durable',
+    package: 'recovery',
+    edits: [{ snippet: 'history.flush();', replacement: '' }],
+    killer: {
+      file: 'recovery/history',
+      test: 'what a process that is killed has applied is kept by whoever recovers, with history or without',
+    },
+  },
+  {
+    name: 'torn-before-image-in-history',
+    breaks: 'after a power cut a torn before-image passes for what was there',
+    package: 'recovery',
+    edits: [{ snippet: 'doubtful, isUnflushed', replacement: 'doubtful: false, isUnflushed' }],
+    killer: { file: 'recovery/history', test: 'content that a power cut has torn is not kept' },
+  },
+  {
+    name: 'redone-without-before-image',
+    breaks: 'recovery replaces content of which a power cut has taken the link in before/',
+    package: 'recovery',
+    edits: [{ snippet: 'if (this.#subject.keeps) this.#linkBefore();', replacement: '' }],
+    killer: {
+      file: 'recovery/history',
+      test: 'after a power cut that has kept nothing but the log, what is replaced anew is kept',
+    },
+  },
+  {
+    name: 'deferred-without-before-image',
+    breaks: 'recovery puts a deferred save into its files, and what these had is gone',
+    package: 'recovery',
+    edits: [{ snippet: 'begin.keeps === true ? nameBefore', replacement: 'false ? nameBefore' }],
+    killer: {
+      file: 'recovery/history',
+      test: 'of a deferred save that only recovery puts into the files, what it replaces is kept',
+    },
+  },
+  {
+    name: 'history-swept',
+    breaks: 'recovery sweeps what history names',
+    package: 'recovery',
+    edits: [{ snippet: 'kept: keptAmong(view, names), })', replacement: 'kept: new Set(), })' }],
+    killer: {
+      file: 'recovery/log-by-hand',
+      test: 'of the before-images of one that is gone those stay that history names, and no others',
+    },
+  },
+  {
+    name: 'all-kept-for-history',
+    breaks: 'with history nothing in before/ is ever swept',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: 'if (living.has(owner) || isKept(each, kept))',
+        replacement: "if (living.has(owner) || place === 'before' && kept.size > 0)",
+      },
+    ],
+    killer: {
+      file: 'recovery/log-by-hand',
+      test: 'of the before-images of one that is gone those stay that history names, and no others',
+    },
+  },
+];
