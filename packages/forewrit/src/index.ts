@@ -4,7 +4,7 @@
  */
 
 export { inspect, openStore, repair } from '@forewrit/recovery';
-export type { Inspection, InspectOptions, RepairReport } from '@forewrit/recovery';
+export type { InspectedHistory, Inspection, InspectOptions, RepairReport } from '@forewrit/recovery';
 export { InvalidArgumentError, isStoreError, StoreError } from '@forewrit/core';
 export type {
   BeginOptions,
@@ -15,6 +15,8 @@ export type {
   Data,
   ErrorCode,
   FileOptions,
+  HistoryEntry,
+  HistoryPath,
   Logger,
   RangeOptions,
   RecoveryReport,
@@ -33,6 +35,8 @@ export type {
   TransactionId,
   TransactionState,
   TransactOptions,
+  UndoObstacle,
+  UndoOptions,
   VerifyReport,
   WriteOptions,
 } from '@forewrit/core';

@@ -10,11 +10,13 @@ import { check } from './commands/check.js';
 import { completion, shells } from './commands/completion.js';
 import { demo } from './commands/demo.js';
 import { dump } from './commands/dump.js';
+import { historyVerb } from './commands/history.js';
 import { addMcp } from './commands/mcp.js';
 import { recover } from './commands/recover.js';
 import { type Direction, repair } from './commands/repair.js';
 import { status } from './commands/status.js';
 import { addTasks } from './commands/tasks/tasks.js';
+import { undoVerb } from './commands/undo.js';
 import { errorAsJson, errorAsText } from './error-report.js';
 import { type ExitCode, exitCodeOf, exitCodes } from './exit-code.js';
 import { helpOf } from './help.js';
@@ -135,6 +137,7 @@ class Program {
           .conflicts('stats'),
       );
     this.#addRepair();
+    this.#addHistory();
     addTasks(this.#command, (parent, name, verb) => this.#verb(name, verb, parent));
     addMcp(this.#command, (parent, name, verb) => this.#verb(name, verb, parent));
     this.#verb('demo', demo)
@@ -195,6 +198,25 @@ class Program {
       const others = directions.map(([other]) => other).filter((other) => other !== name);
       command.addOption(new Option(`--${name}`, description).conflicts(others));
     }
+  }
+
+  #addHistory(): void {
+    this.#verb('history', historyVerb)
+      .summary('what can be undone')
+      .description(
+        'Lists the transactions of which history keeps what they replaced, the newest first, and whether each can be\n' +
+          'undone as things are. Changes nothing. There is history where programs open the store with it.',
+      )
+      .argument('[path]', 'only those that changed this path, or something below it')
+      .option('--limit <n>', 'so many at most', parseLimit, 50);
+    this.#verb('undo', undoVerb)
+      .summary('put back what a transaction has replaced')
+      .description(
+        'Puts back what a transaction has replaced, moved or removed, all or nothing, and only if nothing of it has\n' +
+          'changed since. Asks first, on a terminal. The undo can be undone.',
+      )
+      .argument('<transaction>', 'its id, as `history` shows it', parseTransaction)
+      .option('--yes', 'do not ask', false);
   }
 
   #verb<Options>(name: string, verb: Verb<Options>, parent = this.#command): Command {

@@ -6,7 +6,19 @@ import { type JsonError, runCommand, runJson } from './command-run.js';
 
 const test = suite('the command');
 
-const verbs = ['status', 'check', 'accept', 'completion', 'recover', 'dump', 'repair', 'demo', 'tasks'];
+const verbs = [
+  'status',
+  'check',
+  'accept',
+  'completion',
+  'recover',
+  'dump',
+  'repair',
+  'history',
+  'undo',
+  'demo',
+  'tasks',
+];
 const manifest = fileURLToPath(new URL('../package.json', import.meta.url));
 
 test('says its version', async () => {
@@ -59,6 +71,11 @@ const misuses: readonly (readonly string[])[] = [
   ['repair', 'nonsense', '--forward'],
   ['repair', '1-1', '--forward', '--back'],
   ['repair', '1-1', '--forward', '--sideways'],
+  ['history', 'a', 'b'],
+  ['history', '--limit', '0'],
+  ['undo'],
+  ['undo', 'nonsense', '--yes'],
+  ['undo', '1-1'],
   ['demo', '--kills', '0'],
   ['demo', '--kills', '99999999'],
   ['demo', '--seconds', 'x'],

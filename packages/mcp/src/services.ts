@@ -12,7 +12,9 @@ export interface ServicesOptions {
   readonly allowShell?: boolean;
   /** Hears of what goes on in the background. Never the standard output. Silent by default. */
   readonly logger?: Logger;
-  readonly store?: Omit<StoreOptions, 'readOnly' | 'logger'>;
+  /** How long what was replaced or deleted can be had back. Default: 7 days, and 256 MiB. `false`: not at all. */
+  readonly history?: NonNullable<StoreOptions['history']> | false;
+  readonly store?: Omit<StoreOptions, 'readOnly' | 'logger' | 'history'>;
   readonly tasks?: Omit<TaskEngineOptions, 'logger'>;
 }
 
@@ -23,12 +25,20 @@ export interface Services {
   readonly logger: Logger;
 }
 
+/** What a model has done by mistake is found out soon, and seldom large. */
+export const historyDefault = { maxAgeMs: 7 * 24 * 3600 * 1000, maxBytes: 256 * 1024 * 1024 } as const;
+
 export const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** Recovers what an earlier server has left, and takes up the commands that still run. */
 export async function openServices(options: ServicesOptions): Promise<Services> {
   const { root, allowShell = false, logger = silent } = options;
-  const store = await openStore(root, { ...options.store, logger });
+  const { history = historyDefault } = options;
+  const store = await openStore(root, {
+    ...options.store,
+    ...(history === false ? {} : { history: { ...historyDefault, ...history } }),
+    logger,
+  });
   try {
     const tasks = allowShell ? await openTasks(store, { ...options.tasks, logger }) : undefined;
     return { store, staging: new StagingManager(store), tasks, logger };

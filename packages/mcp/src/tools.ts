@@ -2,6 +2,7 @@
 
 import { deleteFile, listDirectory, moveFile } from './files/arrange.js';
 import { editFile } from './files/edit.js';
+import { fileHistory, undo } from './files/history.js';
 import { readFile, readFiles } from './files/read.js';
 import { stageAppend, stageBegin, stageCancel, stageCommit, stageList } from './files/stage.js';
 import { storeStatus } from './files/status.js';
@@ -21,6 +22,8 @@ export const tools: readonly Tool[] = [
   moveFile,
   deleteFile,
   listDirectory,
+  fileHistory,
+  undo,
   stageBegin,
   stageAppend,
   stageCommit,

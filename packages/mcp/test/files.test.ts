@@ -380,4 +380,60 @@ test('every answer has its structured content as text, too', async () => {
   assert.equal(JSON.parse(textOf(result)), result.structuredContent);
 });
 
+interface Listed {
+  readonly transactions: readonly {
+    readonly transaction: string;
+    readonly paths: readonly { readonly path: string; readonly did: string }[];
+    readonly undoable: boolean;
+    readonly obstacle?: { readonly code: string; readonly path: string };
+  }[];
+  readonly more: boolean;
+}
+
+test('what was written, moved and deleted is listed, and comes back', async () => {
+  await server.get('write_files', {
+    files: [
+      { path: 'h/a', content: 'one' },
+      { path: 'h/b', content: 'b' },
+    ],
+  });
+  const second = await server.get<{ transaction: string }>('write_file', { path: 'h/a', content: 'two' });
+  await server.get('delete_file', { path: 'h', recursive: true });
+  const { transactions, more } = await server.get<Listed>('file_history', { path: 'h', limit: 2 });
+  assert.equal(
+    transactions.map(({ paths, undoable }) => [paths[0]?.did, undoable]),
+    [
+      ['directory-removed', true],
+      ['written', false],
+    ],
+  );
+  assert.equal([transactions[1]?.obstacle?.code, more], ['ERR_CONFLICT', true]);
+  const failure = await server.fails('undo', { transaction: second.transaction }, 'ERR_CONFLICT');
+  assert.is(failure.path, 'h/a');
+  assert.equal(failure.current, { exists: false });
+  await server.get('undo', { transaction: transactions[0]!.transaction });
+  assert.is(onDisk('h/a'), 'two');
+  const undone = await server.get<{ transaction: string }>('undo', { transaction: second.transaction });
+  assert.is(onDisk('h/a'), 'one');
+  await server.get('undo', { transaction: undone.transaction });
+  assert.is(onDisk('h/a'), 'two');
+  await server.fails('undo', { transaction: 'zz-1' }, 'ERR_NOT_FOUND');
+});
+
+test('how much history is kept is for whoever starts the server', async () => {
+  for (const [args, count] of [
+    [['--no-history'], 0],
+    [['--history-mib', '0'], 0],
+    [['--history-days', '1'], 1],
+  ] as const) {
+    const own = temporaryDirectory('mcp-history');
+    await using other = await serve(own.path, { args: [...args] });
+    await other.get('write_file', { path: 'a', content: 'one' });
+    const { transactions } = await other.get<Listed>('file_history');
+    assert.is(transactions.length, count, args.join(' '));
+    await other.close();
+    own.remove();
+  }
+});
+
 test.run();

@@ -5,6 +5,7 @@ export { decide, type Decision, decisionTable, type Observation } from './decisi
 export { openStore } from './open.js';
 export {
   inspect,
+  type InspectedHistory,
   type InspectedOwner,
   type InspectedPath,
   type InspectedProblem,

@@ -88,7 +88,8 @@ export function leftoversAmong(
   );
   return names.filter((each) => {
     const { volume, place, name, owner } = each;
-    if (living.has(owner) || isKept(each, kept)) return false;
+    if (living.has(owner)) return false;
+    if (isKept(each, kept)) return false;
     return !recorded.has(nameKey(volume.path, place, name));
   });
 }

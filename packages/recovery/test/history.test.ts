@@ -232,6 +232,22 @@ test('content whose flush has failed in its place is not believed as a before-im
   assertWell(world);
 });
 
+test('a save makes the same calls with history as without', async () => {
+  const calls = await Promise.all(
+    [{}, { history }].map(async (options) => {
+      const { world } = await begun();
+      const made: string[] = [];
+      const process = await world.open({ ...options, beforeCall: ({ method }) => void made.push(method) });
+      made.length = 0;
+      process.commit(write('a', 'a1.'), move('b', 'd/b'), remove('d/c'), write('n', 'n1.'));
+      process.flushMarks();
+      return made;
+    }),
+  );
+  assert.ok(calls[0]!.length > 10);
+  assert.equal(calls[0], calls[1]);
+});
+
 test('a roll-back leaves nothing to history', async () => {
   const { world } = await begun();
   const process = await world.open({

@@ -13,7 +13,7 @@ import { isWorthAnotherTry } from '../commit/refusal.js';
 import { beforePath } from '../commit/staged-target.js';
 import { isStoreError, systemCode } from '../errors.js';
 import { checksumOfFile, syncFile } from '../files/content.js';
-import type { FileSystem } from '../files/file-system.js';
+import type { FileStat, FileSystem } from '../files/file-system.js';
 import type { Volume, Volumes } from '../files/volume.js';
 import type { CommitOptions, Log, LogView } from '../log/log.js';
 import type { HistoryRow, HistoryTarget } from '../record/history-row.js';
@@ -101,40 +101,42 @@ function saveEditedOf(context: RetentionContext, row: HistoryRow): Saved[] {
   return row.targets.flatMap((target, index) => {
     const volume = volumes.get(target.volume);
     if (target.kept === undefined || volume === undefined) return [];
-    const top = beforePath(volume, target.kept);
-    const edited = editedOf(fileSystem, top, target);
     const stem = `${volume.conflicts}/${transactionId(row.number)}-${index.toString(36)}`;
-    const saved = edited.flatMap(({ file, path, ino }) => {
-      const to = freeNameUnless(fileSystem, stem, ino);
+    const saved: Saved[] = [];
+    let isAside = false;
+    for (const { file, path, stat } of editedOf(fileSystem, beforePath(volume, target.kept), target)) {
+      const to = freeNameUnless(fileSystem, stem, stat.ino);
+      // It may have been put there in vain: its name need not be durable.
+      isAside ||= to === undefined;
+      if (to === undefined || stat.nlink > 1) continue;
       syncFile(fileSystem, file);
-      if (to === undefined) return [];
       fileSystem.link(file, to);
-      return [{ path, savedAs: to }];
-    });
-    if (edited.length > 0) fileSystem.syncDirectory(volume.conflicts);
+      isAside = true;
+      saved.push({ path, savedAs: to });
+    }
+    if (isAside) fileSystem.syncDirectory(volume.conflicts);
     return saved;
   });
 }
 
-/** Files that hold something else than was kept, and have no other name. */
-function editedOf(
-  fileSystem: FileSystem,
-  top: string,
-  { path, before, below }: HistoryTarget,
-): { readonly file: string; readonly path: string; readonly ino: bigint }[] {
+interface Edited {
+  readonly file: string;
+  readonly path: string;
+  readonly stat: FileStat;
+}
+
+/** Files that hold something else than was kept. */
+function editedOf(fileSystem: FileSystem, top: string, { path, before, below }: HistoryTarget): Edited[] {
   if (before.type === 'file') {
     const stat = fileSystem.lstat(top);
-    if (stat?.type !== 'file' || stat.nlink > 1) return [];
-    if (sameFingerprint(before.fingerprint, fingerprintOf(stat))) return [];
-    return checksumOfFile(fileSystem, top) === before.checksum ? [] : [{ file: top, path, ino: stat.ino }];
+    if (stat?.type !== 'file' || sameFingerprint(before.fingerprint, fingerprintOf(stat))) return [];
+    return checksumOfFile(fileSystem, top) === before.checksum ? [] : [{ file: top, path, stat }];
   }
   return (below ?? []).flatMap(({ name, type, sizeBytes, mtimeNs }) => {
     const file = `${top}/${name}`;
     const stat = type === 'file' ? fileSystem.lstat(file) : undefined;
-    if (stat?.type !== 'file' || stat.nlink > 1) return [];
-    return stat.size === sizeBytes && stat.mtimeNs === mtimeNs
-      ? []
-      : [{ file, path: `${path}/${name}`, ino: stat.ino }];
+    if (stat?.type !== 'file' || (stat.size === sizeBytes && stat.mtimeNs === mtimeNs)) return [];
+    return [{ file, path: `${path}/${name}`, stat }];
   });
 }
 

@@ -8,6 +8,7 @@ import { packImage, readImage } from './codec.js';
 import { corrupt, decodeValue, encodeValue, type Fields, type Packable } from './frame.js';
 import type { Image } from './image.js';
 import { type Action, actions, type TransactionNumber } from './record.js';
+import { kinds } from './rows.js';
 
 /** Why a before-image is not kept: somebody has written into it, it was gone, or it could not be read or made durable. */
 export const lossReasons = ['edited', 'missing', 'unreadable', 'too-large'] as const;
@@ -61,12 +62,11 @@ export interface HistoryRow {
   readonly entries: readonly HistoryEntryChange[];
 }
 
-const kind = 24;
 const what = "a row of 'history'";
 
 export const historyRow = {
   encode: (key: Uint8Array, row: HistoryRow): Uint8Array =>
-    encodeValue('history', key, kind, [
+    encodeValue('history', key, kinds.history, [
       [row.number.owner, row.number.counter],
       row.revision,
       row.committedAtMs,
@@ -75,7 +75,7 @@ export const historyRow = {
       row.entries.map(packEntry),
     ]),
   decode(key: Uint8Array, value: Uint8Array): HistoryRow {
-    const fields = decodeValue('history', key, value, kind);
+    const fields = decodeValue('history', key, value, kinds.history);
     const number = fields.fields();
     return {
       number: { owner: number.number(), counter: number.number() },

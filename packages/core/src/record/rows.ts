@@ -39,7 +39,7 @@ export interface FormatRow {
   readonly normalizing: boolean;
 }
 
-const kinds = {
+export const kinds = {
   files: 16,
   locks: 17,
   owners: 18,
@@ -48,6 +48,8 @@ const kinds = {
   number: 21,
   text: 22,
   transaction: 23,
+  /** `history-row.ts`. */
+  history: 24,
 } as const;
 
 interface RowCodec<T> {
@@ -220,8 +222,8 @@ export const metaKeys = {
   },
   kepts: prefixRange(Buffer.from('kept\0')),
   /** Bytes that history keeps in `before/`, and those of its rows. */
-  keptBytes: Buffer.from('history-kept-bytes'),
-  historyRowBytes: Buffer.from('history-row-bytes'),
+  keptBytes: Buffer.from('keptBytes'),
+  historyRowBytes: Buffer.from('historyRowBytes'),
 } as const;
 
 /** The revision in the key of a tombstone. */

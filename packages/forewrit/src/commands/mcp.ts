@@ -1,6 +1,13 @@
 /** `forewrit mcp`: the MCP server, over standard input and output or over HTTP. Its package is loaded only here. */
 
-import { type Logger, InvalidArgumentError, NodeFileSystem, readFileAt, withStoreCode } from '@forewrit/core';
+import {
+  type Logger,
+  InvalidArgumentError,
+  NodeFileSystem,
+  readFileAt,
+  type StoreOptions,
+  withStoreCode,
+} from '@forewrit/core';
 import { InvalidArgumentError as UsageError, type Command } from 'commander';
 import type { CommandContext, CommandResult, Verb } from '../command.js';
 import { exitCodes } from '../exit-code.js';
@@ -13,8 +20,13 @@ export interface McpOptions {
   readonly allowShell?: boolean;
   readonly tokenFile?: string;
   readonly allowOrigin?: readonly string[];
+  /** `false` for `--no-history`. */
+  readonly history?: boolean;
+  readonly historyDays?: number;
+  readonly historyMib?: number;
 }
 
+type HistoryLimits = NonNullable<StoreOptions['history']>;
 type McpModule = typeof import('@forewrit/mcp');
 
 const tokenVariable = 'FOREWRIT_MCP_TOKEN';
@@ -41,6 +53,9 @@ export function addMcp(
     )
     .option('--allow-shell', 'offer tools that run shell commands, with all that you may do yourself')
     .option('--token-file <file>', `the token that HTTP clients must give; or the variable ${tokenVariable}`)
+    .option('--no-history', 'keep nothing of what is replaced or deleted: there is no undo then')
+    .option('--history-days <n>', 'keep it for so many days (7)', wholeNumber({ min: 0, max: 36_500 }))
+    .option('--history-mib <n>', 'keep so many MiB of it (256)', wholeNumber({ min: 0, max: 1 << 30 }))
     .option('--allow-origin <origin>', 'pages that may call; may be given several times', parseOrigin);
 }
 
@@ -49,6 +64,7 @@ export async function mcp(context: CommandContext, options: McpOptions): Promise
   const services = {
     root: context.root,
     allowShell: options.allowShell === true,
+    history: historyOf(options),
     // Commands need not know it.
     tasks: { env: { ...process.env, [tokenVariable]: undefined } },
     logger: stderrLogger(context, options.debug),
@@ -56,6 +72,14 @@ export async function mcp(context: CommandContext, options: McpOptions): Promise
   if (options.http === undefined) await module.serveStdio({ ...services, signal: context.signal });
   else await serveHttp(module, context, { ...options, http: options.http, services });
   return { exitCode: exitCodes.clean, json: null, text: () => '' };
+}
+
+function historyOf({ history, historyDays, historyMib }: McpOptions): HistoryLimits | false {
+  if (history === false) return false;
+  return {
+    ...(historyDays === undefined ? {} : { maxAgeMs: historyDays * 24 * 3600 * 1000 }),
+    ...(historyMib === undefined ? {} : { maxBytes: historyMib * 2 ** 20 }),
+  };
 }
 
 async function serveHttp(

@@ -57,6 +57,7 @@ function statusAsJson(inspection: Inspection, lag: Lag): Json {
     checkpointLag: { transactions: lag.transactions, ageMs: lag.ageMs ?? null },
     leftovers: [...inspection.leftovers],
     conflicts: [...inspection.conflicts],
+    history: { ...inspection.history },
     log: log === undefined ? null : { usedBytes: log.usedBytes, fileBytes: log.fileBytes },
     problems: problemsAsJson(inspection),
   };
@@ -89,7 +90,13 @@ function overview(inspection: Inspection, lag: Lag): string {
     `${printable(root)}\n`,
     `${facts.join(', ')}\n`,
     `${counted(lag.transactions, 'applied transaction')} waiting for a checkpoint${age}\n`,
+    historyAsText(inspection),
   ].join('');
+}
+
+function historyAsText({ history: { transactions, keptBytes } }: Inspection): string {
+  if (transactions === 0) return '';
+  return `${counted(transactions, 'transaction')} in history, ${formatBytes(keptBytes)} kept for undo\n`;
 }
 
 function ownersAsText({ owners }: Inspection, colors: Colors): string {

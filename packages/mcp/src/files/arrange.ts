@@ -51,8 +51,8 @@ export const deleteFile = defineTool({
   name: 'delete_file',
   title: 'Delete',
   description:
-    'Deletes a file or, with recursive, a directory and everything in it. There is no undo. With `if_revision` only if nobody ' +
-    'has written the file since it was read.',
+    'Deletes a file or, with recursive, a directory and everything in it. `undo` brings it back while history has it. With ' +
+    '`if_revision` only if nobody has written the file since it was read.',
   input: z.strictObject({
     path: pathInput,
     recursive: z.boolean().default(false).describe('Delete a directory with its content.'),

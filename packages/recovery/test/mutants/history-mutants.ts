@@ -248,8 +248,8 @@ export const historyMutants: readonly Mutant[] = [
     package: 'recovery',
     edits: [
       {
-        snippet: 'if (living.has(owner) || isKept(each, kept))',
-        replacement: "if (living.has(owner) || place === 'before' && kept.size > 0)",
+        snippet: 'if (isKept(each, kept)) return false;',
+        replacement: "if (place === 'before' && kept.size > 0) return false;",
       },
     ],
     killer: {
