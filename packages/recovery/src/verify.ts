@@ -1,4 +1,7 @@
-/** Compares the files, and what is staged to be continued, with what the log says of them, after a look at all of the log. Reads only. */
+/**
+ * Compares the files, what is staged to be continued, and what history keeps, with what the log says of them, after a look at all
+ * of the log. Reads only.
+ */
 
 import {
   absolutePath,
@@ -22,6 +25,8 @@ import {
   type VerifyReport,
 } from '@forewrit/core';
 
+import { verifyHistory } from './verify-history.js';
+
 type Finding = VerifyReport['findings'][number];
 
 /**
@@ -41,7 +46,9 @@ export function verify(access: StoreAccess, options: { readonly paths?: readonly
     const finding = checkStaged(access, resumable);
     if (finding !== undefined) findings.push(finding);
   }
-  return { checked: rows.length + staged.length, findings };
+  const kept = options.paths === undefined ? verifyHistory(access) : { checked: 0, findings: [] };
+  findings.push(...kept.findings);
+  return { checked: rows.length + staged.length + kept.checked, findings };
 }
 
 function rowsToCheck(access: StoreAccess, paths: readonly string[] | undefined): FileRow[] {

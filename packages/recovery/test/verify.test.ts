@@ -70,6 +70,33 @@ test('each file is missing, changed, damaged, unreadable or as it was written', 
   assert.is((await store.verify({ paths: ['fine'] })).findings.length, 0);
 });
 
+test('what history keeps is missing, damaged or as it was', async () => {
+  using directory = temporaryDirectory('verify');
+  const root = directory.path;
+  await using store = await openStore(root, { committer: 'inline', history: {} });
+  await store.writeFiles({ a: 'one', b: 'one', 'd/x': 'x', 'd/y': 'y', c: 'one' });
+  const { transaction } = await store.writeFiles({ a: 'two', b: 'two', c: 'two' });
+  const removed = await store.rm('d', { recursive: true });
+  await store.checkpoint();
+  assert.equal((await store.verify()).findings, []);
+  const before = `${root}/.forewrit/before`;
+  writeFileSync(`${before}/${transaction}-0`, 'eno');
+  rmSync(`${before}/${transaction}-1`);
+  unlinkSync(`${before}/${removed.transaction}-0/y`);
+  const { findings } = await store.verify();
+  assert.equal(
+    findings.map(({ path, problem }) => [path, problem]),
+    [
+      ['d', 'missing'],
+      ['a', 'damaged'],
+      ['b', 'missing'],
+    ],
+  );
+  assert.equal((await store.verify({ paths: ['a'] })).findings, []);
+  const { history } = await inspect(root);
+  assert.equal([history.transactions, history.keptBytes], [3, 11]);
+});
+
 test('content that rots in its place is damaged, and a file that cannot be read says why', async () => {
   using directory = temporaryDirectory('verify');
   const trouble: { code?: string; rotten?: boolean } = {};

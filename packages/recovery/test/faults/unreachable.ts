@@ -66,9 +66,9 @@ export const unreachable: readonly Unreachable[] = [
 /** Which campaign meets the calls of a file. */
 export const campaigns = {
   work: /^core\/(?:(?:commit|files|path|plan)\/|history\/(?!obstacle\.)|committer\/(?!committer-loop\.)|store\/store-context\.)/,
-  recovery: /^recovery\/(?!inspect\.|verify\.)/,
+  recovery: /^recovery\/(?!inspect\.|verify(?:-history)?\.)/,
   surface:
-    /^core\/(?:(?:log|owner|record)\/|history\/obstacle\.|store\/(?!store-context\.)|committer\/committer-loop\.)|^recovery\/(?:inspect|verify)\./,
+    /^core\/(?:(?:log|owner|record)\/|history\/obstacle\.|store\/(?!store-context\.)|committer\/committer-loop\.)|^recovery\/(?:inspect|verify(?:-history)?)\./,
 } as const;
 
 export function reachableOf(sites: readonly CallSite[]): CallSite[] {

@@ -55,7 +55,9 @@ async function untilSomeSaves(child: SetProcess, random: Random): Promise<void> 
 }
 
 function optionsFrom(random: Random): StoreOptions {
+  const history = random.pick([undefined, {}, { maxBytes: 1 << 18 }]);
   return {
+    ...(history === undefined ? {} : { history }),
     checkpointIntervalMs: random.pick([5, 40, 1000]),
     materialize: random.pick(['immediate', 'immediate', 'deferred'] as const),
     materializeWithinMs: random.pick([0, 10, 100]),
