@@ -350,6 +350,21 @@ test('a symbolic link that went cannot come back, and history says so', async ()
   assert.is((await all(w.store))[0]?.obstacle?.path, 'd/link');
 });
 
+test('what was put in the place of a directory that moved stands in the way of an undo, and history says so', async () => {
+  await using w = await world();
+  for (const [index, place] of ['d', 'd/n'].entries()) {
+    await w.store.writeFile('d/a', 'a');
+    const tx = await w.store.begin();
+    tx.rename('d', `e${index}`);
+    await tx.writeFile(place, 'in its place');
+    const { transaction } = await tx.commit();
+    const state = w.tree();
+    await assert.rejectsWithCode(w.store.undo(transaction), 'ERR_INVALID_PATH');
+    assert.equal(w.tree(), state);
+    await w.store.rm('d', { recursive: true });
+  }
+});
+
 test('history is kept over closing, also where it is off; then nothing is added, and nothing goes', async () => {
   await using w = await world();
   await w.store.writeFile('a', 'one');

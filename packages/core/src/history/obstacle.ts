@@ -42,11 +42,27 @@ const losses: Record<LossReason, string> = {
 };
 
 export function findObstacle(access: HistoryAccess, row: HistoryRow): UndoObstacle | undefined {
+  const taken = takenPlace(row);
+  if (taken !== undefined) {
+    const message = `'${taken}' was a directory that has moved, and something else was put in its place: no one transaction takes that back`;
+    return { code: 'ERR_INVALID_PATH', path: taken, message };
+  }
   for (const target of row.targets) {
     const obstacle = obstacleAt(access, row, target);
     if (obstacle !== undefined) return obstacle;
   }
   return findChangedEntry(access, row);
+}
+
+/** A directory cannot come back in the transaction that takes away what is in its place. */
+function takenPlace({ targets }: HistoryRow): StorePath | undefined {
+  const left = new Set(
+    targets.flatMap(({ action, from }) => (action === 'move-directory' && from !== undefined ? [from] : [])),
+  );
+  const others = targets.filter(
+    ({ action, after }) => action !== 'move-directory' && after.type !== 'absent',
+  );
+  return others.find(({ path }) => left.has(path))?.path;
 }
 
 export function volumeOf({ fileSystem, roots }: HistoryAccess, path: StorePath): Volume | undefined {

@@ -385,7 +385,7 @@ export class Store implements AsyncDisposable {
    *
    * @throws StoreError ERR_CONFLICT if a path or entry is not as that transaction left it; ERR_NOT_FOUND if history does
    * not have it; ERR_INTEGRITY if what it replaced is not kept, or not as it was; ERR_INVALID_PATH if that was a symbolic
-   * link; and those of `Transaction.commit`
+   * link, or something was put where a directory had been; and those of `Transaction.commit`
    */
   async undo(transaction: TransactionId, options: UndoOptions = {}): Promise<Commit> {
     this.#writable('undo');
