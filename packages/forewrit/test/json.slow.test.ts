@@ -91,6 +91,22 @@ test('of a store with a blocked transaction, and with staged content', async () 
   await validated(world, { verb: 'recover --discard', args: ['recover', '--discard', 'upload', '--yes'] });
 });
 
+test('of a store with history', async () => {
+  await using world = await store();
+  await world.use(
+    async (it) => {
+      await it.writeFiles({ 'a.txt': 'second\n', 'n.txt': 'n\n' });
+      await it.transact((transaction) => transaction.put('notes', 'one', 'changed'));
+      await it.writeFile('a.txt', 'third\n');
+    },
+    { history: {} },
+  );
+  const { transactions } = await validated(world, { verb: 'history', args: ['history'] });
+  const [newest] = transactions as readonly { readonly transaction: string }[];
+  await validated(world, { verb: 'undo', args: ['undo', newest!.transaction, '--yes'] });
+  await validated(world, { verb: 'status', title: 'status, history', args: ['status'] });
+});
+
 test('of a store with a damaged log', async () => {
   await using world = await store();
   world.flipBit('entry two');

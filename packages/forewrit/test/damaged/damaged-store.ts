@@ -13,7 +13,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { type LogBatch, NodeFileSystem, openLmdbLog } from '@forewrit/core';
-import { openStore, type Store } from '#src/index.js';
+import { openStore, type Store, type StoreOptions } from '#src/index.js';
 import { StoreWorld } from '../store-world.js';
 
 /** Whatever is in it, a shell must get it whole. */
@@ -44,8 +44,8 @@ export class DamagedStore extends StoreWorld {
     });
   }
 
-  async use(body: (store: Store) => Promise<void>): Promise<void> {
-    const store = await openStore(this.root, { committer: 'inline' });
+  async use(body: (store: Store) => Promise<void>, options: StoreOptions = {}): Promise<void> {
+    const store = await openStore(this.root, { committer: 'inline', ...options });
     await body(store);
     await store.close();
   }
