@@ -60,6 +60,18 @@ const helps: Readonly<Record<string, Help>> = {
     examples: ['forewrit repair 1f-2a --back', 'forewrit repair 1f-2a --forward --root data'],
     findings: failed,
   },
+  history: {
+    examples: [
+      'forewrit history',
+      'forewrit history notes/today.md --limit 5',
+      'forewrit history --json --root data',
+    ],
+    findings: failed,
+  },
+  undo: {
+    examples: ['forewrit undo 1f-2a', 'forewrit undo 1f-2a --yes --root data'],
+    findings: 'it was refused or declined, and says why',
+  },
   demo: {
     examples: ['forewrit demo', 'forewrit demo --kills 100'],
     findings: 'Forewrit mixed a set or lost a save',
