@@ -75,7 +75,6 @@ const misuses: readonly (readonly string[])[] = [
   ['history', '--limit', '0'],
   ['undo'],
   ['undo', 'nonsense', '--yes'],
-  ['undo', '1-1'],
   ['demo', '--kills', '0'],
   ['demo', '--kills', '99999999'],
   ['demo', '--seconds', 'x'],
