@@ -64,6 +64,7 @@ const sections = [
       page('The command', 'command'),
       page('Errors', 'errors'),
       page('Recovery', 'recovery'),
+      page('Checking a store', 'check'),
       page('Damaged stores', 'damaged-stores'),
       page('History and undo', 'history'),
     ],
