@@ -70,7 +70,7 @@ export function findingsIn({ manifest, files, name }) {
   }
   const strays = files.filter(
     (file) =>
-      !/^(?:LICENSE|README\.md|package\.json|dist\/.*\.(?:js|d\.ts|map))$/.test(file) ||
+      !/^(?:LICENSE|README\.md|package\.json|dist\/.*\.(?:js|d\.ts|map)|schemas\/[^/]+\.json)$/.test(file) ||
       /\.test\.|tsbuildinfo/.test(file),
   );
   for (const stray of strays) findings.push(`${stray} does not belong in it`);

@@ -188,6 +188,7 @@ function masked(world: DamagedStore, value: unknown, key = ''): unknown {
   return value
     .replaceAll(String.raw`it'\''s a store`, "it's a store")
     .replaceAll(world.directory, '')
+    .replaceAll(process.cwd(), '<cwd>')
     .replaceAll(/process \d+/g, 'process 4711')
     .replaceAll(/^[0-9a-f]{32}$/g, '<id>')
     .replaceAll(/^[0-9a-z]{17}$/g, '<task>')

@@ -92,7 +92,7 @@ export async function repair(
   options: StoreOptions = {},
 ): Promise<RepairReport> {
   // Opening recovers: a transaction that only waited for its owner's end is not blocked any more afterwards.
-  return await withRecovered(root, options, async (loop) => {
+  return await withRecovered(root, { ...options, op: 'repair' }, async (loop) => {
     const { context, engine, state } = loop;
     const request = { id, direction, blocked: state.recovery.blocked };
     const report = await repairTransaction(context, engine.owner, request);

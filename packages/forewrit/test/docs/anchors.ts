@@ -1,4 +1,4 @@
-/** The anchors of a page's headings, by the rule of GitHub, which the site follows, too. */
+/** The anchors of a page's headings, by the rule of GitHub, which the site follows, too; and those that are given. */
 
 export function anchorsOf(text: string): Set<string> {
   const anchors = new Set<string>();
@@ -8,6 +8,7 @@ export function anchorsOf(text: string): Set<string> {
     for (let count = 1; anchors.has(unique); count += 1) unique = `${anchor}-${count}`;
     anchors.add(unique);
   }
+  for (const [, id] of text.matchAll(/^<a id="([^"]+)"><\/a>$/gm)) anchors.add(id!);
   return anchors;
 }
 

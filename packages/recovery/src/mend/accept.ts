@@ -51,7 +51,7 @@ export async function accept(
   paths: readonly string[],
   options: StoreOptions = {},
 ): Promise<AcceptReport> {
-  return await withRecovered(root, options, ({ context }) => acceptAll(context, paths));
+  return await withRecovered(root, { ...options, op: 'accept' }, ({ context }) => acceptAll(context, paths));
 }
 
 interface Accepted {

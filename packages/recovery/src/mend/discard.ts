@@ -32,7 +32,7 @@ export async function discardStaged(
   options: StoreOptions = {},
 ): Promise<DiscardReport> {
   checkStagedId('discard', id);
-  return await withRecovered(root, options, ({ context }) => discard(context, id));
+  return await withRecovered(root, { ...options, op: 'discard' }, ({ context }) => discard(context, id));
 }
 
 function discard({ log, fileSystem, volumes }: StoreContext, id: string): DiscardReport {

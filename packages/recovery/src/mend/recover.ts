@@ -29,7 +29,7 @@ export interface RecoverReport extends RecoveryReport {
  * @throws StoreError as `openStore`
  */
 export async function recover(root: string | URL, options: StoreOptions = {}): Promise<RecoverReport> {
-  return await withRecovered(root, options, ({ context, state }) => ({
+  return await withRecovered(root, { ...options, op: 'recover' }, ({ context, state }) => ({
     ...state.recovery,
     leftovers: sweepLeftovers(context),
     unlocked: unlockOrphaned(context),
