@@ -82,9 +82,9 @@ export const commitMutants: readonly Mutant[] = [
     package: 'core',
     edits: [
       {
-        snippet: "log.commit((batch) => { failpoints.hit('log.inside');",
+        snippet: 'this.#groupCommit.run(live);',
         replacement:
-          "for (const { prepared } of live) if (prepared.staged.targets.length > 0) applyTransaction(this.#applyContext, prepared.staged); log.commit((batch) => { failpoints.hit('log.inside');",
+          'for (const { prepared } of live) if (prepared.staged.targets.length > 0) applyTransaction(this.#applyContext, prepared.staged); this.#groupCommit.run(live);',
       },
       {
         snippet: 'applyTransaction(this.#applyContext, staged);',
