@@ -178,6 +178,26 @@ test('a torn file is kept aside and put in place anew', async () => {
   assertRowMatches(cut, next, 'a');
 });
 
+test('what is kept aside is durable before anything is written over it', async () => {
+  const world = new World();
+  const process = await world.open(small);
+  process.commit(write('a', 'new a'));
+  process.kill();
+  const cut = world.powerCut(({ kind }) => kind === 'entry');
+  let written = false;
+  const dying: SimulatedProcess = await cut.start({
+    ...small,
+    beforeCall: ({ method, path, dest }) => {
+      if (written && method === 'syncDirectory' && path === root) dying.kill();
+      if (method === 'rename' && dest === `${root}/a`) written = true;
+    },
+  });
+  assert.instance(await dying.recover().catch((error: unknown) => error), Error);
+  dying.kill();
+  const again = cut.powerCut(({ path }) => !path.includes('/conflicts'));
+  assert.equal(conflictContents(again.outside), ['']);
+});
+
 test('large content that somebody has written into keeps what they wrote, on any boot', async () => {
   for (const boot of ['same', 'other'] as const) {
     const world = new World();

@@ -164,7 +164,10 @@ export const completionMutants: readonly Mutant[] = [
         replacement: 'return { path: target.path, savedAs };',
       },
     ],
-    killer: { file: 'recovery/redo', test: 'small content goes into conflicts/ where somebody was faster' },
+    killer: {
+      file: 'recovery/redo',
+      test: 'what is kept aside is durable before anything is written over it',
+    },
   },
   {
     name: 'repair-back-by-rename',

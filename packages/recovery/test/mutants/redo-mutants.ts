@@ -243,7 +243,7 @@ export const redoMutants: readonly Mutant[] = [
     ],
     killer: {
       file: 'recovery/redo',
-      test: 'small content of a commit that was not applied is put in place, on the same boot',
+      test: 'small content of a commit that was not applied is put in place, on another boot',
     },
   },
 ];
