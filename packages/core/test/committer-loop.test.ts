@@ -140,4 +140,12 @@ test('options that are null are as good as none', async () => {
   });
 });
 
+test('a checkpoint that comes to its end while the store closes has its report', async () => {
+  await using world = await engineWorld();
+  await world.store.writeFile('a', '1');
+  const asked = world.store.checkpoint();
+  await world.store.close();
+  assert.is((await asked).transactions, 1);
+});
+
 test.run();

@@ -36,8 +36,9 @@ export class BacklogDrive {
     this.#running.catch(this.#options.onError);
   }
 
-  /** Resolves when all of it is durable, or nothing more is begun; rejects with what keeps it from that. */
-  async done(): Promise<void> {
+  /** Whether all of it is durable; `false` if it was stopped before. Rejects with what keeps it from that. */
+  async done(): Promise<boolean> {
+    if (this.#running === undefined) return this.#backlog === undefined;
     // Whoever waits is not idle.
     const alive = setInterval(() => undefined, keepAliveMs);
     try {
@@ -45,6 +46,7 @@ export class BacklogDrive {
     } finally {
       clearInterval(alive);
     }
+    return this.#backlog === undefined;
   }
 
   /** Nothing more is begun. */
@@ -64,9 +66,10 @@ export class BacklogDrive {
         if (backlog === this.#backlog) this.#backlog = undefined;
       }
     } catch (error) {
-      this.#backlog = undefined;
       // The log may be closed by now.
-      if (!this.#stopped) throw error;
+      if (this.#stopped) return;
+      this.#backlog = undefined;
+      throw error;
     }
   }
 }

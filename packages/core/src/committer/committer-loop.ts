@@ -184,8 +184,7 @@ export class CommitterLoop implements Committer {
 
   async checkpoint(): Promise<CheckpointReport> {
     const report = await this.#checkpoint();
-    await this.#backlog.done();
-    if (this.#closing !== undefined) throw closed();
+    if (!(await this.#backlog.done())) throw closed();
     return report;
   }
 
