@@ -49,6 +49,10 @@ export function readTransactionRows(view: LogView): TransactionRows[] {
   return groups;
 }
 
+export function readTransactions(view: LogView): LoggedTransaction[] {
+  return readTransactionRows(view).map(({ number, rows }) => decodeTransaction(number, rows));
+}
+
 export interface Analysis {
   /** Everything in the log, of the living and the dead, in no order. */
   readonly transactions: readonly LoggedTransaction[];
@@ -70,7 +74,7 @@ export function analyse(
   { folding, nowMs }: { readonly folding: Folding; readonly nowMs: number },
 ): Analysis {
   const living = livingOwners(view, dead);
-  const transactions = readTransactionRows(view).map(({ number, rows }) => decodeTransaction(number, rows));
+  const transactions = readTransactions(view);
   const ours = transactions.filter(({ number }) => !living.has(number.owner));
   const committed = ours.filter(({ commit }) => commit !== undefined);
   return {

@@ -1,7 +1,6 @@
 /** The transactions of the log whenever it changes, for those who watch. Reads only; what comes and goes between two looks is missed. */
 
 import {
-  decodeTransaction,
   type LoggedTransaction,
   type LogView,
   openReadOnlyParts,
@@ -10,7 +9,7 @@ import {
   refuseForeignLog,
   type StoreOptions,
 } from '@forewrit/core';
-import { readTransactionRows, revisionOf } from './analysis.js';
+import { readTransactions, revisionOf } from './analysis.js';
 
 /** The slow way, where watching does not work. */
 const lookEveryMs = 200;
@@ -52,9 +51,7 @@ export async function* followLog(
 }
 
 function readAll(view: LogView): LoggedTransaction[] {
-  return readTransactionRows(view)
-    .map(({ number, rows }) => decodeTransaction(number, rows))
-    .sort((a, b) => revisionOf(a) - revisionOf(b));
+  return readTransactions(view).sort((a, b) => revisionOf(a) - revisionOf(b));
 }
 
 class Changes {

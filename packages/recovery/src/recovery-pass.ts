@@ -40,7 +40,7 @@ import {
   holdsOnlyWaiting,
   isInPlace,
   livingOwners,
-  readTransactionRows,
+  readTransactions,
 } from './analysis.js';
 import {
   claim,
@@ -123,7 +123,7 @@ export class RecoveryPass {
     this.#completeDurably();
     failpoints.hit('recover.sweep');
     // Listed before the log is read.
-    this.#sweep(listStagingNames(this.#fileSystem, this.#store.volumes.known), allTransactions);
+    this.#sweep(listStagingNames(this.#fileSystem, this.#store.volumes.known), readTransactions);
     return { gone: this.#finish(self, nowMs) };
   }
 
@@ -341,8 +341,4 @@ function isBacklog(context: RecoveryContext, { winners }: Analysis, flushesMax: 
   const many = winners.reduce((sum, { targets }) => sum + targets.length, 0);
   if (many <= flushesMax) return false;
   return winners.every((each) => each.targets.every((target) => bootOf(context, each, target) === 'same'));
-}
-
-function allTransactions(view: LogView): LoggedTransaction[] {
-  return readTransactionRows(view).map(({ number, rows }) => decodeTransaction(number, rows));
 }

@@ -5,7 +5,6 @@
 
 import {
   assert,
-  decodeTransaction,
   FailpointHit,
   isStoreError,
   type LogView,
@@ -23,7 +22,7 @@ import {
   witnessPrefix,
 } from '@forewrit/core';
 import { Backlog } from './backlog.js';
-import { holdsOnlyWaiting, livingOwners, readTransactionRows, registeredOwners } from './analysis.js';
+import { holdsOnlyWaiting, livingOwners, readTransactions, registeredOwners } from './analysis.js';
 import { acquireRecoveryLock, releaseRecoveryLock } from './recovery-lock.js';
 import { type PassResult, RecoveryPass } from './recovery-pass.js';
 import { ReportWriter } from './report.js';
@@ -136,7 +135,7 @@ function hasWork(context: StoreContext): boolean {
     const kept = keptAmong(view, ofOthers);
     const suspects = ofOthers.filter((each) => !isKept(each, kept));
     if (suspects.length === 0) return false;
-    const transactions = readTransactionRows(view).map(({ number, rows }) => decodeTransaction(number, rows));
+    const transactions = readTransactions(view);
     return leftoversAmong(suspects, { living, transactions, kept }).length > 0;
   });
 }

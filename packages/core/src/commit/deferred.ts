@@ -94,8 +94,12 @@ export class Deferred {
     return this.#bytes;
   }
 
-  /** The oldest first. */
-  get records(): DeferredRecord[] {
+  /** In no order. */
+  get records(): IterableIterator<DeferredRecord> {
+    return this.#records.values();
+  }
+
+  get oldestFirst(): DeferredRecord[] {
     return [...this.#records.values()].sort((a, b) => a.revision - b.revision);
   }
 
@@ -205,14 +209,19 @@ export class DeferredBatch {
 
   /** Once all saves of the batch are taken in: only what is left of them is written. */
   write(batch: LogBatch): void {
+    const absorbed = new Set([...this.#absorbed].map(({ id }) => id));
     for (const record of this.#absorbed) {
       assertStill(batch, record);
       batch.delete('log', record.row[0]);
     }
-    this.#written = [...this.#made.values()].map((draft) => this.#writeOne(batch, draft));
+    this.#written = [...this.#made.values()].map((draft) => this.#writeOne(batch, draft, absorbed));
   }
 
-  #writeOne(batch: LogBatch, { number, revision, targets, sinceMs }: Draft): DeferredRecord {
+  #writeOne(
+    batch: LogBatch,
+    { number, revision, targets, sinceMs }: Draft,
+    absorbed: ReadonlySet<TransactionId>,
+  ): DeferredRecord {
     const byPath = [...targets].sort(([, one], [, other]) => (one.target.path < other.target.path ? -1 : 1));
     const ordered = byPath.map(
       ([name, each], index) =>
@@ -230,7 +239,7 @@ export class DeferredBatch {
       deferred: true,
     };
     for (const [name, { target, revision: ofRow }] of ordered) {
-      this.#lock(batch, target.path, number);
+      this.#lock(batch, target.path, { number, absorbed });
       if (sameTransaction(targets.get(name)!.holder, number)) continue;
       const row = { path: target.path, revision: ofRow, transaction: number, image: target.after };
       putFileRow(batch, row, this.#folding);
@@ -240,12 +249,18 @@ export class DeferredBatch {
     return record;
   }
 
-  #lock(batch: LogBatch, path: StorePath, number: TransactionNumber): void {
+  #lock(
+    batch: LogBatch,
+    path: StorePath,
+    {
+      number,
+      absorbed,
+    }: { readonly number: TransactionNumber; readonly absorbed: ReadonlySet<TransactionId> },
+  ): void {
     const key = pathKey(path, this.#folding);
     const held = batch.get('locks', key);
     const holder = held === undefined ? undefined : lockRow.decode(key, held).transaction;
-    const isFree =
-      holder === undefined || [...this.#absorbed].some((each) => sameTransaction(each.number, holder));
+    const isFree = holder === undefined || absorbed.has(transactionId(holder));
     // No path is ever written by two transactions of which neither is applied.
     assert(isFree, `'${path}' is locked by another transaction`);
     batch.put('locks', key, lockRow.encode(key, { what: path, transaction: number, blocked: false }));

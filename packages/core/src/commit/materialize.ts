@@ -77,7 +77,7 @@ export class Materializer {
   /** Those whose turn it is: what has failed a moment ago waits, unless everything is wanted. */
   due({ all }: { readonly all: boolean }): DeferredRecord[] {
     const nowMs = this.#parts.context.clock.monotonicMs();
-    return this.#parts.deferred.records.filter(
+    return this.#parts.deferred.oldestFirst.filter(
       ({ id }) => all || (this.#retries.get(id)?.atMs ?? 0) <= nowMs,
     );
   }
@@ -98,7 +98,7 @@ export class Materializer {
     const starved = report.failures.filter(({ error }) => isOutOfDescriptors(error));
     const ids = new Set(starved.map(({ transaction }) => transaction));
     // One that is blocked is deferred no more.
-    const left = this.#parts.deferred.records.filter(({ id }) => ids.has(id));
+    const left = this.#parts.deferred.oldestFirst.filter(({ id }) => ids.has(id));
     if (left.length === 0 || !this.#parts.closeDescriptors()) return report;
     const again = this.#run(left);
     return {

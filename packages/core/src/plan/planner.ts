@@ -317,10 +317,9 @@ export class Planner {
 
   #overlaps(targets: readonly PlannedTarget[], relied: readonly StorePath[]): boolean {
     if (this.#taken.size + this.#takenDeferred.size === 0) return false;
-    const everything = [...this.#taken, ...this.#takenDeferred];
     for (const path of relied) {
-      for (const taken of everything)
-        if (taken === path || isBelow(taken, path) || isBelow(path, taken)) return true;
+      if (this.#someTaken((taken) => taken === path || isBelow(taken, path) || isBelow(path, taken)))
+        return true;
     }
     for (const target of targets) {
       for (const path of pathsOf(target)) {
@@ -329,9 +328,15 @@ export class Planner {
           if (this.#takenDirectories.has(ancestor)) return true;
         }
         if (!isDirectoryTarget(target)) continue;
-        for (const taken of everything) if (isBelow(taken, path)) return true;
+        if (this.#someTaken((taken) => isBelow(taken, path))) return true;
       }
     }
+    return false;
+  }
+
+  #someTaken(matches: (taken: StorePath) => boolean): boolean {
+    for (const group of [this.#taken, this.#takenDeferred])
+      for (const taken of group) if (matches(taken)) return true;
     return false;
   }
 
