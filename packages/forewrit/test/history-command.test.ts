@@ -83,6 +83,21 @@ test('undo puts back what was there, and can be undone itself', async () => {
   assert.is(world.read('a'), 'three');
 });
 
+test('a transaction over entries alone is listed, and undone', async () => {
+  await using world = await filled();
+  const store = await openStore(world.root, { history: {} });
+  const { transaction } = await store.collection('numbers').put('one', 1);
+  await store.close();
+  const { stdout } = await runCommand(['history', ...at(world)]);
+  assert.match(stdout, /put numbers\/one\n {2}can be undone\n/);
+  const undone = await runCommand(['undo', transaction, '--yes', ...at(world)]);
+  assert.is(undone.exitCode, 0);
+  assert.match(undone.stdout, /^its entries are as before; to take that back: forewrit undo /);
+  const again = await openStore(world.root);
+  assert.is(await again.collection('numbers').get('one'), undefined);
+  await again.close();
+});
+
 test('undo refuses what has changed since, what is not there, and to go on without an answer', async () => {
   await using world = await filled();
   const { transactions } = (await list(world)).json;

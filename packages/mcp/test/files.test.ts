@@ -1,5 +1,6 @@
 import { closeSync, ftruncateSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
+import { openStore } from '@forewrit/recovery';
 import { assert, suite, type TemporaryDirectory, temporaryDirectory } from '@forewrit/testkit';
 import { type Json, refused, serve, type ServerProcess, textOf } from './mcp-world.js';
 
@@ -418,6 +419,19 @@ test('what was written, moved and deleted is listed, and comes back', async () =
   await server.get('undo', { transaction: undone.transaction });
   assert.is(onDisk('h/a'), 'two');
   await server.fails('undo', { transaction: 'zz-1' }, 'ERR_NOT_FOUND');
+});
+
+test('what other programs have changed of entries alone is not listed', async () => {
+  const own = temporaryDirectory('mcp-entries');
+  const store = await openStore(own.path, { history: {} });
+  await store.writeFile('a', 'one');
+  await store.collection('numbers').put('one', 1);
+  await store.close();
+  await using other = await serve(own.path);
+  const { transactions, more } = await other.get<Listed>('file_history', { limit: 1 });
+  assert.equal([transactions.map(({ paths }) => paths[0]?.path), more], [['a'], false]);
+  await other.close();
+  own.remove();
 });
 
 test('how much history is kept is for whoever starts the server', async () => {

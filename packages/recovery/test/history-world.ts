@@ -7,7 +7,9 @@ import {
   type Commit,
   type Committer,
   emptyRecoveryReport,
+  entryRow,
   findForUndo,
+  hash64,
   historyRow,
   historyTotals,
   type HistoryRow,
@@ -16,6 +18,8 @@ import {
   metaKeys,
   numberRow,
   openAccess,
+  type Operation,
+  parseEntryKey,
   type StoreAccess,
   StoreError,
   Transaction,
@@ -59,6 +63,8 @@ export function historyProblem(world: World): string | undefined {
       if (problem !== undefined) return `history of ${id}: ${problem}`;
     }
   }
+  const ofEntries = entriesProblem(world, rows);
+  if (ofEntries !== undefined) return ofEntries;
   const found = {
     keptBytes: rows.reduce((sum, { keptBytes }) => sum + keptBytes, 0),
     rowBytes: world.log
@@ -71,6 +77,24 @@ export function historyProblem(world: World): string | undefined {
     return `history has ${JSON.stringify(found)}, and counts ${JSON.stringify(counted)}`;
   const indexes = world.log.rows('meta').range(metaKeys.kepts).length;
   return indexes === rows.length ? undefined : `${indexes} transactions are found in ${rows.length} rows`;
+}
+
+/** Of a collection that only changes alone, and in stores that drop nothing: entries and history are of one revision. */
+export const aloneCollection = 'alone';
+
+function entriesProblem({ log }: World, rows: readonly HistoryRow[]): string | undefined {
+  for (const [at, value] of log.rows('entries').range(everything)) {
+    const { collection, key } = parseEntryKey(at);
+    if (collection !== aloneCollection) continue;
+    const entry = entryRow.decode(at, value);
+    const about = rows.filter(({ entries }) => entries.some((each) => each.key === key));
+    const newest = about.at(-1);
+    if (newest?.revision !== entry.revision)
+      return `${key} is of revision ${entry.revision}, and history has ${newest?.revision}`;
+    const after = newest.entries.find((each) => each.key === key)?.after;
+    if (after !== hash64(entry.value)) return `history has another value of ${key}`;
+  }
+  return undefined;
 }
 
 function contentProblem({ outside }: World, target: HistoryRow['targets'][number]): string | undefined {
@@ -91,6 +115,10 @@ function contentProblem({ outside }: World, target: HistoryRow['targets'][number
     if (checksumOfFile(outside, file) !== checksum) return `${file} is not what was kept`;
   }
   return undefined;
+}
+
+export function put(collection: string, key: string, value: number): Operation {
+  return { type: 'put', collection, key, value: Uint8Array.of(value) };
 }
 
 /** As `Store.undo` does it, on the engine of this process. */

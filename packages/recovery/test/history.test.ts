@@ -2,11 +2,19 @@
 
 import { isStoreError, StoreError } from '@forewrit/core';
 import { assert, suite } from '@forewrit/testkit';
-import { historyProblem, historyRows, namesBesideHistory, undo } from './history-world.js';
+import {
+  aloneCollection,
+  historyProblem,
+  historyRows,
+  namesBesideHistory,
+  put,
+  undo,
+} from './history-world.js';
 import {
   conflictContents,
   contentOf,
   edit,
+  flushing,
   move,
   remove,
   root,
@@ -297,6 +305,39 @@ test('where the log has no room for history, saves go before it', async () => {
   process.checkpoint();
   assert.equal(kept(world), [{ a: 'a1.' }]);
   assertWell(world);
+});
+
+test('entries and their row of history are of one batch: a crash leaves both or neither', async () => {
+  const { world } = await begun();
+  const moments: World[] = [];
+  const process = await world.open({
+    history,
+    onStep(what) {
+      if (!what.endsWith(flushing)) return;
+      moments.push(world.fork({ unflushed: 'lost' }), world.fork({ unflushed: 'kept' }));
+    },
+  });
+  moments.length = 0;
+  const id = (counter: number): string => `${process.owner.id}-${counter}`;
+  process.commit(put(aloneCollection, 'k', 1));
+  process.commit(put(aloneCollection, 'k', 2), put(aloneCollection, 'j', 2));
+  await undo(process, id(2));
+  process.kill();
+  assert.is(moments.length, 6);
+  assert.equal(
+    moments.map((moment) => historyRows(moment).length),
+    [0, 1, 1, 2, 2, 3],
+  );
+  for (const moment of moments) {
+    await moment.open();
+    assertWell(moment);
+  }
+  const next = await world.open();
+  await undo(next, id(3));
+  await undo(next, id(2));
+  await undo(next, id(1));
+  assert.equal(world.log.rows('entries').range({ start: new Uint8Array(0) }), []);
+  assert.is(historyRows(world).length, 3, 'one without history adds nothing');
 });
 
 test('what somebody writes into a before-image goes to conflicts in recovery, too, and is not kept', async () => {

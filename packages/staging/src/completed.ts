@@ -24,7 +24,7 @@ export class CompletedOperations {
   readonly #entries: Collection<CompletedEntry>;
 
   constructor(store: Store) {
-    this.#entries = store.collection<CompletedEntry>(collection);
+    this.#entries = store.collection<CompletedEntry>(collection, { history: false });
   }
 
   static record(tx: Transaction, id: string, entry: CompletedEntry): void {

@@ -249,4 +249,21 @@ test('what is damaged is not continued, and can be given up', async () => {
   assert.equal(await world.leftovers(), []);
 });
 
+test('what is forgotten of an operation keeps nobody from its undo, and is not in history', async () => {
+  await using world = await testStore({ history: {} });
+  await using manager = new StagingManager(world.store, { maxStagingAgeMs: 0 });
+  await world.store.writeFile('a', 'before');
+  await manager.write('a', content, { id: 'done' });
+  const completed = (await manager.get('done')) as Extract<Operation, { state: 'completed' }>;
+  await new Promise((resolve) => {
+    setTimeout(resolve, 5);
+  });
+  assert.is((await manager.cleanUp()).forgotten > 0, true);
+  const { transaction } = await world.store.undo(completed.transaction);
+  assert.is(world.text('a'), 'before');
+  const found: string[] = [];
+  for await (const entry of world.store.history()) found.push(entry.transaction);
+  assert.equal(found.slice(0, 2), [transaction, completed.transaction]);
+});
+
 test.run();

@@ -1,7 +1,7 @@
 /** Engines on one store, over a simulated machine and a clock that a test moves. */
 
 import { openStore } from '@forewrit/recovery';
-import type { Store } from '@forewrit/core';
+import type { Store, StoreOptions } from '@forewrit/core';
 import { assert, temporaryDirectory } from '@forewrit/testkit';
 import { openTasks } from '#src/engine/open-tasks.js';
 import type { Processes, TaskEngineOptions } from '#src/engine/options.js';
@@ -27,19 +27,26 @@ export class EngineWorld implements AsyncDisposable {
   readonly store: Store;
   readonly problems: string[] = [];
   readonly #directory: ReturnType<typeof temporaryDirectory>;
+  readonly #storeOptions: Pick<StoreOptions, 'history'>;
   readonly #clock: SimulatedTimers;
   readonly #engines: WorldEngine[] = [];
   readonly #dead = new Set<number>();
   readonly #stores: Store[] = [];
   #lastPid = 100;
 
-  static async open(): Promise<EngineWorld> {
+  static async open(storeOptions: Pick<StoreOptions, 'history'> = {}): Promise<EngineWorld> {
     const directory = temporaryDirectory('tasks');
-    return new EngineWorld(directory, await openStore(directory.path, { committer: 'inline' }));
+    const store = await openStore(directory.path, { committer: 'inline', ...storeOptions });
+    return new EngineWorld(directory, store, storeOptions);
   }
 
-  private constructor(directory: ReturnType<typeof temporaryDirectory>, store: Store) {
+  private constructor(
+    directory: ReturnType<typeof temporaryDirectory>,
+    store: Store,
+    storeOptions: Pick<StoreOptions, 'history'>,
+  ) {
     this.#directory = directory;
+    this.#storeOptions = storeOptions;
     this.store = store;
     this.#clock = new SimulatedTimers();
     this.machine = new SimulatedMachine(this.#clock);
@@ -59,7 +66,7 @@ export class EngineWorld implements AsyncDisposable {
       identity: () => ({ pid, startTime: '1', bootId: this.machine.bootId }),
       mayLive: (other) => !this.#dead.has(other.pid),
     };
-    const store = await openStore(this.#directory.path, { committer: 'inline' });
+    const store = await openStore(this.#directory.path, { committer: 'inline', ...this.#storeOptions });
     this.#stores.push(store);
     const say = (details: object, message: string): void => {
       const { cause } = details as { cause?: unknown };

@@ -189,4 +189,17 @@ test('ids are in the order of creation, also when the clock goes back', () =>
     assert.is(new Set(ids).size, 20);
   }));
 
+test('what an engine notes of tasks is not in the history of its store', async () => {
+  await using world = await EngineWorld.open({ history: {} });
+  const { engine } = await world.engine({ retention: { maxCount: 1 } });
+  const ids = [await ended(world, engine), await ended(world, engine)];
+  await engine.prune();
+  assert.equal(await idsOf(engine), ids.slice(1));
+  const { transaction } = await world.store.writeFile('a', 'a');
+  const found: string[] = [];
+  for await (const entry of world.store.history()) found.push(entry.transaction);
+  assert.equal(found, [transaction]);
+  assertNoProblems(world);
+});
+
 test.run();

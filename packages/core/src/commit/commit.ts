@@ -6,6 +6,8 @@
  * transaction read is as it was. A guard that fails means that nothing happened.
  */
 
+import { changesForHistory } from '../history/entry-changes.js';
+import { keepEntries } from '../history/keep-entries.js';
 import { recordMounts } from '../files/volume.js';
 import type { LogBatch } from '../log/log.js';
 import type { StorePath } from '../path/path.js';
@@ -70,9 +72,11 @@ function writeIntents(
   }
   const revision = nextRevision(batch);
   const locks = new LockWriter(batch, number);
-  const entries = writeEntries(batch, proposal, revision, targets.length > 0 ? locks : undefined);
+  if (targets.length === 0) return writeEntriesAlone(batch, proposal, { revision, adopted }, identity);
+  const entries: EntryChange[] = [];
+  writeEntries(batch, proposal, revision, entries);
+  for (const { collection, key } of entries) locks.add(entryLockKey(collection, key), `${collection}/${key}`);
   const buried: FileRow[] = [];
-  if (targets.length === 0) return { kind: 'committed', revision, lockKeys: [], entries, buried, adopted };
   let tombstones = 0;
   const bury = (path: StorePath): void => {
     putFileRow(batch, { path, revision, transaction: number, image: absent }, folding);
@@ -141,13 +145,28 @@ function forgetBelow(batch: LogBatch, directory: StorePath, folding: Folding): v
   for (const { path } of rowsBelow(batch, directory, folding)) batch.delete('files', pathKey(path, folding));
 }
 
+/** They are where they belong with this very batch: no lock, no record, and nothing left to do. */
+function writeEntriesAlone(
+  batch: LogBatch,
+  proposal: Proposal,
+  { revision, adopted }: { readonly revision: number; readonly adopted: readonly FoundResumable[] },
+  { keeps, nowMs }: CommitterIdentity,
+): Verdict {
+  const { number, entries: operations } = proposal;
+  const changes: EntryChange[] | undefined = keeps === true ? [] : undefined;
+  writeEntries(batch, proposal, revision, changes);
+  const committed = { kind: 'committed', revision, lockKeys: [], entries: [], buried: [], adopted } as const;
+  if (changes === undefined) return committed;
+  const entries = changesForHistory(changes, operations);
+  return { ...committed, rowBytes: keepEntries(batch, { number, revision, committedAtMs: nowMs, entries }) };
+}
+
 function writeEntries(
   batch: LogBatch,
   proposal: Proposal,
   revision: number,
-  locks: LockWriter | undefined,
-): EntryChange[] {
-  const changes: EntryChange[] = [];
+  changes: EntryChange[] | undefined,
+): void {
   for (const operation of proposal.entries) {
     const { collection, key } = operation;
     const at = entryKey(collection, key);
@@ -157,9 +176,6 @@ function writeEntries(
     } else {
       batch.delete('entries', at);
     }
-    if (locks === undefined) continue;
-    changes.push({ collection, key, ...(old === undefined ? {} : { old }) });
-    locks.add(entryLockKey(collection, key), `${collection}/${key}`);
+    changes?.push({ collection, key, ...(old === undefined ? {} : { old }) });
   }
-  return changes;
 }

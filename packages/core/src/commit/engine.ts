@@ -137,10 +137,11 @@ export class Engine {
     readonly transactions: number;
     readonly bytes: number;
     readonly loggedBytes: number;
+    readonly rowBytes: number;
     readonly descriptors: number;
   } {
-    const { transactions, bytes, loggedBytes, descriptors } = this.#uncheckpointed;
-    return { transactions, bytes, loggedBytes, descriptors };
+    const { transactions, bytes, loggedBytes, rowBytes, descriptors } = this.#uncheckpointed;
+    return { transactions, bytes, loggedBytes, rowBytes, descriptors };
   }
 
   countUncheckpointed(): void {
@@ -424,8 +425,9 @@ export class Engine {
     verdict: Committed,
   ): readonly StagedTarget[] {
     const { staged, proposal } = prepared;
+    const { revision, lockKeys, rowBytes } = verdict;
+    if (rowBytes !== undefined) this.#uncheckpointed.addRow(rowBytes);
     if (staged.targets.length === 0) return [];
-    const { revision, lockKeys } = verdict;
     const { number } = proposal;
     const applied = { number, revision, staged, lockKeys };
     if (!keepsHistory(this.context, job)) return this.#uncheckpointed.keep(applied);

@@ -1,5 +1,10 @@
-/** The one flushed batch of a group: inside it each transaction is judged, and those that are not refused are committed. */
+/**
+ * The one flushed batch of a group: inside it each transaction is judged, and those that are not refused are committed.
+ *
+ * Where the log has no room for what history would have of entries, they are committed without: saves come first.
+ */
 
+import { isStoreError } from '../errors.js';
 import type { Owner } from '../owner/owner.js';
 import type { StorePath } from '../path/path.js';
 import type { StoreContext } from '../store/store-context.js';
@@ -8,7 +13,7 @@ import { type Deferred, DeferredBatch } from './deferred.js';
 import { assertFormat, assertRegistered } from './guard.js';
 import { isExpired, keepsHistory, type Live } from './job.js';
 import type { OwnRecords } from './own-records.js';
-import { expired } from './refusal.js';
+import { expired, tooMuchAtOnce } from './refusal.js';
 
 export interface GroupCommitParts {
   readonly context: StoreContext;
@@ -26,6 +31,25 @@ export class GroupCommit {
 
   /** On return each has its verdict, and what was committed is durable. Throws where nothing was, or nobody knows. */
   run(live: readonly Live[]): void {
+    try {
+      this.#commit(live, { keepsEntries: true });
+    } catch (error) {
+      if (!this.#isForHistory(error, live)) throw error;
+      const { logger } = this.#parts.context;
+      logger.warn({ transactions: live.length, error }, 'there is no room to keep what entries were before');
+      this.#commit(live, { keepsEntries: false });
+    }
+  }
+
+  /** A group that is too much for one batch is tried one by one first: each may well fit with its history. */
+  #isForHistory(error: unknown, live: readonly Live[]): boolean {
+    if (!isStoreError(error)) return false;
+    const isTooMuch = live.length === 1 && tooMuchAtOnce.has(error.code);
+    if (error.code !== 'ERR_NO_SPACE' && !isTooMuch) return false;
+    return live.some((each) => changesEntriesOnly(each) && keepsHistory(this.#parts.context, each.job));
+  }
+
+  #commit(live: readonly Live[], { keepsEntries }: { readonly keepsEntries: boolean }): void {
     const { context, owner, records, deferred } = this.#parts;
     const { log, failpoints, clock, mount, processTable, volumes, folding } = context;
     const identity = {
@@ -53,7 +77,7 @@ export class GroupCommit {
             : each.prepared.saves === undefined
               ? commitProposal(batch, each.prepared.proposal, folding, {
                   ...identity,
-                  keeps: keepsHistory(context, each.job),
+                  keeps: keepsHistory(context, each.job) && (keepsEntries || !changesEntriesOnly(each)),
                 })
               : saves.commit(batch, each.prepared.proposal, each.prepared.saves);
           each.committedAtMs = identity.nowMs;
@@ -74,4 +98,9 @@ export class GroupCommit {
       records.add(prepared.proposal.number, verdict.revision);
     }
   }
+}
+
+function changesEntriesOnly({ prepared }: Live): boolean {
+  const { targets, entries } = prepared.proposal;
+  return prepared.saves === undefined && targets.length === 0 && entries.length > 0;
 }

@@ -53,7 +53,7 @@ export type Committed = Extract<Verdict, { kind: 'committed' }>;
 
 /** Content that is written anew after a failed flush is nobody's change, and what it replaces is not to be trusted. */
 export function keepsHistory({ options }: StoreContext, { request }: Job): boolean {
-  return options.history !== undefined && request.neverInline !== true;
+  return options.history !== undefined && request.neverInline !== true && request.history !== false;
 }
 
 export function isCancelled(job: Job): boolean {

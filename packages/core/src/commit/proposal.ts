@@ -50,6 +50,8 @@ export type Verdict =
       readonly buried: readonly FileRow[];
       /** Resumable operations that ended with it: a roll-back writes them again. */
       readonly adopted: readonly FoundResumable[];
+      /** Of the row of history that was written with it: it changes entries only. */
+      readonly rowBytes?: number;
     }
   | { readonly kind: 'conflict'; readonly error: StoreError }
   | { readonly kind: 'outdated' }

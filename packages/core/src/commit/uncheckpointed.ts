@@ -12,6 +12,7 @@ export interface CheckpointSet {
   readonly transactions: readonly AppliedTransaction[];
   readonly bytes: number;
   readonly loggedBytes: number;
+  readonly rowBytes: number;
 }
 
 export class Uncheckpointed {
@@ -23,6 +24,7 @@ export class Uncheckpointed {
   #openDescriptors = 0;
   #bytes = 0;
   #loggedBytes = 0;
+  #rowBytes = 0;
 
   constructor(fileSystem: FileSystem, counters: Counters) {
     this.#fileSystem = fileSystem;
@@ -40,6 +42,15 @@ export class Uncheckpointed {
   /** Of these bytes, those that are in the log until then. */
   get loggedBytes(): number {
     return this.#loggedBytes;
+  }
+
+  /** Of rows that commits have written into history: retention is due. */
+  get rowBytes(): number {
+    return this.#rowBytes;
+  }
+
+  addRow(bytes: number): void {
+    this.#rowBytes += bytes;
   }
 
   get descriptors(): number {
@@ -71,18 +82,25 @@ export class Uncheckpointed {
 
   /** All that is here goes to one checkpoint; its files stay open until they are released. */
   take(): CheckpointSet {
-    const set = { transactions: this.#applied, bytes: this.#bytes, loggedBytes: this.#loggedBytes };
+    const set = {
+      transactions: this.#applied,
+      bytes: this.#bytes,
+      loggedBytes: this.#loggedBytes,
+      rowBytes: this.#rowBytes,
+    };
     this.#applied = [];
     this.#bytes = 0;
     this.#loggedBytes = 0;
+    this.#rowBytes = 0;
     return set;
   }
 
   /** The checkpoint has failed and forgotten nothing: the next one does it all again. */
-  putBack({ transactions, bytes, loggedBytes }: CheckpointSet): void {
+  putBack({ transactions, bytes, loggedBytes, rowBytes }: CheckpointSet): void {
     this.#applied = [...transactions, ...this.#applied];
     this.#bytes += bytes;
     this.#loggedBytes += loggedBytes;
+    this.#rowBytes += rowBytes;
   }
 
   release(target: StagedTarget): void {

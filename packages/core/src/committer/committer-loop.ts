@@ -373,7 +373,7 @@ export class CommitterLoop implements Committer {
     if (this.#closing !== undefined) return;
     if (this.engine.poison === undefined) {
       if (this.engine.pendingMarks > 0) this.#markTimer ??= unrefed(() => this.#flushMarks(), markDelayMs);
-      if (uncheckpointed.transactions > 0) this.#planCheckpoint(uncheckpointed);
+      if (isCheckpointDue(uncheckpointed)) this.#planCheckpoint(uncheckpointed);
       this.#files.plan();
     }
     if (this.#checkpoints.underWay || this.#spareWanted) this.#stepWhenIdle();
@@ -409,7 +409,7 @@ export class CommitterLoop implements Committer {
     const { checkpointIntervalMs, checkpointBytes } = this.context.options;
     const many =
       uncheckpointed.bytes >= (checkpointBytes ?? defaults.checkpointBytes) ||
-      uncheckpointed.loggedBytes >= loggedBytesMany ||
+      uncheckpointed.loggedBytes + uncheckpointed.rowBytes >= loggedBytesMany ||
       this.#haveManyOpen();
     // One that has failed is not tried again at once.
     if (many && !this.#checkpoints.failed) this.#startCheckpoint();
@@ -516,7 +516,7 @@ export class CommitterLoop implements Committer {
 
   #isUnfinished(): boolean {
     if (this.engine.poison !== undefined) return false;
-    return this.engine.uncheckpointed.transactions > 0 || this.#checkpoints.underWay;
+    return isCheckpointDue(this.engine.uncheckpointed) || this.#checkpoints.underWay;
   }
 
   #stopTimers(): void {
@@ -533,6 +533,11 @@ export class CommitterLoop implements Committer {
     this.#nextRun = undefined;
     this.#stopWatching();
   }
+}
+
+/** Rows of history that came with their commits have nothing to be made durable, and retention to pass. */
+function isCheckpointDue({ transactions, rowBytes }: Engine['uncheckpointed']): boolean {
+  return transactions > 0 || rowBytes > 0;
 }
 
 /** `false` if it could not be: whoever opens next finds this owner dead. */

@@ -97,6 +97,7 @@ function total(view: LogView, key: Uint8Array): number {
 }
 
 function add(batch: LogBatch, key: Uint8Array, bytes: number): void {
+  if (bytes === 0) return;
   const sum = total(batch, key) + bytes;
   if (sum === 0) batch.delete('meta', key);
   else batch.put('meta', key, numberRow.encode(key, sum));

@@ -162,14 +162,16 @@ function holds(
 
 function findChangedEntry(
   { log }: HistoryAccess,
-  { revision, entries }: HistoryRow,
+  { revision, entries, targets }: HistoryRow,
 ): UndoObstacle | undefined {
   const found = log.view((view) =>
     entries.find((entry) => {
       const at = entryKey(entry.collection, entry.key);
       const value = view.get('entries', at);
       const row = value === undefined ? undefined : entryRow.decode(at, value);
-      return !isEntryAsLeft(entry, row, revision);
+      if (isEntryAsLeft(entry, row, revision)) return false;
+      // A note beside files that is gone again, as such notes go: the files decide.
+      return targets.length === 0 || entry.old !== undefined || row !== undefined;
     }),
   );
   return found === undefined ? undefined : changed(`${found.collection}/${found.key}`);

@@ -13,6 +13,8 @@ export interface CommitRequest {
   readonly deferred?: boolean;
   /** Content up to this total travels in the log; by default as the store was opened. */
   readonly inlineLimitBytes?: number;
+  /** Nothing of it is kept for history. */
+  readonly history?: false;
   /** Fsync even small content instead of letting it travel in the log. */
   readonly neverInline?: boolean;
   /** Shared memory; not zero once the caller has given up. Looked at inside the log transaction. */

@@ -45,7 +45,7 @@ export function notInHistory(id: string): StoreError {
   return new StoreError('ERR_NOT_FOUND', `History has no transaction ${id}`, {
     op: 'undo',
     transaction: id,
-    hint: 'history() lists what there is. It may be older than what is kept, or have changed no file.',
+    hint: 'history() lists what there is. It may be older than what is kept, have been left out, or have changed nothing.',
   });
 }
 

@@ -44,7 +44,7 @@ export type SaveOptions = FileOptions & BeginOptions;
 type OwnOptions<T> = Omit<T, keyof BeginOptions> & { readonly encoding?: BufferEncoding };
 
 /** Of an undo; its files are always in place when it resolves. */
-export type UndoOptions = Omit<BeginOptions, 'materialize'>;
+export type UndoOptions = Omit<BeginOptions, 'materialize' | 'history'>;
 
 export interface TransactOptions extends BeginOptions {
   /** How often the function runs again after a conflict. Default: 20. */
@@ -203,7 +203,7 @@ export class Store implements AsyncDisposable {
 
   #begin(options: BeginOptions): Transaction {
     const committer = this.#writable('begin');
-    const { signal, durability, materialize, inlineLimitBytes } = options;
+    const { signal, durability, materialize, inlineLimitBytes, history } = options;
     if (signal?.aborted === true) throw aborted({ op: 'begin' }, signal.reason);
     if (durability !== undefined && durability !== 'full' && durability !== 'relaxed') {
       throw new InvalidArgumentError('begin', "durability must be 'full' or 'relaxed'");
@@ -212,6 +212,8 @@ export class Store implements AsyncDisposable {
       throw new InvalidArgumentError('begin', "materialize must be 'immediate' or 'deferred'");
     }
     checkInlineLimit('begin', inlineLimitBytes);
+    if (history !== undefined && typeof history !== 'boolean')
+      throw new InvalidArgumentError('begin', 'history must be true or false');
     const limit = this.#parts.options.maxConcurrentTransactions ?? defaults.maxConcurrentTransactions;
     if (this.#active >= limit) {
       throw new StoreError('ERR_TOO_MANY', `${limit} transactions are open already`, {
@@ -250,12 +252,13 @@ export class Store implements AsyncDisposable {
     options: T | BufferEncoding | undefined,
     fill: (tx: Transaction, rest: OwnOptions<T>) => void | Promise<void>,
   ): Promise<Commit> {
-    const { signal, durability, materialize, inlineLimitBytes, ...rest } = fileOptions(op, options);
+    const { signal, durability, materialize, inlineLimitBytes, history, ...rest } = fileOptions(op, options);
     return await this.#once((tx) => fill(tx, rest as unknown as OwnOptions<T>), {
       ...(signal === undefined ? {} : { signal }),
       ...(durability === undefined ? {} : { durability }),
       ...(materialize === undefined ? {} : { materialize }),
       ...(inlineLimitBytes === undefined ? {} : { inlineLimitBytes }),
+      ...(history === undefined ? {} : { history }),
     });
   }
 
@@ -334,11 +337,12 @@ export class Store implements AsyncDisposable {
     return await coded({ op: 'readdir', path: parsed }, () => namesIn(this.#access, parsed, options ?? {}));
   }
 
-  /** Durable entries beside the files. */
-  collection<V = unknown>(name: string): Collection<V> {
+  /** Durable entries beside the files. `history: false`: what `put` and `delete` of it do is not in history. */
+  collection<V = unknown>(name: string, options: Pick<BeginOptions, 'history'> = {}): Collection<V> {
+    const { history } = checkOptions('collection', options) ?? {};
     return openCollection<V>(name, this.#access, {
       settled: () => this.#readable('collection'),
-      transact: (fn) => this.#once(fn),
+      transact: (fn) => this.#once(fn, history === undefined ? {} : { history }),
     });
   }
 
@@ -369,7 +373,7 @@ export class Store implements AsyncDisposable {
   }
 
   /**
-   * Transactions whose before-images are kept, the newest first: all, or those that changed a path or something below it.
+   * Transactions that history has, the newest first: all, or those that changed a path or something below it.
    * What this process has applied is in it; what another one has applied a moment ago may come with its next checkpoint.
    */
   async *history(path?: string | URL): AsyncGenerator<HistoryEntry> {
@@ -399,7 +403,7 @@ export class Store implements AsyncDisposable {
       row = findForUndo(this.#access, transaction);
     }
     if (row === undefined) throw notInHistory(transaction);
-    const tx = this.#begin({ ...begin, materialize: 'immediate' });
+    const tx = this.#begin({ ...begin, materialize: 'immediate', history: true });
     try {
       return await coded({ op: 'undo', transaction }, () => undoIn(this.#access, tx, row));
     } catch (error) {

@@ -46,6 +46,11 @@ export interface BeginOptions {
    * for each. At most 8 MiB. Default: as the store was opened.
    */
   readonly inlineLimitBytes?: number;
+  /**
+   * `false`: leaves no trace in history, and cannot be undone, as in a store without it. For what a program notes for itself,
+   * which nobody should take back. Default: as the store was opened.
+   */
+  readonly history?: boolean;
 }
 
 /** A point to go back to: forgets the writes made since, not the reads. */
@@ -333,6 +338,7 @@ export class Transaction implements AsyncDisposable {
       ...(this.#options.inlineLimitBytes === undefined
         ? {}
         : { inlineLimitBytes: this.#options.inlineLimitBytes }),
+      ...(this.#options.history === false ? { history: false as const } : {}),
       ...(this.#cancel === undefined ? {} : { cancel: this.#cancel }),
     };
     try {

@@ -39,7 +39,7 @@ export async function undo(
         paths: [...commit.paths],
       },
       text: () =>
-        `${counted(commit.paths.length, 'path')} as before; to take that back: forewrit undo ${commit.transaction}\n`,
+        `${commit.paths.length === 0 ? 'its entries are' : counted(commit.paths.length, 'path')} as before; to take that back: forewrit undo ${commit.transaction}\n`,
     };
   } finally {
     await store.close();

@@ -54,6 +54,8 @@ export const fileHistory = defineTool({
   async run({ path, limit }, { services }) {
     const transactions: z.output<typeof transactionOutput>[] = [];
     for await (const entry of services.store.history(path)) {
+      // Of entries that other programs keep beside the files no client knows.
+      if (entry.paths.length === 0) continue;
       if (transactions.length === limit) return { structured: { transactions, more: true } };
       transactions.push(shown(entry));
     }

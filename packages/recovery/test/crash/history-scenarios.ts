@@ -2,7 +2,7 @@
 
 import { isStoreError, type Operation } from '@forewrit/core';
 import type { Tree } from '../campaign-model.js';
-import { undo } from '../history-world.js';
+import { aloneCollection, put, undo } from '../history-world.js';
 import { move, remove, write } from '../world.js';
 import { Impossible } from './impossible.js';
 import type { Act, Scenario, Step } from './scenarios.js';
@@ -33,6 +33,11 @@ function undoes(counter: number, makes: Tree): Act {
     },
   };
 }
+
+/** Leaves the tree as it is. */
+const puts = (collection: string, value: number): Act => ({
+  does: (process) => void process.commit(put(collection, 'k', value)),
+});
 
 export const historyScenarios: readonly Scenario[] = [
   {
@@ -101,6 +106,33 @@ export const historyScenarios: readonly Scenario[] = [
     options,
     before: files,
     steps: [[move('a', 'b'), move('d', 'e')], 'checkpoint', undoes(1, whole)],
+  },
+  {
+    name: 'history: entries alone',
+    options,
+    before: files,
+    steps: [
+      puts(aloneCollection, 1),
+      puts(aloneCollection, 2),
+      [write('a', '1.')],
+      'checkpoint',
+      undoes(2, { ...whole, a: '1.' }),
+      undoes(4, { ...whole, a: '1.' }),
+      undoes(3, whole),
+    ],
+  },
+  {
+    name: 'history: entries, and more than is kept',
+    options: little,
+    before: files,
+    steps: [
+      puts('passing', 1),
+      puts('passing', 2),
+      [write('a', '1.')],
+      puts('passing', 3),
+      'checkpoint',
+      'marks',
+    ],
   },
   {
     name: 'history: undo of an undo',

@@ -257,4 +257,56 @@ export const historyMutants: readonly Mutant[] = [
       test: 'of the before-images of one that is gone those stay that history names, and no others',
     },
   },
+  {
+    name: 'entries-without-row',
+    breaks: 'a transaction over entries alone is committed, and its row of history never written',
+    package: 'core',
+    edits: [{ snippet: 'putHistory(batch, row, encoded);', replacement: '' }],
+    killer: {
+      file: 'recovery/history',
+      test: 'entries and their row of history are of one batch: a crash leaves both or neither',
+    },
+  },
+  {
+    name: 'rows-of-entries-never-retained',
+    breaks: 'the history of a store that writes nothing but entries grows without end',
+    package: 'core',
+    edits: [{ snippet: 'return transactions > 0 || rowBytes > 0;', replacement: 'return transactions > 0;' }],
+    killer: { file: 'core/history-entries', test: 'close shortens history' },
+  },
+  {
+    name: 'history-before-entries',
+    breaks: 'a log without room for history has none for entries either',
+    package: 'core',
+    edits: [{ snippet: 'if (!this.#isForHistory(error, live)) throw error;', replacement: 'throw error;' }],
+    killer: {
+      file: 'core/history-entries',
+      test: 'where the log has no room for history, entries are committed without (ERR_LOG_FULL)',
+    },
+  },
+  {
+    name: 'group-without-history',
+    breaks: 'of a group that is too much for one batch nothing comes into history',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'live.length === 1 && tooMuchAtOnce.has(error.code)',
+        replacement: 'tooMuchAtOnce.has(error.code)',
+      },
+    ],
+    killer: {
+      file: 'core/history-entries',
+      test: 'of a group that is too much for one batch each keeps its history',
+    },
+  },
+  {
+    name: 'left-out-of-history-kept',
+    breaks: 'what a program has left out of history is in it',
+    package: 'core',
+    edits: [{ snippet: '&& request.history !== false', replacement: '' }],
+    killer: {
+      file: 'core/history-entries',
+      test: 'what is left out of history leaves no trace there, and cannot be undone',
+    },
+  },
 ];

@@ -2,6 +2,8 @@
  * Tasks in the store. Every change goes through `change`: one transaction that reads the record, asks the table of
  * transitions, and writes the record with the rows that follow from it. What it reads is tracked, so of two engines that
  * change one task at once the later one starts over, and then finds the first one's change.
+ *
+ * History has none of it: to take back what was noted of a process would not take back the process.
  */
 
 import { isDeepStrictEqual } from 'node:util';
@@ -110,7 +112,7 @@ export class TaskTable {
   async transact<T>(body: (tx: TaskTransaction) => Promise<T>): Promise<T> {
     await this.#turn();
     try {
-      return await this.#store.transact((tx) => body(new TaskTransaction(tx)), { retries });
+      return await this.#store.transact((tx) => body(new TaskTransaction(tx)), { retries, history: false });
     } finally {
       const next = this.#waiting.shift();
       if (next === undefined) this.#active -= 1;
