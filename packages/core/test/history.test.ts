@@ -423,17 +423,78 @@ test('after a checkpoint nothing is older than maxAgeMs', async () => {
   assert.is(kept(w.root).length, 1);
 });
 
-test('of deferred saves history has the one that came into the files, and what that replaced', async () => {
+test('each of several deferred saves of a file is in history, and undone one after the other', async () => {
   await using w = await world({ materialize: 'deferred', materializeWithinMs: 1e9 });
-  await w.store.writeFile('a', 'one');
+  await w.store.writeFiles({ a: '0', b: '0' });
+  const done = [
+    await w.store.writeFile('a', '1'),
+    await w.store.writeFiles({ a: '2', b: '2' }),
+    await w.store.writeFile('b', '3'),
+    ...(await Promise.all(['4', '5', '6'].map((text) => w.store.writeFile('a', text)))),
+    await w.store.transact((tx) => tx.writeFile('a', '7')).then(() => undefined),
+  ];
+  const states = ['00', '10', '22', '23', '43', '53', '63', '73'];
+  const found = await all(w.store);
+  assert.equal(
+    found.map(({ revision }) => revision),
+    [8, 7, 6, 5, 4, 3, 2, 1],
+  );
+  for (const [index, commit] of done.entries())
+    if (commit !== undefined) assert.is(found[6 - index]?.transaction, commit.transaction);
+  for (const { transaction } of found.slice(0, -1)) {
+    assert.is(`${w.text('a')}${w.text('b')}`, states.pop());
+    await w.store.undo(transaction);
+  }
+  assert.equal(w.tree(), { a: '0', b: '0' });
+});
+
+test('a deferred save in a store with history is deferred, until the next one over its file', async () => {
+  await using w = await world({ materialize: 'deferred', materializeWithinMs: 1e9 });
+  await w.store.writeFiles({ a: '1', b: '1' });
+  assert.equal([w.tree(), w.store.stats().deferredTransactions], [{}, 1]);
+  await w.store.writeFile('c', '2');
+  assert.equal([w.tree(), w.store.stats().deferredTransactions], [{}, 2]);
+  await w.store.writeFile('b', '3');
+  assert.equal([w.tree(), w.store.stats().deferredTransactions], [{ a: '1', b: '1' }, 2]);
+  assert.is(await w.store.readFile('b', 'utf8'), '3');
+});
+
+test('deferred saves that are left out of history take no save in that is in it, and leave no entry', async () => {
+  await using w = await world({ materialize: 'deferred', materializeWithinMs: 1e9 });
+  await w.store.writeFile('a', '1');
+  const kept = await w.store.writeFile('a', '2');
+  const left = await w.store.writeFile('a', '3', { history: false });
+  const last = await w.store.writeFile('a', '4');
+  const found = (await all(w.store)).map(({ transaction }) => transaction);
+  assert.equal([found[0], found[1], found.length], [last.transaction, kept.transaction, 3]);
+  await assert.rejectsWithCode(w.store.undo(left.transaction), 'ERR_NOT_FOUND');
+  await w.store.undo(last.transaction);
+  assert.is(w.text('a'), '3');
+  await assert.rejectsWithCode(w.store.undo(kept.transaction), 'ERR_CONFLICT');
+});
+
+test('what stands in the way of a deferred save stands in the way of the next one, where history wants both', async () => {
+  let isBroken = false;
+  await using w = await engineWorld({
+    history: {},
+    materialize: 'deferred',
+    materializeWithinMs: 1e9,
+    faults: [
+      {
+        at: ({ method, path }) => isBroken && method === 'create' && path.includes('/staged/'),
+        error: 'EROFS',
+      },
+    ],
+  });
+  await w.store.writeFile('a', '1');
+  isBroken = true;
+  await assert.rejectsWithCode(w.store.writeFile('a', '2'), 'ERR_PERMISSION');
+  assert.is(await w.store.readFile('a', 'utf8'), '1');
+  await w.store.writeFile('b', '2');
+  isBroken = false;
+  await w.store.writeFile('a', '3');
   await w.store.materialize();
-  await w.store.writeFile('a', 'two');
-  const { transaction, revision } = await w.store.writeFile('a', 'three');
-  const [newest, ...older] = await all(w.store);
-  assert.equal([newest?.transaction, newest?.revision], [transaction, revision]);
-  assert.is(older.length, 1, 'the save that was taken in left no trace');
-  await w.store.undo(transaction);
-  assert.is(w.text('a'), 'one');
+  assert.equal(w.tree(), { a: '3', b: '2' });
 });
 
 test('without history nothing is kept', async () => {

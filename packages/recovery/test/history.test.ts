@@ -1,6 +1,6 @@
 /** What a death or a power cut leaves of history, whoever recovers; and what its rows say then. */
 
-import { isStoreError, StoreError } from '@forewrit/core';
+import { isStoreError, StoreError, transactionId } from '@forewrit/core';
 import { assert, suite } from '@forewrit/testkit';
 import {
   aloneCollection,
@@ -123,18 +123,57 @@ test('content that a power cut has torn is not kept', async () => {
 
 test('of a deferred save that only recovery puts into the files, what it replaces is kept', async () => {
   const { world, process } = await begun();
-  process.commitDeferred(write('a', 'a1.'));
+  const first = process.commitDeferred(write('a', 'a1.'));
   const last = process.commitDeferred(write('a', 'a2.'), write('n', 'n2.'));
   process.kill();
   const next = await world.open();
   assert.equal(
     historyRows(world).map(({ revision }) => revision),
-    [last.revision],
+    [first.revision, last.revision],
   );
-  assert.equal(kept(world), [{ a: 'a0.', n: undefined }]);
+  assert.equal(kept(world), [{ a: 'a0.' }, { a: 'a1.', n: undefined }]);
   assertWell(world);
   await undo(next, last.transaction);
+  assert.is(contentOf(world.outside, 'a'), 'a1.');
+  await undo(next, first.transaction);
   assert.equal(tree(world.outside), { a: 'a0.', b: 'b0.', 'd/': '', 'd/c': 'c0.' });
+});
+
+test('wherever a process dies between deferred saves of one file, each that was answered is in history, and undone', async () => {
+  const { world } = await begun();
+  const whole = tree(world.outside);
+  const answered: number[] = [];
+  const moments: { readonly after: World; readonly cut: World; readonly answered: readonly number[] }[] = [];
+  let isBegun = false;
+  const process = await world.open({
+    history,
+    onStep(what) {
+      if (!isBegun) return;
+      const unflushed = what.endsWith(flushing) ? (['lost', 'kept'] as const) : (['lost'] as const);
+      const cut = world.powerCut(() => false);
+      for (const each of unflushed)
+        moments.push({ after: world.fork({ unflushed: each }), cut, answered: [...answered] });
+    },
+  });
+  isBegun = true;
+  answered.push(process.commitDeferred(write('a', 'a1.'), write('b', 'b1.')).revision);
+  answered.push(process.commitDeferred(write('a', 'a2.')).revision);
+  answered.push(process.commitDeferred(write('a', 'a3.'), write('n', 'n3.')).revision);
+  process.materialize();
+  process.checkpoint();
+  process.kill();
+  assert.ok(moments.length > 100);
+  for (const { after, cut, answered: wanted } of moments) {
+    for (const each of [after, cut]) {
+      await each.open({ history });
+      const revisions = new Set(historyRows(each).map(({ revision }) => revision));
+      for (const revision of wanted) assert.ok(revisions.has(revision), `${revision} is in history`);
+      assertWell(each);
+    }
+    const next = await after.open();
+    for (const { number } of historyRows(after).toReversed()) await undo(next, transactionId(number));
+    assert.equal(tree(after.outside), whole);
+  }
 });
 
 test('what a crash leaves between the rows that go and their names is swept', async () => {

@@ -6,6 +6,9 @@
  * flushed batch their records go, and a new one has the targets of all, the newest content of each. So a stream of saves
  * costs the files one write for all that came in meanwhile, and no path is ever written by two unapplied transactions.
  *
+ * In a store with history nothing is absorbed: there the files of each save follow before the next one over them, and so
+ * each version has its entry.
+ *
  * What an absorbed target would have replaced stays what it replaces (`before`), unless the path is saved anew: whoever
  * saves a path has looked at it.
  */
@@ -149,8 +152,12 @@ export class DeferredBatch {
     this.#nowMs = parts.nowMs;
   }
 
-  /** Checks all guards and, if they hold, takes the save in. */
-  commit(batch: LogBatch, proposal: Proposal, saves: readonly SaveTarget[]): Verdict {
+  /** Checks all guards and, if they hold, takes the save in. `keeps`: before-images are kept for history. */
+  commit(
+    batch: LogBatch,
+    proposal: Proposal,
+    { saves, keeps }: { readonly saves: readonly SaveTarget[]; readonly keeps: boolean },
+  ): Verdict {
     const had = new Map(saves.map(({ name }) => [name, this.#at(name)]));
     if (saves.some(({ name, wasDeferred }) => wasDeferred && had.get(name) === undefined))
       return { kind: 'outdated' };
@@ -162,11 +169,11 @@ export class DeferredBatch {
       changedSince(batch, { ...proposal, planReads }, this.#folding);
     if (refusal !== undefined) return refusal;
     const revision = nextRevision(batch);
-    this.#absorb(batch, { number: proposal.number, revision, saves });
+    this.#absorb(batch, { number: proposal.number, revision, saves, keeps });
     return { kind: 'committed', revision, lockKeys: [], entries: [], buried: [], adopted: [] };
   }
 
-  #at(name: string): Draft | undefined {
+  #at(name: string): Saved | undefined {
     const made = this.#byPath.get(name);
     if (made !== undefined) return made;
     const record = this.#deferred.at(name);
@@ -179,10 +186,12 @@ export class DeferredBatch {
       number,
       revision,
       saves,
+      keeps,
     }: {
       readonly number: TransactionNumber;
       readonly revision: number;
       readonly saves: readonly SaveTarget[];
+      readonly keeps: boolean;
     },
   ): void {
     const targets = new Map<string, DeferredTarget>();
@@ -193,7 +202,9 @@ export class DeferredBatch {
       for (const [each, target] of older.targets) targets.set(each, target);
       sinceMs = Math.min(sinceMs, older.sinceMs);
     }
-    for (const older of new Set(saves.flatMap(({ name }) => this.#at(name) ?? []))) {
+    const absorbed = new Set(saves.flatMap(({ name }) => this.#at(name) ?? []));
+    assert(absorbed.size === 0 || !keeps, 'what is kept for history takes no older save in');
+    for (const older of absorbed) {
       if (!this.#made.delete(older.number.counter)) this.#absorbed.add(older as DeferredRecord);
     }
     for (const save of saves) {
@@ -202,7 +213,7 @@ export class DeferredBatch {
       const { path, after } = target;
       putFileRow(batch, { path, revision, transaction: number, image: after }, this.#folding);
     }
-    const draft: Draft = { number, revision, targets, sinceMs };
+    const draft: Draft = { number, revision, targets, sinceMs, keeps };
     this.#made.set(number.counter, draft);
     for (const name of targets.keys()) this.#byPath.set(name, draft);
   }
@@ -219,7 +230,7 @@ export class DeferredBatch {
 
   #writeOne(
     batch: LogBatch,
-    { number, revision, targets, sinceMs }: Draft,
+    { number, revision, targets, sinceMs, keeps }: Draft,
     absorbed: ReadonlySet<TransactionId>,
   ): DeferredRecord {
     const byPath = [...targets].sort(([, one], [, other]) => (one.target.path < other.target.path ? -1 : 1));
@@ -235,7 +246,7 @@ export class DeferredBatch {
         this.#identity,
       ),
       startedAtMs: this.#identity.nowMs,
-      ...(this.#identity.keeps === true ? { keeps: true } : {}),
+      ...(keeps ? { keeps: true } : {}),
       deferred: true,
     };
     for (const [name, { target, revision: ofRow }] of ordered) {
@@ -275,7 +286,8 @@ export class DeferredBatch {
   }
 }
 
-type Draft = Pick<DeferredRecord, 'number' | 'revision' | 'targets' | 'sinceMs'>;
+type Saved = Pick<DeferredRecord, 'number' | 'revision' | 'targets' | 'sinceMs'>;
+type Draft = Saved & { readonly keeps: boolean };
 
 export function recordOf(
   draft: Pick<DeferredRecord, 'number' | 'revision' | 'begin' | 'targets' | 'sinceMs'>,

@@ -69,8 +69,7 @@ export class GroupCommit {
         assertRegistered(batch, owner.number);
         assertFormat(batch, context.format);
         records.write(batch);
-        const ofDeferred = { ...identity, keeps: context.options.history !== undefined };
-        saves = new DeferredBatch(deferred, { folding, identity: ofDeferred, nowMs: startedMs });
+        saves = new DeferredBatch(deferred, { folding, identity, nowMs: startedMs });
         for (const each of live) {
           each.verdict = isExpired(each.job, clock.monotonicMs())
             ? { kind: 'conflict', error: expired(each.job) }
@@ -79,7 +78,10 @@ export class GroupCommit {
                   ...identity,
                   keeps: keepsHistory(context, each.job) && (keepsEntries || !changesEntriesOnly(each)),
                 })
-              : saves.commit(batch, each.prepared.proposal, each.prepared.saves);
+              : saves.commit(batch, each.prepared.proposal, {
+                  saves: each.prepared.saves,
+                  keeps: keepsHistory(context, each.job),
+                });
           each.committedAtMs = identity.nowMs;
           if (each.verdict.kind === 'committed' && each.job.request.relaxed) {
             each.job.accepted(each.verdict.revision);

@@ -69,8 +69,11 @@ function sizeOfPlaces(places: readonly Place[]): number {
   return places.reduce((sum, { content }) => sum + content.byteLength, 0);
 }
 
-/** Whether the save and all that it would absorb are more than one transaction takes; or a path has another spelling. */
-export function isTooMuch(
+/**
+ * Whether the files of older saves come first: with history, which has each version by what the next one replaces; where
+ * the save and all that it would absorb are more than one transaction takes; or where a path has another spelling.
+ */
+export function mustFollow(
   context: StoreContext,
   request: CommitRequest,
   {
@@ -78,6 +81,7 @@ export function isTooMuch(
     older,
   }: { readonly named: readonly (Place & { name: string })[]; readonly older: ReadonlySet<DeferredRecord> },
 ): boolean {
+  if (older.size > 0 && context.options.history !== undefined) return true;
   const own = new Set(named.map(({ name }) => name));
   let bytes = sizeOfPlaces(named);
   let targets = named.length;

@@ -7,7 +7,15 @@ import type { Volume } from '../files/volume.js';
 import type { StorePath } from '../path/path.js';
 import { transactionId, type TransactionNumber } from '../record/record.js';
 import type { StoreContext } from '../store/store-context.js';
-import { isTooMuch, lookAt, type Place, plannedSave, readRows, saveTarget, sizeOf } from './deferred-plan.js';
+import {
+  lookAt,
+  mustFollow,
+  type Place,
+  plannedSave,
+  readRows,
+  saveTarget,
+  sizeOf,
+} from './deferred-plan.js';
 import { checkPermissions, checkSizes, estimateLogBytes } from './plan-check.js';
 import type { Preparation } from './planner.js';
 import { asRead, knownChecksum, refuseReads } from './read-check.js';
@@ -37,7 +45,7 @@ export class DeferredPlanner {
     const paths = places.map(({ path }) => path);
     const named = places.map((place) => ({ ...place, name: pathName(place.path, folding) }));
     const older = new Set(named.flatMap(({ name }) => deferred.at(name) ?? []));
-    if (isTooMuch(context, request, { named, older })) return { kind: 'deferred', records: [...older] };
+    if (mustFollow(context, request, { named, older })) return { kind: 'deferred', records: [...older] };
     const fresh = paths.filter((_, index) => deferred.at(named[index]!.name) === undefined);
     const stoodOn = fresh.map((path) => ({ action: 'write', path }) as const);
     const rows = context.log.view((view) => {

@@ -70,8 +70,10 @@ export class Planner {
   /** Paths that this group's transactions change, and directories that they move or remove. */
   readonly #taken = new Set<StorePath>();
   readonly #takenDirectories = new Set<StorePath>();
-  /** Those of them that deferred saves change: these may overlap, as one takes the other in. */
+  /** Those of them that deferred saves change: without history these may overlap, as one takes the other in. */
   readonly #takenDeferred = new Set<StorePath>();
+  /** With history none takes another in: the same paths, as `pathName` has them. */
+  readonly #takenNames = new Set<string>();
   /** The same paths as they were asked for: most overlaps are seen without planning. */
   readonly #asked = new Set<StorePath>();
   readonly #askedDeferred = new Set<StorePath>();
@@ -100,6 +102,7 @@ export class Planner {
     this.#takenDirectories.clear();
     this.#asked.clear();
     this.#takenDeferred.clear();
+    this.#takenNames.clear();
     this.#askedDeferred.clear();
     this.#behind.clear();
     this.#inGroup = 0;
@@ -140,8 +143,13 @@ export class Planner {
 
   #prepareDeferred(request: CommitRequest, places: readonly Place[]): Preparation {
     if (this.#overlapsOrdinary(places.map(({ path }) => path))) return { kind: 'overlaps' };
+    const { folding, options } = this.#context;
+    const names = options.history === undefined ? [] : places.map(({ path }) => pathName(path, folding));
+    if (names.some((name) => this.#takenNames.has(name))) return { kind: 'overlaps' };
     const planned = this.#deferredPlanner.prepare(request, places);
-    if (planned.kind === 'ready') this.#takeDeferred(request, places);
+    if (planned.kind !== 'ready') return planned;
+    this.#takeDeferred(request, places);
+    for (const name of names) this.#takenNames.add(name);
     return planned;
   }
 

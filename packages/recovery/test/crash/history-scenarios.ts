@@ -78,6 +78,19 @@ export const historyScenarios: readonly Scenario[] = [
     steps: [save(write('a', '1.')), save(write('a', '2.'), write('d/c', '2.')), 'materialize', 'checkpoint'],
   },
   {
+    name: 'history: undo of deferred saves of one file',
+    options,
+    before: files,
+    steps: [
+      save(write('a', '1.')),
+      save(write('a', '2.')),
+      'materialize',
+      'checkpoint',
+      undoes(2, { ...whole, a: '1.' }),
+      undoes(1, whole),
+    ],
+  },
+  {
     name: 'history: more than is kept',
     options: little,
     before: files,

@@ -309,4 +309,42 @@ export const historyMutants: readonly Mutant[] = [
       test: 'what is left out of history leaves no trace there, and cannot be undone',
     },
   },
+  {
+    name: 'deferred-superseded-with-history',
+    breaks: 'a deferred save that a newer one takes in has no entry',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'if (older.size > 0 && context.options.history !== undefined) return true;',
+        replacement: '',
+      },
+      {
+        snippet: "assert(absorbed.size === 0 || !keeps, 'what is kept for history takes no older save in');",
+        replacement: '',
+      },
+    ],
+    killer: {
+      file: 'recovery/history',
+      test: 'of a deferred save that only recovery puts into the files, what it replaces is kept',
+    },
+  },
+  {
+    name: 'deferred-superseded-in-its-group',
+    breaks: 'of deferred saves of one file that arrive together the last one alone has an entry',
+    package: 'core',
+    edits: [
+      {
+        snippet: "if (names.some((name) => this.#takenNames.has(name))) return { kind: 'overlaps' };",
+        replacement: '',
+      },
+      {
+        snippet: "assert(absorbed.size === 0 || !keeps, 'what is kept for history takes no older save in');",
+        replacement: '',
+      },
+    ],
+    killer: {
+      file: 'core/history',
+      test: 'each of several deferred saves of a file is in history, and undone one after the other',
+    },
+  },
 ];
