@@ -15,8 +15,6 @@
  */
 
 import {
-  absolutePath,
-  beforePath,
   buryTombstones,
   decodeTransaction,
   type FileSystem,
@@ -24,14 +22,11 @@ import {
   type LogView,
   metaKeys,
   type Owner,
-  saveEditedBefore,
   type StoreContext,
   syncDirectoryIfThere,
-  type Target,
   type TransactionNumber,
   transactionRange,
   u32Key,
-  type Volume,
 } from '@forewrit/core';
 import {
   type Analysis,
@@ -54,6 +49,7 @@ import {
   writeCompletion,
   writeInPlace,
 } from './completion.js';
+import { saveEdited } from './last-look.js';
 import { nameDeferred } from './deferred-winners.js';
 import { PathHistory } from './path-history.js';
 import { type RecoveryContext, recoveryContext } from './recovery-context.js';
@@ -258,25 +254,9 @@ export class RecoveryPass {
     }
   }
 
-  /** The last look at what is let go: content that somebody wrote into a before-image is not ours to drop. */
   #saveEdited(transaction: LoggedTransaction, history?: EncodedHistory): void {
-    for (const target of transaction.targets) {
-      if (history?.keeps.has(target.index) === true) continue;
-      const volume = this.#context.volume(target.volume);
-      if (volume === undefined || this.#isTornBefore(transaction, target, volume)) continue;
-      const absolute = absolutePath(target.path, this.#context.roots);
-      const saved = saveEditedBefore(this.#fileSystem, { target, volume, absolute }, transaction.id);
-      for (const conflict of saved) this.#report.saved(conflict);
-    }
-  }
-
-  /** After a power cut a before-image may have lost its last writes. Only a newer mtime is a sign of somebody. */
-  #isTornBefore(transaction: LoggedTransaction, target: Target, volume: Volume): boolean {
-    const { before, beforeName } = target;
-    if (before.type !== 'file' || beforeName === undefined) return false;
-    if (bootOf(this.#context, transaction, target) === 'same') return false;
-    const stat = this.#fileSystem.lstat(beforePath(volume, beforeName));
-    return stat?.type === 'file' && stat.mtimeNs <= before.fingerprint.mtimeNs;
+    for (const conflict of saveEdited(this.#context, transaction, history?.keeps))
+      this.#report.saved(conflict);
   }
 
   /** Newest first, and so a blocked one is marked before what it needs of its elders is looked at. */

@@ -1,7 +1,8 @@
 /**
  * Repair: ends a blocked transaction the way a person says.
  *
- * - `forward`: every path that can be redone is; what cannot stays as it is, and ours is kept aside.
+ * - `forward`: every path that can be redone is; what cannot stays as it is, and ours is kept aside. It comes into history
+ *   as any other, with the paths that it was carried out for.
  * - `back`: every path gets its before-image again, if that passes its checksum; otherwise nothing is touched. Content that
  *   had been staged before the transaction, which nobody can write again by repeating it, is kept aside.
  * - `quarantine`: the tree stays as it is; what the transaction holds goes to `conflicts/`.
@@ -34,6 +35,7 @@ import {
   parseTransactionId,
   putFileRow,
   rebase,
+  putHistory,
   removeTree,
   beforePath,
   showsImage,
@@ -52,17 +54,15 @@ import {
   writeAbort,
   withStoreCode,
 } from '@forewrit/core';
-import { lockKeysOf, readTransactionRows } from './analysis.js';
-import { noteUnflushed, subjectOf, unlock } from './completion.js';
+import { lockKeysOf } from './analysis.js';
+import { subjectOf, unlock } from './completion.js';
 import type { SavedConflict } from './conflicts.js';
-import { PathHistory } from './path-history.js';
 import { isReachable, type RecoveryContext, recoveryContext } from './recovery-context.js';
 import { withRecovered } from './recovered-store.js';
 import { acquireRecoveryLock, releaseRecoveryLock } from './recovery-lock.js';
 import { goBack, keepAdopted, refuseWithoutBeforeImages } from './repair-back.js';
+import { type CarriedOut, carryForward, keepForHistory } from './repair-forward.js';
 import { quarantine, type RepairSubject } from './quarantine.js';
-import { planTransaction } from './transaction-plan.js';
-import { Surprise, TransactionRedo } from './transaction-redo.js';
 
 export type RepairDirection = 'forward' | 'back' | 'quarantine';
 
@@ -75,9 +75,6 @@ export interface RepairReport {
   }[];
   readonly conflicts: readonly { readonly path: StorePath; readonly savedAs: string }[];
 }
-
-/** How often it is decided anew because somebody changes the files meanwhile. */
-const decisionsMax = 10;
 
 /**
  * Ends the blocked transaction `id` of the store at `root`. Durable on return.
@@ -201,9 +198,16 @@ class Repair {
       saved: (conflict: SavedConflict) => void this.#conflicts.set(conflict.savedAs, conflict),
       touched: (directory: string) => void this.#touched.add(directory),
     };
+    let carriedOut: CarriedOut | undefined;
     switch (direction) {
       case 'forward':
-        this.#forward(effects);
+        carriedOut = carryForward(
+          this.#store,
+          { context: this.#context, transaction: this.#transaction },
+          effects,
+        );
+        for (const { target, decision } of carriedOut.paths)
+          this.#did.set(target.path, decision.verdict === 'redo' ? 'redone' : 'kept');
         break;
       case 'back':
         refuseWithoutBeforeImages(this.#context, this.#subjects);
@@ -221,61 +225,23 @@ class Repair {
         break;
     }
     this.#makeDurable();
+    const history =
+      carriedOut && keepForHistory(this.#store, { context: this.#context, carriedOut }, effects);
     const images = this.#images();
-    this.#store.log.commit((batch) => this.#end(batch, { direction, images }), { essential: true });
-    this.#removeNames();
+    this.#store.log.commit(
+      (batch) => {
+        this.#end(batch, { direction, images });
+        if (history !== undefined) putHistory(batch, history.row, history.encoded);
+      },
+      { essential: true },
+    );
+    this.#removeNames(history?.keeps);
     return {
       transaction: this.#transaction.id,
       direction,
       paths: [...this.#did].map(([path, did]) => ({ path, did })),
       conflicts: [...this.#conflicts.values()],
     };
-  }
-
-  #forward(effects: Pick<ConstructorParameters<typeof TransactionRedo>[2], 'saved' | 'touched'>): void {
-    for (let attempt = 0; attempt < decisionsMax; attempt += 1) {
-      const plan = this.#plan();
-      try {
-        new TransactionRedo(this.#context, plan, {
-          ...effects,
-          beforeTarget: () => undefined,
-          lockAgain: () => true,
-          unflushed: (target) => noteUnflushed(this.#store.log, this.#transaction, target),
-        }).run();
-      } catch (error) {
-        if (error instanceof Surprise) continue;
-        throw error;
-      }
-      for (const { target, decision } of plan.paths) {
-        this.#did.set(target.path, decision.verdict === 'redo' ? 'redone' : 'kept');
-      }
-      return;
-    }
-    throw new StoreError('ERR_CONFLICT', `The files of transaction ${this.#transaction.id} keep changing`, {
-      op: 'repair',
-      transaction: this.#transaction.id,
-      hint: 'Another program writes them without pause. Try again.',
-    });
-  }
-
-  /** What blocks stays as it is: that is what a person has decided. */
-  #plan(): ReturnType<typeof planTransaction> {
-    const { log, folding } = this.#store;
-    const transaction = this.#transaction;
-    const { subject, history } = log.view((view) => ({
-      subject: subjectOf(view, { transaction, living: new Set(), folding }),
-      history: new PathHistory(
-        folding,
-        readTransactionRows(view).map(({ number, rows }) => decodeTransaction(number, rows)),
-      ),
-    }));
-    const plan = planTransaction(this.#context, subject, history);
-    const paths = plan.paths.map((path) =>
-      path.decision.verdict === 'block'
-        ? { ...path, decision: { ...path.decision, verdict: 'keep' as const, save: 'ours' as const } }
-        : path,
-    );
-    return { ...plan, paths, blocked: false };
   }
 
   /** Before a directory goes back with what it holds: a repair that is repeated after a power cut looks there no more. */
@@ -352,13 +318,14 @@ class Repair {
     return images;
   }
 
-  #removeNames(): void {
+  #removeNames(keeps: ReadonlySet<number> = new Set()): void {
     const { fileSystem } = this.#context;
     for (const { target, volume } of this.#subjects) {
       for (const name of [target.staged, target.applyName]) {
         if (name !== undefined) removeTree(fileSystem, stagedPath(volume, name));
       }
-      if (target.beforeName !== undefined) removeTree(fileSystem, beforePath(volume, target.beforeName));
+      if (target.beforeName === undefined || keeps.has(target.index)) continue;
+      removeTree(fileSystem, beforePath(volume, target.beforeName));
     }
   }
 }

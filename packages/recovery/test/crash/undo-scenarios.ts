@@ -73,6 +73,8 @@ interface Blocked {
   readonly makes: Tree;
   readonly meanwhile?: (world: World) => void;
   readonly edits?: readonly string[];
+  /** What the one that died kept; whoever repairs keeps none of its own. */
+  readonly history?: object;
   /** By default before the file is put in place whose content is lost. */
   readonly diesAt?: (call: FileSystemCall) => boolean;
 }
@@ -93,7 +95,7 @@ const isRottenPut = ({ method, dest }: FileSystemCall): boolean =>
 export function blockedScenario(
   name: string,
   operations: readonly Operation[],
-  { direction, boot, makes, meanwhile, edits, diesAt = isRottenPut }: Blocked,
+  { direction, boot, makes, meanwhile, edits, history, diesAt = isRottenPut }: Blocked,
 ): Scenario {
   const does = (process: SimulatedProcess): Promise<void> => repairs(process, direction);
   return {
@@ -102,6 +104,7 @@ export function blockedScenario(
     async prepare(world: World) {
       const dying: SimulatedProcess = await world.open({
         inlineLimitBytes: 0,
+        ...(history === undefined ? {} : { history }),
         beforeCall: (call) => {
           if (diesAt(call)) dying.kill();
         },
@@ -162,6 +165,18 @@ export const undoScenarios: readonly Scenario[] = [
     direction: 'forward',
     boot: 'other',
     makes: { a: 'a1.', b: large, 'd/': '', 'd/c': 'c0.' },
+  }),
+  blockedScenario('blocked with history, and repaired forward', changes, {
+    direction: 'forward',
+    boot: 'same',
+    makes: { a: 'a1.', b: large, 'd/': '', 'd/c': 'c0.' },
+    history: {},
+  }),
+  blockedScenario('blocked with history, and repaired forward on another boot', [...changes, remove('d')], {
+    direction: 'forward',
+    boot: 'other',
+    makes: { a: 'a1.', b: large },
+    history: {},
   }),
   blockedScenario('blocked, and left as it is', changes, {
     direction: 'quarantine',

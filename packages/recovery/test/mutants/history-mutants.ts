@@ -199,7 +199,7 @@ export const historyMutants: readonly Mutant[] = [
     name: 'recovered-names-unsynced',
     breaks: 'recovery writes rows of history before their names are durable',
     package: 'recovery',
-    edits: [{ snippet: 'history.flush();', replacement: '' }],
+    edits: [{ snippet: '} history.flush(); }', replacement: '} }' }],
     killer: {
       file: 'recovery/history',
       test: 'what a process that is killed has applied is kept by whoever recovers, with history or without',
@@ -345,6 +345,56 @@ export const historyMutants: readonly Mutant[] = [
     killer: {
       file: 'core/history',
       test: 'each of several deferred saves of a file is in history, and undone one after the other',
+    },
+  },
+  {
+    name: 'repaired-without-history',
+    breaks: 'a blocked transaction that a repair carries out is not in history',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: 'if (history !== undefined) putHistory(batch, history.row, history.encoded);',
+        replacement: '',
+      },
+    ],
+    killer: {
+      file: 'recovery/repair',
+      test: 'what was carried out forward is in history, as its owner kept it, and undone',
+    },
+  },
+  {
+    name: 'repaired-names-unsynced',
+    breaks: 'a repair writes a row of history before its names are durable',
+    package: 'recovery',
+    edits: [{ snippet: 'history.flush(); return kept;', replacement: 'return kept;' }],
+    killer: {
+      file: 'recovery/repair',
+      test: 'a repair that a power cut has interrupted is repeated: blocked with history, and repaired forward',
+    },
+  },
+  {
+    name: 'repaired-before-images-go',
+    breaks: 'a repair lets go of before-images that its row of history names',
+    package: 'recovery',
+    edits: [{ snippet: 'this.#removeNames(history?.keeps);', replacement: 'this.#removeNames();' }],
+    killer: {
+      file: 'recovery/repair',
+      test: 'what was carried out forward is in history, as its owner kept it, and undone',
+    },
+  },
+  {
+    name: 'repair-drops-edits',
+    breaks: 'a repair drops what somebody has written into a before-image',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: 'for (const conflict of saveEdited(context, transaction)) effects.saved(conflict);',
+        replacement: '',
+      },
+    ],
+    killer: {
+      file: 'recovery/repair',
+      test: 'what somebody has written into a before-image is put aside by a repair forward',
     },
   },
 ];
