@@ -1,5 +1,6 @@
 /** Random transactions, each undone again, the newest first: the tree and the entries are as they were before each. */
 
+import { lstatSync, readdirSync, readlinkSync, symlinkSync } from 'node:fs';
 import type { Store } from '#src/store/store.js';
 import { announceSeed, assert, Random, suite } from '@forewrit/testkit';
 import { isStoreError } from '#src/errors.js';
@@ -8,15 +9,28 @@ import { engineWorld } from './engine-world.js';
 
 const test = suite('random undos', { timeoutMs: 120_000 });
 
-const names = ['a', 'b', 'd', 'e', 'd/a', 'd/b', 'e/d', 'e/d/a', 'n/o/p'];
+const names = ['a', 'b', 'd', 'e', 'd/a', 'd/b', 'e/d', 'e/d/a', 'n/o/p', 'l', 'd/k', 'm', 'm/b'];
 const programs = 60;
 const transactionsMax = 12;
 const operationsMax = 3;
 const large = 'LARGE '.repeat(20);
 
-async function operate(tx: Transaction, random: Random): Promise<void> {
+/** Whether it has changed entries. */
+async function operate(tx: Transaction, random: Random): Promise<boolean> {
+  const kind = random.below(9);
+  if (kind < 7) {
+    await operateOnFiles(tx, random, kind);
+    return false;
+  }
+  if (kind === 7) await tx.writeFile(random.pick(names), 'with entries');
+  tx.put('numbers', `${random.below(3)}`, random.below(100));
+  if (random.chance(0.3)) tx.delete('numbers', `${random.below(3)}`);
+  return true;
+}
+
+async function operateOnFiles(tx: Transaction, random: Random, kind: number): Promise<void> {
   const [path, other] = [random.pick(names), random.pick(names)];
-  switch (random.below(8)) {
+  switch (kind) {
     case 0:
     case 1:
       return await tx.writeFile(path, random.chance(0.3) ? large : `${random.below(1000)}`);
@@ -28,12 +42,8 @@ async function operate(tx: Transaction, random: Random): Promise<void> {
       return tx.rename(path, other);
     case 5:
       return tx.rm(path, { recursive: true });
-    case 6:
-      return tx.mkdir(path);
     default:
-      await tx.writeFile(path, 'with entries');
-      tx.put('numbers', `${random.below(3)}`, random.below(100));
-      if (random.chance(0.3)) tx.delete('numbers', `${random.below(3)}`);
+      return tx.mkdir(path);
   }
 }
 
@@ -41,15 +51,25 @@ async function operate(tx: Transaction, random: Random): Promise<void> {
 async function transact(store: Store, random: Random): Promise<string | undefined> {
   const tx = await store.begin();
   try {
-    for (let left = 1 + random.below(operationsMax); left > 0; left -= 1) await operate(tx, random);
+    let changesEntries = false;
+    for (let left = 1 + random.below(operationsMax); left > 0; left -= 1)
+      changesEntries = (await operate(tx, random)) || changesEntries;
     const { transaction, paths } = await tx.commit();
-    // One that has changed no file is not in history.
-    return paths.length === 0 ? undefined : transaction;
+    // One that comes to nothing is not in history.
+    return paths.length === 0 && !changesEntries ? undefined : transaction;
   } catch (error) {
     await tx.abort();
     if (!isStoreError(error)) throw error;
     return undefined;
   }
+}
+
+/** Where each symbolic link leads. */
+function linksOf(root: string): string[] {
+  return readdirSync(root, { recursive: true, encoding: 'utf8' })
+    .filter((name) => !name.startsWith('.forewrit') && lstatSync(`${root}/${name}`).isSymbolicLink())
+    .map((name) => `${name} → ${readlinkSync(`${root}/${name}`)}`)
+    .sort();
 }
 
 test('undoing all of it, the newest first, leads back through every state', async () => {
@@ -59,8 +79,11 @@ test('undoing all of it, the newest first, leads back through every state', asyn
     await using world = await engineWorld({ history: {}, inlineLimitBytes: 64 });
     const { store } = world;
     await store.writeFiles({ a: 'a', b: large, 'd/a': 'd', 'e/d/a': 'e' });
+    symlinkSync('a', `${world.root}/l`);
+    symlinkSync('../nowhere', `${world.root}/d/k`);
+    symlinkSync('d', `${world.root}/m`);
     const entries = store.collection('numbers');
-    const state = async (): Promise<unknown> => [world.tree(), await entries.range()];
+    const state = async (): Promise<unknown> => [world.tree(), linksOf(world.root), await entries.range()];
     const done: { transaction: string; before: unknown }[] = [];
     for (let left = 1 + random.below(transactionsMax); left > 0; left -= 1) {
       const before = await state();

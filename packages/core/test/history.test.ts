@@ -1,5 +1,6 @@
 /** History and undo through the public surface, on a real disk. */
 
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   closeSync,
@@ -9,10 +10,10 @@ import {
   readFileSync,
   rmSync,
   statSync,
-  symlinkSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
+import type { StoreError } from '#src/errors.js';
 import type { HistoryEntry } from '#src/history/history-entry.js';
 import type { StoreOptions } from '#src/store/options.js';
 import type { Store } from '#src/store/store.js';
@@ -341,13 +342,14 @@ test('another name of a before-image that is written to needs no rescue', async 
   assert.is(w.text('b'), 'edited');
 });
 
-test('a symbolic link that went cannot come back, and history says so', async () => {
+test('a pipe in a removed directory cannot be made again, and history says so', async () => {
   await using w = await world();
   await w.store.writeFile('d/a', 'a');
-  symlinkSync('a', `${w.root}/d/link`);
+  execFileSync('mkfifo', [`${w.root}/d/pipe`]);
   const { transaction } = await w.store.rm('d', { recursive: true });
-  await assert.rejectsWithCode(w.store.undo(transaction), 'ERR_INVALID_PATH');
-  assert.is((await all(w.store))[0]?.obstacle?.path, 'd/link');
+  const error = await assert.rejectsWithCode(w.store.undo(transaction), 'ERR_INVALID_PATH');
+  assert.match((error as StoreError).hint ?? '', /\.forewrit\/before/);
+  assert.is((await all(w.store))[0]?.obstacle?.path, 'd/pipe');
 });
 
 test('what was put in the place of a directory that moved stands in the way of an undo, and history says so', async () => {

@@ -176,6 +176,32 @@ test('wherever a process dies between deferred saves of one file, each that was 
   }
 });
 
+test('symbolic links that an undo brings back are there after a power cut, once it is answered', async () => {
+  const { world } = await begun();
+  world.outside.symlink('a', `${root}/l`);
+  world.outside.symlink('../nowhere', `${root}/d/k`);
+  world.disk.settle();
+  const process = await world.open({ history });
+  process.commit(remove('l'), remove('d'));
+  process.checkpoint();
+  await undo(process, `${process.owner.id}-1`);
+  const cut = world.powerCut(() => false);
+  const next = await cut.open();
+  assert.equal(next.recovery?.blocked, []);
+  assert.equal(tree(cut.outside), {
+    a: 'a0.',
+    b: 'b0.',
+    'd/': '',
+    'd/c': 'c0.',
+    'd/k': '<symlink>',
+    l: '<symlink>',
+  });
+  assert.equal([cut.outside.readlink(`${root}/l`), cut.outside.readlink(`${root}/d/k`)], ['a', '../nowhere']);
+  assertWell(cut);
+  await undo(next, `${process.owner.id}-2`);
+  assert.equal(tree(cut.outside), { a: 'a0.', b: 'b0.' });
+});
+
 test('what a crash leaves between the rows that go and their names is swept', async () => {
   const { world, process } = await begun();
   for (const text of ['a1.', 'a2.', 'a3.']) {

@@ -1,15 +1,16 @@
-/** Files that move, which keep their inode, and directories, which have no content: made, moved or removed. */
+/** Files that move, which keep their inode, symbolic links that come back from history, and directories, which have no content: made, moved or removed. */
 
 import { assert } from '../assert.js';
-import { hasCode, systemCode } from '../errors.js';
+import { hasCode, StoreError, systemCode } from '../errors.js';
 import { linkRefusals, syncFile } from '../files/content.js';
-import type { FileStat } from '../files/file-system.js';
-import { volumeDirectory } from '../files/volume.js';
+import type { FileStat, FileSystem } from '../files/file-system.js';
+import { lookVolume, volumeDirectory } from '../files/volume.js';
 import { absolutePath, type StorePath } from '../path/path.js';
+import type { KeptLink } from '../plan/operation.js';
 import { otherFileSystem } from '../plan/plan.js';
 import { type Image, imageOf } from '../record/image.js';
 import { outdatedBy, PlanOutdated } from './plan-outdated.js';
-import { stagedPath } from './staged-target.js';
+import { beforePath, stagedPath } from './staged-target.js';
 import type { StagingJob } from './staging-job.js';
 
 /** `OVERLAYFS_SUPER_MAGIC` of linux/magic.h. */
@@ -58,6 +59,42 @@ export function stageMove(
   if (stat.ino !== job.planned.inode) throw new PlanOutdated(job.planned.path);
   if (stat.type === 'file') syncFile(job.fileSystem, staged);
   return imageOf(stat, checksum(job.planned.inodePath!, stat));
+}
+
+/**
+ * Another link of a symbolic link that history keeps: nobody can write into it, and it is the one that was there. Where no
+ * link can be had, one that leads to the same place.
+ */
+export function stageKeptLink(job: StagingJob, { volume: place, name }: KeptLink): Image {
+  const { fileSystem, options, volume, planned } = job;
+  const area = lookVolume(fileSystem, options.roots, place);
+  const kept = area === undefined ? undefined : beforePath(area, name);
+  if (kept === undefined || fileSystem.lstat(kept)?.type !== 'symlink') {
+    throw new StoreError('ERR_INTEGRITY', `What was kept of '${planned.path}' is not there any more`, {
+      op: 'undo',
+      path: planned.path,
+      hint: 'Nothing was changed.',
+    });
+  }
+  const staged = stagedPath(volume, job.name);
+  const apply = `${job.name}.apply`;
+  linkOrMake(fileSystem, kept, staged);
+  job.made.push(() => fileSystem.unlink(staged));
+  linkOrMake(fileSystem, staged, stagedPath(volume, apply));
+  job.made.push(() => fileSystem.unlink(stagedPath(volume, apply)));
+  job.draft.staged = job.name;
+  job.draft.applyName = apply;
+  job.mustSyncDirectory = true;
+  return imageOf(fileSystem.lstat(stagedPath(volume, apply)));
+}
+
+function linkOrMake(fileSystem: FileSystem, from: string, to: string): void {
+  try {
+    fileSystem.link(from, to);
+  } catch (error) {
+    if (!hasCode(error, linkRefusals) && systemCode(error) !== 'EXDEV') throw error;
+    fileSystem.symlink(fileSystem.readlink(from), to);
+  }
 }
 
 export function stageDirectory(job: StagingJob): Image {

@@ -29,6 +29,7 @@ import {
   linkMoved,
   refuseUnmovable,
   stageDirectory,
+  stageKeptLink,
   stageMove,
 } from './staged-move.js';
 import { removalsOf, type StagedTarget, type StagedTransaction } from './staged-target.js';
@@ -189,7 +190,8 @@ function stageTarget(
       break;
     }
     case 'move':
-      if (linkMoved(job)) after = stageMove(job, checksum);
+      if (planned.kept !== undefined) after = stageKeptLink(job, planned.kept);
+      else if (linkMoved(job)) after = stageMove(job, checksum);
       else {
         // No second link can be had: the move becomes a copy, and its source a plain removal.
         action = 'write';

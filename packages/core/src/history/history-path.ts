@@ -41,12 +41,13 @@ export function whatWasDone({ targets }: HistoryRow): HistoryPath[] {
     });
 }
 
-function didTo({ action, before }: HistoryTarget): HistoryPath['did'] {
+function didTo({ action, before, from }: HistoryTarget): HistoryPath['did'] {
+  const made = before.type === 'absent' ? 'created' : 'written';
   switch (action) {
     case 'write':
-      return before.type === 'absent' ? 'created' : 'written';
+      return made;
     case 'move':
-      return 'moved';
+      return from === undefined ? made : 'moved';
     case 'remove':
       return 'removed';
     case 'make-directory':

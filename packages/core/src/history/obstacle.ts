@@ -75,12 +75,20 @@ export function refusal(row: HistoryRow, { code, path, message }: UndoObstacle):
     op: 'undo',
     path,
     transaction: transactionId(row.number),
-    hint:
-      code === 'ERR_CONFLICT'
-        ? 'Undo the newer transactions first, the newest before the others: history() lists them. Nothing was changed.'
-        : 'Nothing was changed.',
+    hint: hints.get(code) ?? 'Nothing was changed.',
   });
 }
+
+const hints: ReadonlyMap<ErrorCode, string> = new Map([
+  [
+    'ERR_CONFLICT',
+    'Undo the newer transactions first, the newest before the others: history() lists them. Nothing was changed.',
+  ],
+  [
+    'ERR_INVALID_PATH',
+    'Put back by hand, in transactions of your own, what it has changed: what it replaced is in .forewrit/before. Nothing was changed.',
+  ],
+]);
 
 function obstacleAt(access: HistoryAccess, row: HistoryRow, target: HistoryTarget): UndoObstacle | undefined {
   const { path, lost, kept, before } = target;
@@ -89,7 +97,7 @@ function obstacleAt(access: HistoryAccess, row: HistoryRow, target: HistoryTarge
   }
   const irregular = irregularIn(target);
   if (irregular !== undefined) {
-    const message = `'${irregular}' was a symbolic link or no regular file, and cannot be made again`;
+    const message = `'${irregular}' was a socket, pipe or device, and cannot be made again`;
     return { code: 'ERR_INVALID_PATH', path: irregular, message };
   }
   try {
@@ -115,8 +123,8 @@ function changed(path: string): UndoObstacle {
 
 function irregularIn({ kept, path, before, below = [] }: HistoryTarget): StorePath | undefined {
   if (kept === undefined) return undefined;
-  if (before.type === 'symlink' || before.type === 'other') return path;
-  const found = below.find(({ type }) => type === 'symlink' || type === 'other');
+  if (before.type === 'other') return path;
+  const found = below.find(({ type }) => type === 'other');
   return found === undefined ? undefined : `${path}/${found.name}`;
 }
 

@@ -2,7 +2,7 @@
  * How a transaction is undone, as operations of an ordinary one, in their order: removed directories come back, what was
  * moved goes back to where it was, files get what they had, or go, and directories last, in the reverse of their order.
  *
- * Moves are undone as moves. What was replaced or removed comes back as a copy of what is kept: another link of it would
+ * Moves are undone as moves, and a symbolic link comes back as the one that it was: nobody can write into it. What was replaced or removed comes back as a copy of what is kept: another link of it would
  * be in the tree, where every program that writes in place would change the one copy that history has; and it would come
  * back with its old time, which tells nobody that the file has changed.
  */
@@ -29,9 +29,9 @@ export function undoSteps(
   spare: (path: StorePath, index: number) => StorePath,
 ): UndoStep[] {
   const { targets } = row;
-  const moves = targets
-    .filter(({ action }) => action === 'move')
-    .map((target) => ({ path: target.path, from: whereItIs(target.from!, targets) }));
+  const moves = targets.flatMap(({ action, path, from }) =>
+    action === 'move' && from !== undefined ? [{ path, from: whereItIs(from, targets) }] : [],
+  );
   const sources = new Set(moves.map(({ from }) => from));
   return [
     ...removedDirectories(targets),
@@ -81,16 +81,17 @@ function movesBack(
 }
 
 function filesBack(target: HistoryTarget, sources: ReadonlySet<StorePath>): UndoStep[] {
-  const { action, path, before, kept, below = [] } = target;
+  const { action, path, from, before, kept, below = [] } = target;
   if (action === 'remove-directory') {
     return below
-      .filter(({ name, type }) => type === 'file' && !sources.has(`${path}/${name}`))
+      .filter(({ name, type }) => type !== 'directory' && !sources.has(`${path}/${name}`))
       .map((each) => ({ do: 'restore', path: `${path}/${each.name}`, target, below: each }));
   }
   if (action !== 'write' && action !== 'move' && action !== 'remove') return [];
   if (kept !== undefined) return [{ do: 'restore', path, target }];
   // What was moved here has gone back; what had been here, and was moved elsewhere, has come back.
-  return action === 'write' && before.type === 'absent' ? [{ do: 'remove', path }] : [];
+  const isMade = action === 'write' || (action === 'move' && from === undefined);
+  return isMade && before.type === 'absent' ? [{ do: 'remove', path }] : [];
 }
 
 /** A parent that was made goes if it would be empty: others may have come to rely on it. */

@@ -38,6 +38,12 @@ export interface WriteOptions {
   readonly parents?: boolean;
 }
 
+export interface KeptLink {
+  readonly volume: StorePath;
+  /** Under `before/`. */
+  readonly name: string;
+}
+
 export interface RemoveOptions {
   readonly recursive?: boolean;
   /** Nothing there is no error. */
@@ -74,6 +80,8 @@ export type Operation =
       readonly options: { readonly parents?: boolean };
     }
   | { readonly type: 'remove'; readonly path: StorePath; readonly options: RemoveOptions }
+  /** A symbolic link that history keeps, once more. */
+  | { readonly type: 'restore-link'; readonly path: StorePath; readonly kept: KeptLink }
   | {
       readonly type: 'make-directory';
       readonly path: StorePath;

@@ -12,6 +12,7 @@ import type { FileStat } from '../files/file-system.js';
 import { fingerprintOf } from '../record/image.js';
 import { ancestors, isBelow, joinPath, parentPath, rebase, type StorePath } from '../path/path.js';
 import type { Action, Listed } from '../record/record.js';
+import type { KeptLink } from './operation.js';
 import type { DirectoryNode, FileNode, WorkingNode, WorkingTree } from './working-tree.js';
 
 export interface PlanLimits {
@@ -31,6 +32,8 @@ export interface PlannedTarget {
   /** Where the base tree has the inode that a move brings. */
   readonly inodePath?: StorePath;
   readonly inode?: bigint;
+  /** What a move brings from history. */
+  readonly kept?: KeptLink;
   readonly mode?: number;
   readonly exact?: true;
   readonly listing?: readonly Listed[];
@@ -155,7 +158,9 @@ function addTarget(context: Context, path: StorePath, node: WorkingNode): void {
     case 'symlink':
     case 'other':
       if (before?.stat.type === 'directory') throw typeChange(path, 'ERR_IS_DIRECTORY');
-      addMove(context, path, node.inode, before);
+      if (node.inode === undefined)
+        draft.files.push({ action: 'move', path, kept: node.kept, ...replaced(context, before) });
+      else addMove(context, path, node.inode, before);
       break;
   }
 }

@@ -30,8 +30,9 @@ export function resolveOperation(
   };
   switch (operation.type) {
     case 'write': {
-      const path = real(operation.path, true);
-      const { backup } = operation.options;
+      const { backup, like } = operation.options;
+      // What an undo puts back stands for itself: by then a link may be in its place that leads anywhere.
+      const path = real(operation.path, like === undefined);
       if (backup === undefined) return { ...operation, path };
       return { ...operation, path, options: { ...operation.options, backup: real(backup, false) } };
     }
@@ -42,6 +43,7 @@ export function resolveOperation(
     case 'rename':
       return { ...operation, from: real(operation.from, false), path: real(operation.path, false) };
     case 'remove':
+    case 'restore-link':
     case 'make-directory':
       return { ...operation, path: real(operation.path, false) };
   }

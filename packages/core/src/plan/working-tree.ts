@@ -7,7 +7,7 @@
 import { assert } from '../assert.js';
 import { StoreError } from '../errors.js';
 import type { FileStat } from '../files/file-system.js';
-import type { Content, Operation } from './operation.js';
+import type { Content, KeptLink, Operation } from './operation.js';
 import { ancestors, baseName, isBelow, joinPath, parentPath, rebase, type StorePath } from '../path/path.js';
 
 /** The tree as it is, by resolved paths. */
@@ -45,7 +45,8 @@ export type WorkingNode =
   | { readonly type: 'absent' }
   | DirectoryNode
   | FileNode
-  | { readonly type: 'symlink' | 'other'; readonly inode: StorePath };
+  | { readonly type: 'symlink' | 'other'; readonly inode: StorePath }
+  | { readonly type: 'symlink'; readonly inode?: undefined; readonly kept: KeptLink };
 
 /** What is at a path, as the transaction sees it. */
 export type Seen =
@@ -130,7 +131,16 @@ export class WorkingTree {
       case 'make-directory':
         this.#makeDirectory(operation);
         break;
+      case 'restore-link':
+        this.#restoreLink(operation);
+        break;
     }
+  }
+
+  #restoreLink({ path, kept }: Extract<Operation, { type: 'restore-link' }>): void {
+    this.#refuseNonFile('undo', path);
+    this.#ensureParents('undo', path);
+    this.#changed.set(path, { type: 'symlink', kept });
   }
 
   #write(operation: Extract<Operation, { type: 'write' }>): void {

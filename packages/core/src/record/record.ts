@@ -61,7 +61,7 @@ export interface Target {
   readonly index: number;
   readonly action: Action;
   readonly path: StorePath;
-  /** Where a moved file or directory comes from, as its path is when its turn comes. */
+  /** Where a moved file or directory comes from, as its path is when its turn comes; absent of a link from history. */
   readonly from?: StorePath;
   /** The symbolic link that was followed to `path`. */
   readonly via?: StorePath;

@@ -18,7 +18,7 @@ import { parseTransactionId, transactionId, type TransactionId } from '../record
 import { entryRow } from '../record/rows.js';
 import { entryKey } from '../record/key.js';
 import type { StoreAccess } from './store-access.js';
-import { restoreDirectory, restoreFile, type Transaction } from './transaction.js';
+import { restoreDirectory, restoreFile, restoreLink, trackLink, type Transaction } from './transaction.js';
 
 const pageRows = 100;
 const pieceBytes = 1 << 20;
@@ -52,7 +52,7 @@ export function notInHistory(id: string): StoreError {
 /** Fills `tx` with what undoes the transaction, and commits it. */
 export async function undoIn(access: StoreAccess, tx: Transaction, row: HistoryRow): Promise<Commit> {
   // What is found is tracked before it is judged: whatever changes from then on is a conflict.
-  for (const { path, action } of row.targets) if (action !== 'make-parent') await tx.exists(path);
+  for (const { path, action } of row.targets) if (action !== 'make-parent') await track(access, tx, path);
   for (const { collection, key } of row.entries) await tx.get(collection, key);
   const obstacle = findObstacle(access, row);
   if (obstacle !== undefined) throw refusal(row, obstacle);
@@ -68,6 +68,12 @@ export async function undoIn(access: StoreAccess, tx: Transaction, row: HistoryR
   } catch (error) {
     throw changedMeanwhile(row, error);
   }
+}
+
+/** A symbolic link is asked for itself, wherever it leads. */
+async function track({ fileSystem, roots }: StoreAccess, tx: Transaction, path: StorePath): Promise<void> {
+  if (fileSystem.lstat(absolutePath(path, roots))?.type === 'symlink') await trackLink(tx, path);
+  else await tx.exists(path);
 }
 
 function namesOf({ fileSystem, roots }: StoreAccess, directory: StorePath): string[] {
@@ -113,6 +119,13 @@ async function restore(
       ? undefined
       : `${beforePath(volume, kept!)}${below === undefined ? '' : `/${below.name}`}`;
   const stat = file === undefined ? undefined : await access.asyncFileSystem.lstat(file);
+  if (stat?.type === 'symlink' && (below ?? before).type === 'symlink') {
+    restoreLink(tx, path, {
+      volume: target.volume,
+      name: below === undefined ? kept! : `${kept!}/${below.name}`,
+    });
+    return;
+  }
   if (file === undefined || known === undefined || stat?.type !== 'file') throw damaged(access, row, path);
   const like = { ...stat, mode: known.mode };
   const content = keptContent(access, file, () => damaged(access, row, path), known.checksum);

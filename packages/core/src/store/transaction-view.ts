@@ -3,12 +3,13 @@
  * so that the commit can tell whether it still stands.
  */
 
+import { rowOf } from '../commit/file-row.js';
 import { newestRevision } from '../commit/revision.js';
 import { StoreError } from '../errors.js';
 import { eachPiece } from '../files/content.js';
 import type { FileStat } from '../files/file-system.js';
 import { listDirectory, type ReaddirOptions } from '../files/listing.js';
-import { ancestors, isBelow, type StorePath } from '../path/path.js';
+import { absolutePath, ancestors, isBelow, type StorePath } from '../path/path.js';
 import { baseTree, directoryDigest } from '../plan/base-tree.js';
 import type { Content, Operation, TrackedRead } from '../plan/operation.js';
 import { resolveOperation } from '../plan/resolution.js';
@@ -100,6 +101,18 @@ export class TransactionView {
     this.#track(read!);
     if (read!.stat === undefined) throw missing('stat', target);
     return statOfRead(read!);
+  }
+
+  /** What stands at this very path. */
+  trackLink(path: StorePath): void {
+    const { log, fileSystem, roots, folding } = this.#access;
+    const { revision, since } = log.view((view) => ({
+      revision: rowOf(view, path, folding)?.revision,
+      since: newestRevision(view),
+    }));
+    const stat = fileSystem.lstat(absolutePath(path, roots));
+    const fingerprint = stat === undefined ? {} : { fingerprint: fingerprintOf(stat) };
+    this.#reads.push({ kind: 'file', path, revision, since, ...fingerprint });
   }
 
   readdir(asked: StorePath, options: ReaddirOptions): string[] {

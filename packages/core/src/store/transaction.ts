@@ -9,7 +9,7 @@ import { coded, InvalidArgumentError, isStoreError } from '../errors.js';
 import type { FileStat } from '../files/file-system.js';
 import type { ReaddirOptions } from '../files/listing.js';
 import type { StorePath } from '../path/path.js';
-import type { RemoveOptions, WriteOptions } from '../plan/operation.js';
+import type { KeptLink, RemoveOptions, WriteOptions } from '../plan/operation.js';
 import { packEntryValue } from '../record/frame.js';
 import { transactionId, type TransactionId } from '../record/record.js';
 import { decoded, encodingOf, type ReadOptions } from '../record/text.js';
@@ -69,6 +69,8 @@ const committedCodes: ReadonlySet<string> = new Set([
 export type FileOptions = WriteOptions & { readonly encoding?: BufferEncoding };
 
 let restoreContent: (tx: Transaction, path: StorePath, data: Data, like: FileStat) => void | Promise<void>;
+let restoreKept: (tx: Transaction, path: StorePath, kept: KeptLink) => void;
+let trackLinkItself: (tx: Transaction, path: StorePath) => Promise<void>;
 let restoreEmpty: (tx: Transaction, path: StorePath, mode: number | undefined) => void;
 
 export class Transaction implements AsyncDisposable {
@@ -81,6 +83,12 @@ export class Transaction implements AsyncDisposable {
         content,
         options: { like },
       }));
+    };
+    restoreKept = (tx, path, kept) => tx.#add({ type: 'restore-link', path, kept });
+    trackLinkItself = async (tx, path) => {
+      tx.#assertActive('undo');
+      await tx.#readable();
+      tx.#view.trackLink(path);
     };
     restoreEmpty = (tx, path, mode) =>
       tx.#add({
@@ -438,6 +446,16 @@ export function restoreFile(
   like: FileStat,
 ): void | Promise<void> {
   return restoreContent(tx, path, data, like);
+}
+
+/** For undo: a symbolic link that history keeps. */
+export function restoreLink(tx: Transaction, path: StorePath, kept: KeptLink): void {
+  restoreKept(tx, path, kept);
+}
+
+/** For undo: that there is this symbolic link, and not what it leads to. */
+export function trackLink(tx: Transaction, path: StorePath): Promise<void> {
+  return trackLinkItself(tx, path);
 }
 
 /** For undo: a directory with exactly the mode that it had. */

@@ -3,7 +3,7 @@
 import { isStoreError, type Operation } from '@forewrit/core';
 import type { Tree } from '../campaign-model.js';
 import { aloneCollection, put, undo } from '../history-world.js';
-import { move, remove, write } from '../world.js';
+import { move, remove, root, type World, write } from '../world.js';
 import { Impossible } from './impossible.js';
 import type { Act, Scenario, Step } from './scenarios.js';
 
@@ -38,6 +38,33 @@ function undoes(counter: number, makes: Tree): Act {
 const puts = (collection: string, value: number): Act => ({
   does: (process) => void process.commit(put(collection, 'k', value)),
 });
+
+/** `l` and `d/k` are symbolic links. */
+const linked: Tree = { ...whole, l: '<symlink>', 'd/k': '<symlink>' };
+
+function withLinks(world: World): World {
+  const { outside } = world;
+  outside.symlink('a', `${root}/l`);
+  outside.symlink('../nowhere', `${root}/d/k`);
+  return world;
+}
+
+/** Its apply fails, and is rolled back; then it succeeds. */
+function undoesAtLast(counter: number, makes: Tree): Act {
+  const again = undoes(counter, makes);
+  return {
+    makes,
+    async does(process, world) {
+      const failure = await undo(process, `${process.owner.id}-${counter.toString(36)}`).then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      if (!isStoreError(failure, 'ERR_APPLY_ROLLED_BACK'))
+        throw new Impossible('it was to be rolled back', { cause: failure });
+      await again.does(process, world);
+    },
+  };
+}
 
 export const historyScenarios: readonly Scenario[] = [
   {
@@ -89,6 +116,38 @@ export const historyScenarios: readonly Scenario[] = [
       undoes(2, { ...whole, a: '1.' }),
       undoes(1, whole),
     ],
+  },
+  {
+    name: 'history: undo of symbolic links that were removed',
+    options,
+    before: files,
+    prepare: withLinks,
+    steps: [
+      [remove('l'), remove('d')],
+      'checkpoint',
+      undoes(1, linked),
+      'checkpoint',
+      undoes(2, { a: 'a0.', b: large }),
+    ],
+  },
+  {
+    name: 'history: undo of a move over a symbolic link',
+    options,
+    before: files,
+    prepare: withLinks,
+    steps: [[move('a', 'l')], 'checkpoint', undoes(1, linked), 'marks', [write('a', '1.'), remove('l')]],
+  },
+  {
+    name: 'history: roll-back of an undo of symbolic links',
+    options,
+    before: [...files, [write('z', 'z0.')]],
+    prepare: withLinks,
+    steps: [
+      [remove('l'), remove('d/k'), remove('z')],
+      'checkpoint',
+      undoesAtLast(1, { ...linked, z: 'z0.' }),
+    ],
+    faults: [{ error: 'EIO', at: ({ method, dest }) => method === 'rename' && dest === `${root}/z` }],
   },
   {
     name: 'history: more than is kept',

@@ -155,7 +155,7 @@ export const historyMutants: readonly Mutant[] = [
     name: 'undo-unguarded',
     breaks: 'an undo takes back what has changed while it was under way',
     package: 'core',
-    edits: [{ snippet: "if (action !== 'make-parent') await tx.exists(path);", replacement: ';' }],
+    edits: [{ snippet: 'else await tx.exists(path);', replacement: 'else ;' }],
     killer: { file: 'core/history', test: 'what changes while an undo is under way is a conflict' },
   },
   {
@@ -395,6 +395,43 @@ export const historyMutants: readonly Mutant[] = [
     killer: {
       file: 'recovery/repair',
       test: 'what somebody has written into a before-image is put aside by a repair forward',
+    },
+  },
+  {
+    name: 'restored-link-unsynced',
+    breaks: 'a symbolic link that an undo brings back has no durable name when its transaction is committed',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'job.mustSyncDirectory = true; return imageOf(',
+        replacement: 'return imageOf(',
+      },
+    ],
+    killer: {
+      file: 'recovery/history',
+      test: 'symbolic links that an undo brings back are there after a power cut, once it is answered',
+    },
+  },
+  {
+    name: 'undo-of-links-unguarded',
+    breaks: 'an undo takes a symbolic link away that was put there while it was under way',
+    package: 'core',
+    edits: [{ snippet: 'await trackLink(tx, path);', replacement: ';' }],
+    killer: {
+      file: 'core/history-links',
+      test: 'another symbolic link in its place is a change, also while an undo is under way',
+    },
+  },
+  {
+    name: 'undo-through-links',
+    breaks: 'an undo writes through a symbolic link that stands where a file was',
+    package: 'core',
+    edits: [
+      { snippet: 'real(operation.path, like === undefined)', replacement: 'real(operation.path, true)' },
+    ],
+    killer: {
+      file: 'core/history-links',
+      test: 'a file comes back where a symbolic link is that leads out of the store',
     },
   },
 ];
