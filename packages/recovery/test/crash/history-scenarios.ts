@@ -2,7 +2,7 @@
 
 import { isStoreError, type Operation } from '@forewrit/core';
 import type { Tree } from '../campaign-model.js';
-import { aloneCollection, put, undo } from '../history-world.js';
+import { aloneCollection, historyRows, put, undo } from '../history-world.js';
 import { move, remove, root, type World, write } from '../world.js';
 import { Impossible } from './impossible.js';
 import type { Act, Scenario, Step } from './scenarios.js';
@@ -19,11 +19,16 @@ const missing: ReadonlySet<string> = new Set(['ERR_NOT_FOUND', 'ERR_INTEGRITY', 
 
 const save = (...deferred: readonly Operation[]): Step => ({ deferred });
 
-/** Of this process, by its number, which comes back as the tree shows. */
-function undoes(counter: number, makes: Tree): Act {
+/**
+ * Of this process, by its number, which comes back as the tree shows, or leaves it as it is. `over`: another one that must
+ * have come into history, or the tree would be another.
+ */
+function undoes(counter: number, makes?: Tree, over?: number): Act {
   return {
-    makes,
-    async does(process) {
+    ...(makes === undefined ? {} : { makes }),
+    async does(process, world) {
+      if (over !== undefined && !historyRows(world).some(({ number }) => number.counter === over))
+        throw new Impossible(`${over} has failed`);
       try {
         await undo(process, `${process.owner.id}-${counter.toString(36)}`);
       } catch (error) {
@@ -59,8 +64,10 @@ function undoesAtLast(counter: number, makes: Tree): Act {
         () => undefined,
         (error: unknown) => error,
       );
-      if (!isStoreError(failure, 'ERR_APPLY_ROLLED_BACK'))
-        throw new Impossible('it was to be rolled back', { cause: failure });
+      if (!isStoreError(failure)) throw new Error('it was to be rolled back', { cause: failure });
+      if (missing.has(failure.code))
+        throw new Impossible('what is to be undone has failed', { cause: failure });
+      if (failure.code !== 'ERR_APPLY_ROLLED_BACK') throw failure;
       await again.does(process, world);
     },
   };
@@ -113,7 +120,7 @@ export const historyScenarios: readonly Scenario[] = [
       save(write('a', '2.')),
       'materialize',
       'checkpoint',
-      undoes(2, { ...whole, a: '1.' }),
+      undoes(2, { ...whole, a: '1.' }, 1),
       undoes(1, whole),
     ],
   },
@@ -188,8 +195,8 @@ export const historyScenarios: readonly Scenario[] = [
       puts(aloneCollection, 2),
       [write('a', '1.')],
       'checkpoint',
-      undoes(2, { ...whole, a: '1.' }),
-      undoes(4, { ...whole, a: '1.' }),
+      undoes(2),
+      undoes(4),
       undoes(3, whole),
     ],
   },

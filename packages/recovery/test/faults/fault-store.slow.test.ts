@@ -161,9 +161,11 @@ async function takesUp(store: Store): Promise<unknown> {
 /** As a transaction has left it that can be undone. */
 async function withHistory(): Promise<World> {
   const world = await saved();
+  world.outside.symlink('a', `${root}/l`);
   const { store, kill } = await openOn(world, { options: { history: {} } });
   await store.mkdir('e');
   const tx = await store.begin();
+  tx.rename('l', 'p/l');
   tx.put('notes', 'k', 'newer');
   await tx.writeFile('a', 'a1.');
   await tx.writeFile('b', 'b1.');
@@ -230,7 +232,7 @@ const scenarios: readonly StoreScenario[] = [
     prepare: withHistory,
     options: { maxTransactionBytes: 10 },
     uses: [listed, undoesInVain, verifies],
-    makes: { ...files, a: 'a1.', b: 'b1.', 'p/': '', 'p/n': 'n1.', 'e/': '' },
+    makes: { ...files, a: 'a1.', b: 'b1.', 'p/': '', 'p/l': '<symlink>', 'p/n': 'n1.', 'e/': '' },
   },
   {
     name: 'a store that is only read',
