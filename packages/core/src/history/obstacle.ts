@@ -44,7 +44,7 @@ const losses: Record<LossReason, string> = {
 export function findObstacle(access: HistoryAccess, row: HistoryRow): UndoObstacle | undefined {
   const taken = takenPlace(row);
   if (taken !== undefined) {
-    const message = `'${taken}' was a directory that has moved, and something else was put in its place: no one transaction takes that back`;
+    const message = `'${taken}' was a directory that has moved, and something else was put in its place: no one transaction takes that back, but two do`;
     return { code: 'ERR_INVALID_PATH', path: taken, message };
   }
   for (const target of row.targets) {
