@@ -19,6 +19,8 @@ export class OwnRecords {
   readonly #owner: number;
   readonly #poison: Poison;
   #marks: AppliedMark[] = [];
+  /** Their counters. */
+  readonly #marked = new Set<number>();
   /** Rolled back, to be trimmed with the next batch. */
   #trims: TransactionNumber[] = [];
   /** Revisions of our transactions that have a record in the log, by counter. */
@@ -63,6 +65,7 @@ export class OwnRecords {
 
   mark(mark: AppliedMark): void {
     this.#marks.push(mark);
+    this.#marked.add(mark.number.counter);
   }
 
   trim(number: TransactionNumber): void {
@@ -71,7 +74,7 @@ export class OwnRecords {
 
   /** Applied, and let go of at the beginning of the next batch. */
   isMarked({ owner, counter }: TransactionNumber): boolean {
-    return owner === this.#owner && this.#marks.some(({ number }) => number.counter === counter);
+    return owner === this.#owner && this.#marked.has(counter);
   }
 
   write(batch: LogBatch): void {
@@ -83,6 +86,7 @@ export class OwnRecords {
   forget(): void {
     for (const { counter } of this.#trims) this.#untrimmed.delete(counter);
     this.#marks = [];
+    this.#marked.clear();
     this.#trims = [];
   }
 
@@ -110,6 +114,7 @@ export class OwnRecords {
       const first = this.#marks.slice(0, count);
       this.#commit((batch) => writeApplied(batch, first, this.#context.processTable.identity().bootId));
       this.#marks = this.#marks.slice(count);
+      for (const { number } of first) this.#marked.delete(number.counter);
     }
   }
 

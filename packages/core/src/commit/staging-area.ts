@@ -212,21 +212,26 @@ function stageTarget(
     case 'remove':
       break;
   }
-  if (planned.listing !== undefined) draft.listing = planned.listing;
-  if (planned.movedAway !== undefined) draft.movedAway = planned.movedAway;
-  if (planned.from !== undefined) draft.from = planned.from;
   const absolute = job.absolute(planned.path);
   const parent = parentPath(planned.path);
   assert(parent !== undefined, 'a root is never a target');
   return {
+    // Whatever it is, with all its fields in one order: of objects of many shapes each look at a field is slow.
     target: {
-      ...draft,
       index: job.index,
       action,
       path: planned.path,
       volume: job.volume.path,
       before,
       after,
+      from: planned.from,
+      content: draft.content,
+      staged: draft.staged,
+      applyName: draft.applyName,
+      beforeName: draft.beforeName,
+      beforeCopied: draft.beforeCopied,
+      listing: planned.listing,
+      movedAway: planned.movedAway,
     },
     volume: job.volume,
     absolute,

@@ -23,7 +23,8 @@ export interface StagingOptions {
   readonly descriptorsMax: number;
 }
 
-type Draft = { -readonly [K in keyof Target]?: Target[K] };
+type Found = 'content' | 'staged' | 'applyName' | 'beforeName' | 'beforeCopied';
+type Draft = { -readonly [K in Found]-?: Target[K] | undefined };
 
 export class StagingJob {
   readonly volume: Volume;
@@ -38,7 +39,13 @@ export class StagingJob {
   readonly made: (() => void)[] = [];
   readonly index: number;
   /** What staging has found out about the target. */
-  readonly draft: Draft = {};
+  readonly draft: Draft = {
+    content: undefined,
+    staged: undefined,
+    applyName: undefined,
+    beforeName: undefined,
+    beforeCopied: undefined,
+  };
 
   constructor(
     options: StagingOptions,

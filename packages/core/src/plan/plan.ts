@@ -23,23 +23,23 @@ export interface PlanLimits {
 export interface PlannedTarget {
   readonly action: Action;
   readonly path: StorePath;
-  readonly from?: StorePath;
+  readonly from?: StorePath | undefined;
   /** Where the base tree holds the before-image; it may be elsewhere than `path` when a directory moves. */
-  readonly basePath?: StorePath;
+  readonly basePath?: StorePath | undefined;
   /** What is there, when planned. */
-  readonly stat?: FileStat;
-  readonly file?: FileNode;
+  readonly stat?: FileStat | undefined;
+  readonly file?: FileNode | undefined;
   /** Where the base tree has the inode that a move brings. */
-  readonly inodePath?: StorePath;
-  readonly inode?: bigint;
+  readonly inodePath?: StorePath | undefined;
+  readonly inode?: bigint | undefined;
   /** What a move brings from history. */
-  readonly kept?: KeptLink;
-  readonly mode?: number;
-  readonly exact?: true;
-  readonly listing?: readonly Listed[];
-  readonly movedAway?: boolean;
+  readonly kept?: KeptLink | undefined;
+  readonly mode?: number | undefined;
+  readonly exact?: true | undefined;
+  readonly listing?: readonly Listed[] | undefined;
+  readonly movedAway?: boolean | undefined;
   /** There is nothing at `path` now, and must be nothing when it is staged. */
-  readonly mustBeAbsent?: boolean;
+  readonly mustBeAbsent?: boolean | undefined;
 }
 
 export interface NetEffect {
@@ -66,11 +66,7 @@ export function netEffect(tree: WorkingTree, limits: PlanLimits): NetEffect {
   const planned = [...directories, ...draft.files, ...draft.removals.sort(byDepthDescending)];
   // Where directories move, what is at a path now is not what will be there.
   const still = !planned.some((target) => target.action === 'move-directory');
-  const targets = planned.map((target) =>
-    still && target.stat === undefined
-      ? { ...target, mustBeAbsent: target.action !== 'make-parent' }
-      : target,
-  );
+  const targets = planned.map((target) => shaped(target, still));
   if (targets.length > limits.maxTargets) {
     throw new StoreError('ERR_TOO_MANY', `The transaction changes more than ${limits.maxTargets} paths`, {
       op: 'commit',
@@ -78,6 +74,26 @@ export function netEffect(tree: WorkingTree, limits: PlanLimits): NetEffect {
     });
   }
   return { targets, vacated };
+}
+
+/** With all its fields, in one order: of objects of many shapes each look at a field is slow. */
+function shaped(target: PlannedTarget, still: boolean): PlannedTarget {
+  return {
+    action: target.action,
+    path: target.path,
+    from: target.from,
+    basePath: target.basePath,
+    stat: target.stat,
+    file: target.file,
+    inodePath: target.inodePath,
+    inode: target.inode,
+    kept: target.kept,
+    mode: target.mode,
+    exact: target.exact,
+    listing: target.listing,
+    movedAway: target.movedAway,
+    mustBeAbsent: still && target.stat === undefined ? target.action !== 'make-parent' : undefined,
+  };
 }
 
 /** Also what is to be at its own path again, when the directory that it stood in goes elsewhere. */

@@ -20,14 +20,14 @@ export interface BaseTree {
 export interface FileNode {
   readonly type: 'file';
   /** The file that is at this path in the base tree is to be here, unchanged. */
-  readonly inode?: StorePath;
+  readonly inode?: StorePath | undefined;
   /** The content begins with that of this file of the base tree. */
-  readonly copyOf?: StorePath;
+  readonly copyOf?: StorePath | undefined;
   readonly parts: readonly Content[];
   /** Asked for explicitly. */
-  readonly mode?: number;
+  readonly mode?: number | undefined;
   /** Mode and owner come from this file where nothing else says. */
-  readonly like?: FileStat;
+  readonly like?: FileStat | undefined;
 }
 
 export interface DirectoryNode {
@@ -155,11 +155,12 @@ export class WorkingTree {
       this.#ensureParents('writeFile', options.backup, options.parents);
       this.#changed.set(options.backup, movable(seen));
     }
+    const begun = options.like === undefined ? likeOf(seen, this.#base) : { like: options.like };
     this.#changed.set(path, {
       type: 'file',
-      ...(options.like === undefined ? likeOf(seen, this.#base) : { like: options.like }),
       parts: [content],
-      ...(options.mode === undefined ? {} : { mode: options.mode }),
+      mode: options.mode ?? begun.mode,
+      like: begun.like,
     });
   }
 

@@ -340,13 +340,12 @@ export function readImage(fields: Fields, what: string): Image {
     case 0:
       return { type: 'absent' };
     case 1: {
-      const image = {
-        type: 'file' as const,
-        fingerprint: readFingerprint(fields.fields()),
-        mode: fields.number(),
-      };
+      const fingerprint = readFingerprint(fields.fields());
+      const mode = fields.number();
       const checksum = fields.optional((f) => f.bigint());
-      return checksum === undefined ? image : { ...image, checksum };
+      return checksum === undefined
+        ? { type: 'file', fingerprint, mode }
+        : { type: 'file', fingerprint, mode, checksum };
     }
     case 2: {
       const ino = fields.optional((f) => f.bigint());

@@ -36,12 +36,9 @@ export function imageOf(stat: FileStat | undefined, checksum?: bigint): Image {
   if (stat === undefined) return absent;
   switch (stat.type) {
     case 'file':
-      return {
-        type: 'file',
-        fingerprint: fingerprintOf(stat),
-        mode: stat.mode,
-        ...(checksum === undefined ? {} : { checksum }),
-      };
+      return checksum === undefined
+        ? { type: 'file', fingerprint: fingerprintOf(stat), mode: stat.mode }
+        : { type: 'file', fingerprint: fingerprintOf(stat), mode: stat.mode, checksum };
     case 'directory':
       return { type: 'directory', ino: stat.ino, mode: stat.mode };
     case 'symlink':

@@ -62,27 +62,27 @@ export interface Target {
   readonly action: Action;
   readonly path: StorePath;
   /** Where a moved file or directory comes from, as its path is when its turn comes; absent of a link from history. */
-  readonly from?: StorePath;
+  readonly from?: StorePath | undefined;
   /** The symbolic link that was followed to `path`. */
-  readonly via?: StorePath;
+  readonly via?: StorePath | undefined;
   /** Which staging area: '' is the store's own, otherwise the path of the directory that holds `.forewrit-staged`. */
   readonly volume: StorePath;
   readonly before: Image;
   readonly after: Image;
   /** Content of a small file, kept in the log. */
-  readonly content?: Uint8Array;
+  readonly content?: Uint8Array | undefined;
   /** Name under `staged/` of the durable copy: large content, moved files. */
-  readonly staged?: string;
+  readonly staged?: string | undefined;
   /** Name under `staged/` that the rename consumes. */
-  readonly applyName?: string;
+  readonly applyName?: string | undefined;
   /** Name under `before/`. */
-  readonly beforeName?: string;
+  readonly beforeName?: string | undefined;
   /** The before-image is a copy: the file system would not link it. */
-  readonly beforeCopied?: boolean;
+  readonly beforeCopied?: boolean | undefined;
   /** What a directory that is removed was planned to hold. */
-  readonly listing?: readonly Listed[];
+  readonly listing?: readonly Listed[] | undefined;
   /** The inode that was here is moved elsewhere by this same transaction. */
-  readonly movedAway?: boolean;
+  readonly movedAway?: boolean | undefined;
 }
 
 /** An entry that a transaction with files changes, with the value that roll-back restores. */
