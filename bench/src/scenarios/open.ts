@@ -66,6 +66,8 @@ async function fill(root: string, transactions: number, onProgress: (done: numbe
     }
     await Promise.all(saves);
   }
+  // Closing gives up after a second and a half: what was left would be recovered by the first open.
+  await store.checkpoint();
   await store.close();
 }
 

@@ -49,8 +49,20 @@ export class BacklogDrive {
     return this.#backlog === undefined;
   }
 
-  /** Nothing more is begun. */
-  stop(): void {
+  /**
+   * Goes on for so long, and then begins nothing more. A program that opens and closes its store again and again would
+   * otherwise never come to the end of it.
+   */
+  async stopAfter(ms: number): Promise<void> {
+    const running = this.#running;
+    if (running !== undefined && ms > 0) {
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, ms);
+      });
+      await Promise.race([running.catch(() => undefined), late]);
+      clearTimeout(timer);
+    }
     this.#stopped = true;
   }
 

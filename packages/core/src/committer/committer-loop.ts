@@ -49,6 +49,8 @@ const markDelayMs = 5;
 const lockPollMs = 20;
 const ownerProbeMs = 1000;
 const closeCommitTimeoutMs = 800;
+/** So long after it began to close, a store is still busy with what another one has left. */
+const backlogUntilMs = 500;
 const untried = -1;
 
 export interface LoopOptions {
@@ -489,8 +491,8 @@ export class CommitterLoop implements Committer {
   }
 
   async #close(): Promise<void> {
+    const beganMs = this.context.clock.monotonicMs();
     this.#stopTimers();
-    this.#backlog.stop();
     this.context.spares.end();
     this.context.failpoints.hit('close.before');
     this.engine.commitTimeoutMs = closeCommitTimeoutMs;
@@ -507,6 +509,7 @@ export class CommitterLoop implements Committer {
       this.context.logger.warn({ error }, 'the store could not be closed cleanly; the next open recovers');
     }
     this.#checkpoints.end((waiter) => waiter.reject(closed()));
+    await this.#backlog.stopAfter(backlogUntilMs - (this.context.clock.monotonicMs() - beganMs));
     this.#stopTimers();
     // The file of a witness that no longer listens is what proves that this owner is gone.
     if (this.#deregister()) await this.#witness?.remove();

@@ -12,6 +12,7 @@ import { fromSystemError } from '../errors.js';
 import { forgetFlushFailure, hasFlushFailed, noteFlushFailure } from './flush-failure.js';
 import { dataFileName, prepareDirectory, requireDirectory } from './lmdb-directory.js';
 import { fromLmdbError, type LmdbEnvironment, openEnvironment } from './lmdb-environment.js';
+import { checkLogFile } from './lmdb-file.js';
 import { LmdbBatch, LmdbView } from './lmdb-view.js';
 import { type CheckRow, extentAtOpen, isPreviousWhole, walkLogFile } from './lmdb-walk.js';
 import {
@@ -58,6 +59,8 @@ export interface LmdbLogOptions {
   readonly cancelFlag?: Int32Array | undefined;
   /** Looks at rows of the log before LMDB opens it, and in `examine`. By default their bytes are not looked at. */
   readonly checkRow?: CheckRow | undefined;
+  /** Another handle of this process has it open, and has looked at it: then only the two metas are looked at again. */
+  readonly looked?: boolean;
   /** How long this handle may keep its turn while nobody wants it: for a thread of its own, whose timers run. */
   readonly lingerMs?: number;
   /** Disk that ordinary commits leave free; of a small disk, a sixteenth. */
@@ -79,6 +82,7 @@ export function openLmdbLog(options: LmdbLogOptions): LmdbLog {
     mapSizeBytes: mapSizeBytesDefault,
     clock: () => performance.now(),
     checkRow: undefined,
+    looked: false,
     ...options,
     cancelFlag: options.cancelFlag ?? newCommitGate(),
   };
@@ -121,11 +125,12 @@ function openParts(settings: Settings, queue: WriterQueue): LmdbLog {
 }
 
 /** With the place in the queue: nobody is writing. */
-function checkBeforeUse({ checkRow, directory, fileSystem }: Settings): void {
+function checkBeforeUse({ checkRow, directory, fileSystem, looked }: Settings): void {
   const path = `${directory}/${dataFileName}`;
   const options = { checkRow, extent: extentAtOpen };
-  if (!hasFlushFailed(fileSystem, directory))
-    return walkLogFile(fileSystem, path, { ...options, previous: 'whole' });
+  const hasFailed = hasFlushFailed(fileSystem, directory);
+  if (looked && !hasFailed) return void checkLogFile(fileSystem, path);
+  if (!hasFailed) return walkLogFile(fileSystem, path, { ...options, previous: 'whole' });
   walkLogFile(fileSystem, path, { ...options, previous: 'ignored' });
   if (isPreviousWhole(fileSystem, path)) forgetFlushFailure(fileSystem, directory);
 }

@@ -112,6 +112,8 @@ function makeRoot(fileSystem: FileSystem, directory: string, op: string): void {
 export interface PartsOptions {
   readonly umask: number;
   readonly cancelFlag?: Int32Array;
+  /** Another thread of this process has the log open, and has looked at it before. */
+  readonly looked?: boolean;
   readonly privileged: boolean;
 }
 
@@ -128,7 +130,7 @@ export async function openParts(
 function makeParts(
   { roots, fileSystem }: OpenedRoot,
   options: StoreOptions,
-  { umask, cancelFlag, privileged }: PartsOptions,
+  { umask, cancelFlag, looked, privileged }: PartsOptions,
 ): ContextParts {
   const layout = storeLayout(roots.root);
   const processTable = options.processTable ?? systemProcessTable();
@@ -143,7 +145,8 @@ function makeParts(
   if (options.log === undefined) {
     refuseLostLog(fileSystem, layout, fileSystem.lstat(`${layout.log}/data.mdb`) !== undefined);
   }
-  const log = options.log ?? openRealLog(layout.log, fileSystem, processTable, options, cancelFlag);
+  const log =
+    options.log ?? openRealLog(layout.log, { fileSystem, processTable, options, cancelFlag, looked });
   return {
     roots,
     layout,
@@ -207,10 +210,19 @@ function lookAtParts(
 
 function openRealLog(
   directory: string,
-  fileSystem: FileSystem,
-  processTable: ProcessTable,
-  options: StoreOptions,
-  cancelFlag: Int32Array | undefined,
+  {
+    fileSystem,
+    processTable,
+    options,
+    cancelFlag,
+    looked,
+  }: {
+    readonly fileSystem: FileSystem;
+    readonly processTable: ProcessTable;
+    readonly options: StoreOptions;
+    readonly cancelFlag: Int32Array | undefined;
+    readonly looked: boolean | undefined;
+  },
 ): Log {
   const nonce = randomBytes(8).toString('hex');
   const real = fileSystem instanceof NodeFileSystem ? fileSystem : new NodeFileSystem();
@@ -220,6 +232,7 @@ function openRealLog(
     queueToken: queueToken(processTable.identity(), nonce),
     isTokenAlive: (token) => isTokenAlive(token, processTable),
     checkRow: checkFrames,
+    ...(looked === undefined ? {} : { looked }),
     ...(options.lockTimeoutMs === undefined ? {} : { lockTimeoutMs: options.lockTimeoutMs }),
     ...(options.reserveBytes === undefined ? {} : { reserveBytes: options.reserveBytes }),
     cancelFlag,

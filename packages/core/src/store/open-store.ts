@@ -74,7 +74,7 @@ export async function openStoreWith(
       onEvent,
     });
     try {
-      parts = await openParts(opened, options, { umask, privileged });
+      parts = await openParts(opened, options, { umask, privileged, looked: true });
     } catch (error) {
       await committer.close();
       throw error;
