@@ -64,9 +64,10 @@ export class Keeping {
   write(batch: LogBatch, set: readonly AppliedTransaction[]): void {
     for (const applied of set) {
       const kept = this.#kept.get(applied);
+      if (kept === undefined) continue;
       const { owner, counter } = applied.number;
       const record = batch.get('log', transactionKey(owner, counter, sequences.commitBatch));
-      if (kept !== undefined && record !== undefined) putHistory(batch, kept.row, kept.encoded);
+      if (record !== undefined) putHistory(batch, kept.row, kept.encoded);
     }
   }
 

@@ -16,6 +16,8 @@ import {
   decodeFrame,
   encodeFrame,
   type Fields,
+  type FrameBuffer,
+  frameBuffer,
   frameOverheadBytes,
   frameSeed,
   type Packable,
@@ -372,12 +374,12 @@ function chainOf(hashes: readonly bigint[]): bigint {
 class FrameWriter {
   readonly #seed: bigint;
   readonly #hashes: bigint[] = [];
-  #bytes: Buffer;
+  #buffer: FrameBuffer;
   #end = 0;
 
   constructor(seed: bigint, sizeBytes: number) {
     this.#seed = seed;
-    this.#bytes = Buffer.allocUnsafe(sizeBytes);
+    this.#buffer = frameBuffer(sizeBytes);
   }
 
   get count(): number {
@@ -387,17 +389,16 @@ class FrameWriter {
   add(kind: number, payload: Packable): void {
     const packed = packPayload(payload);
     const end = this.#end + packed.byteLength + frameOverheadBytes;
-    if (end > this.#bytes.byteLength) this.#grow(end);
-    this.#hashes.push(
-      writeFrame(this.#bytes.subarray(this.#end, end), kind, packed, this.#seed + BigInt(this.count)),
-    );
+    if (end > this.#buffer.bytes.byteLength) this.#grow(end);
+    const seed = this.#seed + BigInt(this.count);
+    this.#hashes.push(writeFrame(this.#buffer, this.#end, { kind, packed, seed }));
     this.#end = end;
   }
 
   #grow(needed: number): void {
-    const larger = Buffer.allocUnsafe(2 * needed);
-    larger.set(this.#bytes.subarray(0, this.#end));
-    this.#bytes = larger;
+    const larger = frameBuffer(2 * needed);
+    larger.bytes.set(this.#buffer.bytes.subarray(0, this.#end));
+    this.#buffer = larger;
   }
 
   chain(): bigint {
@@ -405,7 +406,7 @@ class FrameWriter {
   }
 
   value(): Uint8Array {
-    return this.#bytes.subarray(0, this.#end);
+    return this.#buffer.bytes.subarray(0, this.#end);
   }
 }
 

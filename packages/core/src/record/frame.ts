@@ -37,25 +37,37 @@ export function packPayload(payload: Packable): Uint8Array {
   return packr.pack(payload, RESET_BUFFER_MODE);
 }
 
-/** Fills `frame`, which has room for the payload and `frameOverheadBytes`. Returns the frame's hash. */
-export function writeFrame(frame: Buffer, kind: number, packed: Uint8Array, seed: bigint): bigint {
-  frame[0] = formatVersion;
-  frame[1] = kind;
-  frame[2] = 0;
-  frame[3] = 0;
-  frame.writeUInt32LE(packed.byteLength, 4);
-  frame.set(packed, 8);
-  const end = 8 + packed.byteLength;
-  const hash = hash64(frame.subarray(0, end), seed);
-  frame.writeBigUInt64LE(hash, end);
+/** Bytes that frames are written into. */
+export interface FrameBuffer {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+}
+
+export function frameBuffer(sizeBytes: number): FrameBuffer {
+  const bytes = Buffer.allocUnsafe(sizeBytes);
+  return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) };
+}
+
+/** Writes a frame at `start`; there must be room for the payload and `frameOverheadBytes`. Returns the frame's hash. */
+export function writeFrame(
+  { bytes, view }: FrameBuffer,
+  start: number,
+  { kind, packed, seed }: { readonly kind: number; readonly packed: Uint8Array; readonly seed: bigint },
+): bigint {
+  view.setUint32(start, formatVersion | (kind << 8), true);
+  view.setUint32(start + 4, packed.byteLength, true);
+  bytes.set(packed, start + 8);
+  const end = start + 8 + packed.byteLength;
+  const hash = hash64(bytes.subarray(start, end), seed);
+  view.setBigUint64(end, hash, true);
   return hash;
 }
 
-export function encodeFrame(kind: number, payload: Packable, seed: bigint): Buffer {
+export function encodeFrame(kind: number, payload: Packable, seed: bigint): Uint8Array {
   const packed = packPayload(payload);
-  const frame = Buffer.allocUnsafe(packed.byteLength + frameOverheadBytes);
-  writeFrame(frame, kind, packed, seed);
-  return frame;
+  const frame = frameBuffer(packed.byteLength + frameOverheadBytes);
+  writeFrame(frame, 0, { kind, packed, seed });
+  return frame.bytes;
 }
 
 export interface DecodedFrame {
