@@ -56,12 +56,13 @@ test.skipIf(reason, 'leads from an empty directory to a crash that is recovered'
   };
 
   const programs: string[] = [];
+  const installations: string[] = [];
   const done: string[] = [];
   for (const block of path()) {
     const { language, text, file, session } = block;
     if (language === 'sh') {
       // The first one is for the clone, and says so; the others are for one's own project.
-      shell(text, text.includes('npm run build') ? workspace : cwd);
+      installations.push(shell(text, text.includes('npm run build') ? workspace : cwd));
     } else if (file !== undefined) {
       writeFileSync(`${cwd}/${file}`, text);
     } else if (language === 'js') {
@@ -74,6 +75,12 @@ test.skipIf(reason, 'leads from an empty directory to a crash that is recovered'
   }
 
   assert.equal(done, ['sh', 'sh', 'js', 'js', 'session', 'js', 'js', 'js']);
+  const [packed = '', installed] = installations;
+  assert.equal(
+    [...new Set(packed.match(/[\w-]+(?=-\d+\.\d+\.\d+\S*\.tgz$)/gm))].toSorted(),
+    ['', '-core', '-mcp', '-recovery', '-staging', '-tasks'].map((name) => `forewrit${name}`),
+  );
+  assert.is(installed?.trim().replaceAll(/\d+/g, 'N'), 'added N packages in Ns');
   for (const [index, expected] of readmeOutputs.entries()) assert.match(programs[index]!, expected);
   // What npm has installed came from the tarballs, and nothing of this workspace.
   assert.ok(readdirSync(`${cwd}/node_modules/@forewrit`).includes('core'));

@@ -1,15 +1,37 @@
 /** The list of mutants is sound: whoever changes the code that one of them breaks, changes it with it. */
 
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { assert, suite } from '@forewrit/testkit';
 import { listIsUpToDate } from './mutant-list.js';
 import { mutants } from './mutants.js';
 import { changesOf, mutated, testFile } from './mutation.js';
+import { fileURLToPath } from 'node:url';
 
 const test = suite('mutants');
 
 test('every mutant finds its place in the code, and there is one', () => {
   for (const mutant of mutants) assert.ok(changesOf(mutant).length > 0);
+});
+
+/** What the parser has against it. From a `data:` URL nothing of what it imports is found, and so none of it runs. */
+async function syntaxErrorOf(source: string): Promise<SyntaxError | undefined> {
+  const module = `import './nothing.js';\n${source}`;
+  try {
+    await import(`data:text/javascript;base64,${Buffer.from(module).toString('base64')}`);
+  } catch (error) {
+    if (error instanceof SyntaxError) return error;
+  }
+  return undefined;
+}
+
+test('every mutant can be parsed: code that cannot be loaded proves nothing', async () => {
+  assert.ok((await syntaxErrorOf('const one = ;')) instanceof SyntaxError);
+  for (const mutant of mutants) {
+    for (const { url, edits } of changesOf(mutant)) {
+      const error = await syntaxErrorOf(mutated(readFileSync(fileURLToPath(url), 'utf8'), edits));
+      assert.is(error, undefined, `the mutant '${mutant.name}': ${error?.message}`);
+    }
+  }
 });
 
 test('every mutant has a name of its own, and a killer that is there', () => {
