@@ -563,6 +563,32 @@ test('transactions on different files share a flush, those on the same files do 
   assert.is(world.tree()['y'], '3');
 });
 
+test('content travels in the log up to its limit, and that of many small files beyond it', async () => {
+  const set = (files: number, bytes: number): Record<string, string> =>
+    Object.fromEntries(Array.from({ length: files }, (_, index) => [`${index}.txt`, 'x'.repeat(bytes)]));
+  const limit = 400;
+  const cases: readonly (readonly [files: number, bytes: number, inLog: boolean, limit?: number])[] = [
+    [100, 1, false, 0],
+    [1, limit, true],
+    [1, limit + 1, false],
+    [4, limit / 4, true],
+    [4, limit / 4 + 1, false],
+    [100, limit / 4, true],
+    [100, limit / 4 + 1, false],
+    [4096, 1, true],
+    [4097, 1, false],
+  ];
+  for (const [files, bytes, inLog, inlineLimitBytes = limit] of cases) {
+    await using world = await engineWorld({ inlineLimitBytes });
+    const flushed: string[] = [];
+    world.onCall = ({ method, path }) => {
+      if (method === 'sync') flushed.push(path);
+    };
+    await world.store.writeFiles(set(files, bytes));
+    assert.is(flushed.length, inLog ? 0 : files, `${files} files of ${bytes} bytes`);
+    assert.equal(world.tree(), set(files, bytes));
+  }
+});
 test('a transaction that has only read writes nothing', async () => {
   await using world = await engineWorld();
   const { store } = world;

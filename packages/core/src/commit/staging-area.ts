@@ -14,6 +14,7 @@ import { assert } from '../assert.js';
 import { fromSystemError, isStoreError, StoreError, systemCode } from '../errors.js';
 import type { Descriptor, FileStat, FileSystem } from '../files/file-system.js';
 import type { Volume } from '../files/volume.js';
+import { inlineLimitBytesMax } from '../log/log-limits.js';
 import { absolutePath, parentPath, type StorePath } from '../path/path.js';
 import { partSize } from '../plan/operation.js';
 import type { PlannedTarget } from '../plan/plan.js';
@@ -36,6 +37,10 @@ import { removalsOf, type StagedTarget, type StagedTransaction } from './staged-
 import { StagingJob, type StagingOptions } from './staging-job.js';
 
 const leftMax = 256;
+/** Of many files, those travel in the log that have a quarter of its limit on average. */
+const inlineShareOfFile = 4;
+/** With the intents of more, one record would become too large. */
+const inlineFilesMax = 4096;
 
 export class StagingArea {
   readonly #options: StagingOptions;
@@ -63,8 +68,7 @@ export class StagingArea {
     const contentBytes = planned.reduce((sum, target) => sum + contentSize(target, this.#sizeOf), 0);
     const inline =
       find.neverInline !== true &&
-      contentBytes <= (find.inlineLimitBytes ?? this.#options.inlineLimitBytes) &&
-      !planned.some((target) => hasStagedPart(target.file));
+      travelsInLog(planned, contentBytes, find.inlineLimitBytes ?? this.#options.inlineLimitBytes);
     const targets: StagedTarget[] = [];
     try {
       this.#removeLeft(id);
@@ -147,6 +151,16 @@ function stagingFailed(error: unknown, transaction: TransactionId): StoreError {
     hint: "Something has interfered with the store's own directory. Nothing was changed; opening the store again mends it.",
     cause: error,
   });
+}
+
+/** Of many small files as well: each would cost a flush of its own, and a few bytes in the log cost nothing like that. */
+function travelsInLog(planned: readonly PlannedTarget[], contentBytes: number, limitBytes: number): boolean {
+  if (contentBytes > limitBytes) {
+    const files = planned.filter(({ action }) => action === 'write').length;
+    const bytesMax = Math.min((files * limitBytes) / inlineShareOfFile, inlineLimitBytesMax);
+    if (files > inlineFilesMax || contentBytes > bytesMax) return false;
+  }
+  return !planned.some((target) => hasStagedPart(target.file));
 }
 
 function hasStagedPart(file: FileNode | undefined): boolean {

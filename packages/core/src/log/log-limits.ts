@@ -10,6 +10,9 @@ export const valueBytesMax = 16 * 1024 * 1024 - 4096;
 /** All keys and values of one commit. More is refused, never split. */
 export const batchBytesMax = 128 * 1024 * 1024;
 
+/** Content of one transaction that travels in the log, at most: it is copied through memory, and kept until the checkpoint. */
+export const inlineLimitBytesMax = 8 * 1024 * 1024;
+
 /** Changes of one commit: each may dirty three pages, and LMDB keeps 131,071 before it writes some of them early. */
 export const batchChangesMax = 40_000;
 

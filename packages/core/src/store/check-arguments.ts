@@ -3,6 +3,7 @@
  * (`ERR_INVALID_ARGUMENT`), never a crash further in and never ignored.
  */
 
+import { inlineLimitBytesMax } from '../log/log-limits.js';
 import { InvalidArgumentError } from '../errors.js';
 
 const entryBytesMax = 1899;
@@ -68,9 +69,6 @@ export function checkEntry(op: string, collection: unknown, key: unknown): void 
     throw new InvalidArgumentError(op, `collection and key together have at most ${entryBytesMax} bytes`);
   }
 }
-
-/** Content in the log is copied through memory and kept until the checkpoint. */
-export const inlineLimitBytesMax = 8 * 1024 * 1024;
 
 export function checkInlineLimit(op: string, bytes: unknown): void {
   if (bytes === undefined) return;

@@ -49,7 +49,10 @@ export interface StoreOptions {
   readonly materialize?: 'immediate' | 'deferred';
   /** How soon the files follow a deferred save; at `close()` in any case. Default: 100 ms. */
   readonly materializeWithinMs?: number;
-  /** Content of a transaction up to this total travels in the log. Default: 64 KiB. */
+  /**
+   * Content of a transaction up to this total travels in the log; of many small files (up to 4,096 that have a quarter of it
+   * on average) up to 8 MiB. Default: 64 KiB.
+   */
   readonly inlineLimitBytes?: number;
   /** Largest file that a transaction may write. Default: no limit. */
   readonly maxFileBytes?: number;
