@@ -1,4 +1,7 @@
-/** Files that move, which keep their inode, symbolic links that come back from history, and directories, which have no content: made, moved or removed. */
+/**
+ * Files that move, which keep their inode, symbolic links that come back from history, and directories, which have no
+ * content: made, moved or removed.
+ */
 
 import { assert } from '../assert.js';
 import { hasCode, StoreError, systemCode } from '../errors.js';

@@ -2,9 +2,10 @@
  * How a transaction is undone, as operations of an ordinary one, in their order: removed directories come back, what was
  * moved goes back to where it was, files get what they had, or go, and directories last, in the reverse of their order.
  *
- * Moves are undone as moves, and a symbolic link comes back as the one that it was: nobody can write into it. What was replaced or removed comes back as a copy of what is kept: another link of it would
- * be in the tree, where every program that writes in place would change the one copy that history has; and it would come
- * back with its old time, which tells nobody that the file has changed.
+ * Moves are undone as moves, and a symbolic link comes back as the one that it was: nobody can write into it. What was
+ * replaced or removed comes back as a copy of what is kept: another link of it would be in the tree, where every program
+ * that writes in place would change the one copy that history has; and it would come back with its old time, which tells
+ * nobody that the file has changed.
  */
 
 import type { KeptBelow, HistoryRow, HistoryTarget } from '../record/history-row.js';

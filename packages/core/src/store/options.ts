@@ -70,8 +70,8 @@ export interface StoreOptions {
    */
   readonly checkpointBytes?: number;
   /**
-   * Before-images, and old values of entries, are kept for `history` and `undo`, until they are older than `maxAgeMs` (default: 7 days) or more than
-   * `maxBytes` (default: 1 GiB), the oldest first. Default: off. What there is of history stays while it is off.
+   * Before-images, and old values of entries, are kept for `history` and `undo`, until they are older than `maxAgeMs`
+   * (default: 7 days) or more than `maxBytes` (default: 1 GiB), the oldest first. Default: off. What there is of history stays while it is off.
    */
   readonly history?: { readonly maxAgeMs?: number; readonly maxBytes?: number };
   /** `follow` (default): a symbolic link inside the store stands for what it points to. `refuse`: it is an error. */
