@@ -575,8 +575,6 @@ test('content travels in the log up to its limit, and that of many small files b
     [4, limit / 4 + 1, false],
     [100, limit / 4, true],
     [100, limit / 4 + 1, false],
-    [4096, 1, true],
-    [4097, 1, false],
   ];
   for (const [files, bytes, inLog, inlineLimitBytes = limit] of cases) {
     await using world = await engineWorld({ inlineLimitBytes });

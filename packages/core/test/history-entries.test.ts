@@ -218,12 +218,16 @@ test('a store that writes nothing but entries shortens its history by itself, an
   await using w = await retained({ checkpointIntervalMs: 1 });
   for (let index = 0; index < 5; index += 1) await w.store.collection('numbers').put('one', index);
   await until('history is empty', () => w.rows('history') === 0);
-  await until('its checkpoint has ended', () => w.store.stats().checkpoints > 0);
-  const { checkpoints } = w.store.stats();
-  await new Promise((resolve) => {
-    setTimeout(resolve, 50);
-  });
-  assert.is(w.store.stats().checkpoints, checkpoints, 'there is nothing left to do');
+  // Of what was put while a checkpoint was under way there may be one more.
+  let before: number;
+  do {
+    before = w.store.stats().checkpoints;
+    await new Promise((resolve) => {
+      setTimeout(resolve, 50);
+    });
+    assert.ok(w.store.stats().checkpoints <= 10, 'it goes on although there is nothing left to do');
+  } while (w.store.stats().checkpoints > before);
+  assert.ok(before > 0);
 });
 
 test('many bytes of rows do not wait for the time', async () => {

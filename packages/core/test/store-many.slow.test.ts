@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { assert, suite } from '@forewrit/testkit';
+import { engineWorld } from './engine-world.js';
 import { withStores } from './store-world.js';
 
 const test = suite('transactions of many files');
@@ -31,6 +32,21 @@ test(
   },
   { timeoutMs: 120_000 },
 );
+
+test('the content of 4,096 small files travels in the log, and of more does not', async () => {
+  for (const [count, flushes] of [
+    [4096, 0],
+    [4097, 4097],
+  ] as const) {
+    await using world = await engineWorld({ inlineLimitBytes: 1000 });
+    let flushed = 0;
+    world.onCall = ({ method }) => {
+      if (method === 'sync') flushed += 1;
+    };
+    await world.store.writeFiles(Array.from({ length: count }, (_, n) => [`${n}`, 'x']));
+    assert.is(flushed, flushes);
+  }
+});
 
 test(
   'more than a transaction can hold is refused as a whole',
