@@ -3,8 +3,8 @@
  * for history, if its owner kept that, of all paths that it was carried out for.
  */
 
-import { decodeTransaction, type LoggedTransaction, type StoreContext, StoreError } from '@forewrit/core';
-import { readTransactionRows } from './analysis.js';
+import { type LoggedTransaction, type StoreContext, StoreError } from '@forewrit/core';
+import { readTransactions } from './analysis.js';
 import { type EncodedHistory, noteUnflushed, subjectOf } from './completion.js';
 import { RecoveredHistory } from './history.js';
 import { saveEdited } from './last-look.js';
@@ -59,10 +59,7 @@ function planForward(
 ): { readonly plan: TransactionPlan; readonly blocked: ReadonlySet<number> } {
   const { subject, history } = log.view((view) => ({
     subject: subjectOf(view, { transaction, living: new Set(), folding }),
-    history: new PathHistory(
-      folding,
-      readTransactionRows(view).map(({ number, rows }) => decodeTransaction(number, rows)),
-    ),
+    history: new PathHistory(folding, readTransactions(view)),
   }));
   const plan = planTransaction(context, subject, history);
   const blocked = plan.paths.filter(({ decision }) => decision.verdict === 'block');

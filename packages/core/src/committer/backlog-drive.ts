@@ -4,6 +4,7 @@
  */
 
 import type { RecoveryBacklog, RecoveryReport } from './recoverer.js';
+import { waitAtMost } from './wait-at-most.js';
 
 const keepAliveMs = 60_000;
 
@@ -54,15 +55,9 @@ export class BacklogDrive {
    * otherwise never come to the end of it.
    */
   async stopAfter(ms: number): Promise<void> {
-    const running = this.#running;
-    if (running !== undefined && ms > 0) {
-      let timer: NodeJS.Timeout | undefined;
-      const late = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, ms);
-      });
-      await Promise.race([running.catch(() => undefined), late]);
-      clearTimeout(timer);
-    }
+    // `begin` tells what it fails with.
+    const running = this.#running?.catch(() => undefined);
+    if (running !== undefined && ms > 0) await waitAtMost(running, ms);
     this.#stopped = true;
   }
 

@@ -13,6 +13,7 @@ import type { StagingRequest } from '../commit/resumable-records.js';
 import { fromPlainError, StoreError } from '../errors.js';
 import type { Roots } from '../path/path.js';
 import type { CommitRequest } from '../plan/request.js';
+import { waitAtMost } from './wait-at-most.js';
 import type { FromWorker, PlainOptions, ToWorker, WorkerInput } from './worker-protocol.js';
 
 /** `close()` returns within two seconds, whatever other processes do: what is left of them is for ending the thread. */
@@ -132,10 +133,6 @@ export class WorkerCommitter implements Committer {
 
   async #close(): Promise<void> {
     if (this.#ended === undefined) {
-      let timer: NodeJS.Timeout | undefined;
-      const late = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, closeTimeoutMs);
-      });
       // Its end is expected from then on.
       const done = this.#ask<void>((id) => ({ type: 'close', id })).then(
         () => this.#end(closed()),
@@ -148,8 +145,7 @@ export class WorkerCommitter implements Committer {
           });
         },
       );
-      await Promise.race([done, late]);
-      clearTimeout(timer);
+      await waitAtMost(done, closeTimeoutMs);
     }
     // Whatever it still waits for ends now; what it had committed is recovered by the next open. A thread that is inside
     // a write must not be ended: it is left to end with the process.

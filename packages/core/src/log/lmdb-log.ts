@@ -128,9 +128,11 @@ function openParts(settings: Settings, queue: WriterQueue): LmdbLog {
 function checkBeforeUse({ checkRow, directory, fileSystem, looked }: Settings): void {
   const path = `${directory}/${dataFileName}`;
   const options = { checkRow, extent: extentAtOpen };
-  const hasFailed = hasFlushFailed(fileSystem, directory);
-  if (looked && !hasFailed) return void checkLogFile(fileSystem, path);
-  if (!hasFailed) return walkLogFile(fileSystem, path, { ...options, previous: 'whole' });
+  if (!hasFlushFailed(fileSystem, directory)) {
+    if (looked) checkLogFile(fileSystem, path);
+    else walkLogFile(fileSystem, path, { ...options, previous: 'whole' });
+    return;
+  }
   walkLogFile(fileSystem, path, { ...options, previous: 'ignored' });
   if (isPreviousWhole(fileSystem, path)) forgetFlushFailure(fileSystem, directory);
 }

@@ -24,6 +24,8 @@ import type { CommitRequest } from './request.js';
 /** One file of a deferred save, where it really is. */
 export interface Place {
   readonly path: StorePath;
+  /** `pathName` of it. */
+  readonly name: string;
   readonly content: Uint8Array;
   readonly options: Pick<WriteOptions, 'mode' | 'ifRevision' | 'force'>;
   /** What was there when the path was resolved: before any row was read. */
@@ -45,8 +47,9 @@ export function deferredPlaces(context: StoreContext, request: CommitRequest): P
     const parent = parentPath(path);
     const isFile = stat === undefined || stat.type === 'file';
     if (parent === undefined || resolver.directory(parent) === undefined || !isFile) return undefined;
-    names.add(pathName(path, folding));
-    places.push({ path, content: content.bytes, options, stat });
+    const name = pathName(path, folding);
+    names.add(name);
+    places.push({ path, name, content: content.bytes, options, stat });
   }
   if (names.size < places.length || sizeOfPlaces(places) > limitOf(context, request)) return undefined;
   return places;
@@ -76,19 +79,16 @@ function sizeOfPlaces(places: readonly Place[]): number {
 export function mustFollow(
   context: StoreContext,
   request: CommitRequest,
-  {
-    named,
-    older,
-  }: { readonly named: readonly (Place & { name: string })[]; readonly older: ReadonlySet<DeferredRecord> },
+  { places, older }: { readonly places: readonly Place[]; readonly older: ReadonlySet<DeferredRecord> },
 ): boolean {
   if (older.size > 0 && context.options.history !== undefined) return true;
-  const own = new Set(named.map(({ name }) => name));
-  let bytes = sizeOfPlaces(named);
-  let targets = named.length;
+  const own = new Set(places.map(({ name }) => name));
+  let bytes = sizeOfPlaces(places);
+  let targets = places.length;
   for (const record of older) {
     for (const [name, { target }] of record.targets) {
       if (own.has(name)) {
-        if (!named.some(({ path }) => path === target.path)) return true;
+        if (!places.some(({ path }) => path === target.path)) return true;
         continue;
       }
       bytes += target.content?.byteLength ?? 0;
@@ -147,7 +147,7 @@ export function plannedSave({ path, content }: Place, stat: FileStat | undefined
 
 export function saveTarget(
   { umask, clock }: StoreContext,
-  { name, path, content, options }: Place & { readonly name: string },
+  { name, path, content, options }: Place,
   seen: {
     readonly stat: FileStat | undefined;
     readonly volume: StorePath;

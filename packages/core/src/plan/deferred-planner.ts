@@ -1,6 +1,6 @@
 /** Plans deferred saves: what the batch needs to know, and nothing in the staging areas. */
 
-import { type Deferred, pathName, type SaveTarget } from '../commit/deferred.js';
+import type { Deferred, SaveTarget } from '../commit/deferred.js';
 import { lockedBy } from '../commit/lock.js';
 import type { FileStat } from '../files/file-system.js';
 import type { Volume } from '../files/volume.js';
@@ -43,10 +43,9 @@ export class DeferredPlanner {
     const { folding } = context;
     const { deferred, isEnding, owner } = this.#parts;
     const paths = places.map(({ path }) => path);
-    const named = places.map((place) => ({ ...place, name: pathName(place.path, folding) }));
-    const older = new Set(named.flatMap(({ name }) => deferred.at(name) ?? []));
-    if (mustFollow(context, request, { named, older })) return { kind: 'deferred', records: [...older] };
-    const fresh = paths.filter((_, index) => deferred.at(named[index]!.name) === undefined);
+    const older = new Set(places.flatMap(({ name }) => deferred.at(name) ?? []));
+    if (mustFollow(context, request, { places, older })) return { kind: 'deferred', records: [...older] };
+    const fresh = paths.filter((_, index) => deferred.at(places[index]!.name) === undefined);
     const stoodOn = fresh.map((path) => ({ action: 'write', path }) as const);
     const rows = context.log.view((view) => {
       const locked = lockedBy(view, { targets: stoodOn, entries: [] }, folding, isEnding);
@@ -55,7 +54,7 @@ export class DeferredPlanner {
     if ('lock' in rows) return { kind: 'locked', lock: rows.lock };
     const looked = new Map<StorePath, FileStat | undefined>();
     const volumes = new Map<StorePath, Volume>();
-    const saves = named.map((place): SaveTarget => {
+    const saves = places.map((place): SaveTarget => {
       // What is deferred is locked by us, and no row of it is read: the first look will do.
       const wasDeferred = deferred.at(place.name) !== undefined;
       const stat = wasDeferred ? place.stat : lookAt(context, place);
@@ -69,13 +68,13 @@ export class DeferredPlanner {
         wasDeferred,
       });
     });
-    const planned = named.map((place) => plannedSave(place, looked.get(place.path)));
+    const planned = places.map((place) => plannedSave(place, looked.get(place.path)));
     checkSizes(context, planned);
     checkPermissions(context, planned);
-    const required = named.flatMap(({ path, options }) =>
+    const required = places.flatMap(({ path, options }) =>
       options.ifRevision === undefined ? [] : asRead(rows.found.get(path)),
     );
-    const forced = new Set(named.flatMap(({ path, options }) => (options.force === true ? [path] : [])));
+    const forced = new Set(places.flatMap(({ path, options }) => (options.force === true ? [path] : [])));
     const lock = refuseReads(context, [...request.reads, ...required], { forced, deferred, owner });
     if (lock !== undefined) return { kind: 'locked', lock };
     const number = { owner: owner, counter: request.counter };
@@ -93,7 +92,7 @@ export class DeferredPlanner {
         adopts: [],
         planReads: [...rows.values.values()],
         vacant: rows.vacancies.filter(({ path }) => vacant.includes(path)),
-        requiredRevisions: named.flatMap(({ path, options: { ifRevision } }) =>
+        requiredRevisions: places.flatMap(({ path, options: { ifRevision } }) =>
           ifRevision === undefined ? [] : [{ path, revision: ifRevision }],
         ),
         vacated: [],

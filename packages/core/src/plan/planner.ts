@@ -143,8 +143,8 @@ export class Planner {
 
   #prepareDeferred(request: CommitRequest, places: readonly Place[]): Preparation {
     if (this.#overlapsOrdinary(places.map(({ path }) => path))) return { kind: 'overlaps' };
-    const { folding, options } = this.#context;
-    const names = options.history === undefined ? [] : places.map(({ path }) => pathName(path, folding));
+    const keeps = this.#context.options.history !== undefined;
+    const names = keeps ? places.map(({ name }) => name) : [];
     if (names.some((name) => this.#takenNames.has(name))) return { kind: 'overlaps' };
     const planned = this.#deferredPlanner.prepare(request, places);
     if (planned.kind !== 'ready') return planned;

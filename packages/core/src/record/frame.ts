@@ -45,7 +45,11 @@ export interface FrameBuffer {
 
 export function frameBuffer(sizeBytes: number): FrameBuffer {
   const bytes = Buffer.allocUnsafe(sizeBytes);
-  return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) };
+  return { bytes, view: viewOf(bytes) };
+}
+
+export function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
 }
 
 /** Writes a frame at `start`; there must be room for the payload and `frameOverheadBytes`. Returns the frame's hash. */
@@ -99,7 +103,7 @@ function checkFrame(
   seed: bigint,
   what: string,
 ): Pick<DecodedFrame, 'hash' | 'end'> {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const view = viewOf(bytes);
   if (bytes.byteLength < start + 1) throw corrupt(what, 'it is empty');
   const version = view.getUint8(start);
   if (version !== formatVersion) {

@@ -16,7 +16,7 @@
 
 import { assert } from '../assert.js';
 import { hash64 } from './checksum.js';
-import { corrupt } from './frame.js';
+import { corrupt, viewOf } from './frame.js';
 import type { FileSystem } from '../files/file-system.js';
 import { splitRoot, type StorePath } from '../path/path.js';
 
@@ -182,10 +182,6 @@ export function prefixRange(prefix: Uint8Array): KeyRange {
   assert(last >= 0, 'nothing follows a prefix of 0xff');
   end[last]! += 1;
   return { start: prefix, end: end.subarray(0, last + 1) };
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function textOf(bytes: Uint8Array): string {

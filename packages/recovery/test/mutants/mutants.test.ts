@@ -1,11 +1,11 @@
 /** The list of mutants is sound: whoever changes the code that one of them breaks, changes it with it. */
 
 import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { assert, suite } from '@forewrit/testkit';
 import { listIsUpToDate } from './mutant-list.js';
 import { mutants } from './mutants.js';
 import { changesOf, mutated, testFile } from './mutation.js';
-import { fileURLToPath } from 'node:url';
 
 const test = suite('mutants');
 
