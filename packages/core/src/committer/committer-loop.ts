@@ -5,8 +5,7 @@
  * - Requests that arrive together are one group, and one flush.
  * - `applied` marks ride with the next group, or go alone after `markDelayMs`.
  * - Checkpoints run one step between two groups, and in idle turns of the event loop.
- * - A request that meets another owner's lock waits, bounded: it looks again when the log changes and every
- *   `lockPollMs`, and asks every `ownerProbeMs` whether that owner still lives.
+ * - A request that meets another owner's lock waits, bounded (`lock-waits.ts`).
  */
 
 import type { CheckpointReport } from '../commit/checkpoint.js';
@@ -14,30 +13,21 @@ import { Engine } from '../commit/engine.js';
 import type { Commit, GroupResult, Job } from '../commit/job.js';
 import { lockTimeout } from '../commit/refusal.js';
 import type { StagingRequest } from '../commit/resumable-records.js';
-import { isStoreError, StoreError, toError, withStoreCode } from '../errors.js';
+import { StoreError, toError, withStoreCode } from '../errors.js';
 import { descriptorBudget } from '../files/descriptor-budget.js';
 import { FlushError } from '../log/log.js';
-import type { Owner } from '../owner/owner.js';
-import { openWitness, type Witness } from '../owner/witness.js';
 import type { CommitRequest } from '../plan/request.js';
-import type { LockRow } from '../record/rows.js';
 import { defaults } from '../store/options.js';
-import {
-  type ContextParts,
-  deregisterOwner,
-  openContext,
-  readOwners,
-  registerOwner,
-  type StoreContext,
-} from '../store/store-context.js';
+import { readOwners, type StoreContext } from '../store/store-context.js';
 import { BacklogDrive } from './backlog-drive.js';
 import { CheckpointDrive } from './checkpoint-drive.js';
 import { MaterializeDrive } from './materialize-drive.js';
-import { type Committer, type CommitterEvent, type CommitterState, Counters } from './committer.js';
-import { belongsToOthers, findDead, recoverOrRefuse } from './dead-owner.js';
-import type { Recoverer, Recovery } from './recoverer.js';
+import { type Committer, type CommitterState, Counters } from './committer.js';
+import { belongsToOthers, findDead } from './dead-owner.js';
 import { StagingQueue } from './staging-queue.js';
-import { standAsideMs, TurnTaking } from './turn-taking.js';
+import { LockWaits, tolerate } from './lock-waits.js';
+import { Registration, type RegistrationOptions } from './registration.js';
+import { standAsideMs } from './turn-taking.js';
 
 const groupMax = 256;
 /** Descriptors of content that is not fsynced yet: more start a checkpoint at once, and hurry it. */
@@ -46,26 +36,13 @@ const stepsWhenManyOpen = 64;
 /** Each commit costs more the more pages the log has in use, and the more scattered they are. */
 const loggedBytesMany = 2 * 1024 * 1024;
 const markDelayMs = 5;
-const lockPollMs = 20;
-const ownerProbeMs = 1000;
 const closeCommitTimeoutMs = 800;
 /** So long after it began to close, a store is still busy with what another one has left. */
 const backlogUntilMs = 500;
 const untried = -1;
 
-export interface LoopOptions {
-  readonly parts: ContextParts;
-  readonly recoverer: Recoverer | undefined;
-  readonly nonce: string;
-  readonly onEvent: (event: CommitterEvent) => void;
+export interface LoopOptions extends RegistrationOptions {
   readonly counters?: Counters;
-  /** A simulated world has no sockets. */
-  readonly withWitness: boolean;
-}
-
-interface Waiting {
-  readonly job: Job;
-  readonly lock: LockRow;
 }
 
 export class CommitterLoop implements Committer {
@@ -74,23 +51,20 @@ export class CommitterLoop implements Committer {
   readonly counters: Counters;
   readonly engine: Engine;
   readonly #options: LoopOptions;
-  readonly #witness: Witness | undefined;
-  readonly #turns: TurnTaking;
+  readonly #registration: Registration;
+  readonly #lockWaits: LockWaits;
   readonly #checkpoints: CheckpointDrive;
   readonly #files: MaterializeDrive;
   readonly #stagings: StagingQueue;
   readonly #backlog: BacklogDrive;
   #queue: Job[] = [];
-  #waiting: Waiting[] = [];
   #scheduled = false;
   #running = false;
   #markTimer: NodeJS.Timeout | undefined;
   #checkpointTimer: NodeJS.Timeout | undefined;
-  #pollTimer: NodeJS.Timeout | undefined;
   #idleStep: NodeJS.Immediate | undefined;
   #nextRun: NodeJS.Immediate | undefined;
   #asideTimer: NodeJS.Timeout | undefined;
-  #unwatch: (() => void) | undefined;
   #recovering: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
   #poisonReported = false;
@@ -100,19 +74,19 @@ export class CommitterLoop implements Committer {
   /** Spare files may be missing: made in idle turns. */
   #spareWanted = false;
 
-  private constructor(
-    options: LoopOptions,
-    context: StoreContext,
-    owner: Owner,
-    recovery: Recovery,
-    witness: Witness | undefined,
-  ) {
+  private constructor(options: LoopOptions, registration: Registration) {
+    const { context, owner, recovery } = registration;
     this.#options = options;
     this.context = context;
-    this.#witness = witness;
+    this.#registration = registration;
     this.counters = options.counters ?? new Counters();
     this.engine = new Engine(context, owner, this.counters);
-    this.#turns = new TurnTaking(context.log, owner.number);
+    this.#lockWaits = new LockWaits({
+      log: context.log,
+      owner: owner.number,
+      nowMs: () => context.clock.monotonicMs(),
+      onLook: (jobs, probe) => this.#tryAgain(jobs, probe),
+    });
     this.#checkpoints = new CheckpointDrive(this.engine, this.counters, options.onEvent);
     this.#files = new MaterializeDrive({
       engine: this.engine,
@@ -134,27 +108,7 @@ export class CommitterLoop implements Committer {
   }
 
   static async start(options: LoopOptions): Promise<CommitterLoop> {
-    let context: StoreContext;
-    try {
-      context = await openContext(options.parts);
-    } catch (error) {
-      options.parts.log.close();
-      throw openFailed(error, options.parts.roots.root);
-    }
-    const witness = options.withWitness ? await openWitness(context.layout.log, options.nonce) : undefined;
-    let owner: Owner | undefined;
-    try {
-      const dead = await findDead(context);
-      owner = registerOwner(context, { nonce: options.nonce, witness: witness?.name });
-      const recovery = await recoverOrRefuse(context, options.recoverer, dead, owner);
-      options.onEvent({ type: 'recover', report: recovery.report });
-      return new CommitterLoop(options, context, owner, recovery, witness);
-    } catch (error) {
-      if (owner !== undefined) deregisterQuietly(context, owner);
-      await witness?.remove();
-      context.log.close();
-      throw openFailed(error, options.parts.roots.root);
-    }
+    return new CommitterLoop(options, await Registration.make(options));
   }
 
   commit(request: CommitRequest, accepted: (revision: number) => void = () => undefined): Promise<Commit> {
@@ -272,8 +226,7 @@ export class CommitterLoop implements Committer {
     this.#running = true;
     try {
       // Those that wait come first: nobody who wants the same may overtake them.
-      const waiting = this.#waiting.splice(0).map(({ job }) => job);
-      const jobs = [...waiting, ...this.#queue.splice(0, groupMax)];
+      const jobs = [...this.#lockWaits.take(), ...this.#queue.splice(0, groupMax)];
       this.#runGroup(jobs);
       this.#stepsOwed = jobs.length;
     } finally {
@@ -300,10 +253,7 @@ export class CommitterLoop implements Committer {
   }
 
   #othersWait(): boolean {
-    let others = false;
-    // What cannot be read now is met by the next group, which has somebody to tell.
-    if (this.engine.poison === undefined) tolerate(() => void (others = this.#turns.othersWait()));
-    return others;
+    return this.engine.poison === undefined && this.#lockWaits.othersWait();
   }
 
   /** Another owner waits: the next group begins a little later. */
@@ -347,7 +297,7 @@ export class CommitterLoop implements Committer {
     }
     // First come, first served.
     this.#queue.unshift(...again);
-    this.#waiting.push(...result.waiting);
+    this.#lockWaits.add(result.waiting);
     if (result.checkpointWanted === true) {
       // One that is under way has its set already.
       const { underWay } = this.#checkpoints;
@@ -370,7 +320,7 @@ export class CommitterLoop implements Committer {
     const { uncheckpointed } = this.engine;
     this.engine.countUncheckpointed();
     this.counters.set('queued', this.#queue.length);
-    this.counters.set('waiting', this.#waiting.length);
+    this.counters.set('waiting', this.#lockWaits.count);
     this.#reportPoison();
     if (this.#closing !== undefined) return;
     if (this.engine.poison === undefined) {
@@ -379,22 +329,15 @@ export class CommitterLoop implements Committer {
       this.#files.plan();
     }
     if (this.#checkpoints.underWay || this.#spareWanted) this.#stepWhenIdle();
-    if (this.#waiting.length > 0) this.#watch();
-    else if (this.#queue.length === 0) this.#stopWatching();
+    if (this.#lockWaits.count > 0) this.#lockWaits.watch();
+    else if (this.#queue.length === 0) this.#lockWaits.stop();
   }
 
   #reportPoison(): void {
     if (this.engine.poison === undefined || this.#poisonReported) return;
     this.#poisonReported = true;
-    // Whoever asks must see that this owner is gone: its locks are for recovery now.
-    this.#deregister();
-    void this.#witness?.close();
+    this.#registration.abandon();
     this.#options.onEvent({ type: 'poisoned', cause: this.engine.poison });
-  }
-
-  /** `false` if the log cannot be written: then only the witness tells that this owner is gone. */
-  #deregister(): boolean {
-    return deregisterQuietly(this.context, this.engine.owner, { timeoutMs: closeCommitTimeoutMs });
   }
 
   #flushMarks(): void {
@@ -438,35 +381,12 @@ export class CommitterLoop implements Committer {
     });
   }
 
-  /** Looks at the log again whenever it changes, and at the locks' owners. */
-  #watch(): void {
-    tolerate(() => this.#turns.announce());
-    this.#unwatch ??= this.context.log.watch(() => this.#lookAtWaiting());
-    this.#pollTimer ??= setInterval(() => this.#lookAtWaiting(), lockPollMs);
-    if (this.#waiting.some(({ job }) => job.nextProbeMs === 0)) this.#lookAtWaiting();
-  }
-
-  #lookAtWaiting(): void {
-    const nowMs = this.context.clock.monotonicMs();
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    const again: Job[] = [];
-    let probe = false;
-    for (const { job, lock } of waiting) {
-      if (nowMs > job.deadlineMs) {
-        job.reject(lockTimeout(`'${lock.what}'`));
-        continue;
-      }
-      if (nowMs >= job.nextProbeMs) {
-        job.nextProbeMs = nowMs + ownerProbeMs;
-        probe = true;
-      }
-      again.push(job);
-    }
-    this.#queue.unshift(...again);
+  #tryAgain(jobs: readonly Job[], probe: boolean): void {
+    this.#queue.unshift(...jobs);
     if (probe) this.#probeOwners();
     if (this.#queue.length > 0) this.#schedule();
-    else this.#stopWatching();
+    else if (this.#closing === undefined) this.#lockWaits.stop();
+    else this.#lockWaits.end();
   }
 
   #probeOwners(): void {
@@ -474,15 +394,6 @@ export class CommitterLoop implements Committer {
       () => this.#schedule(),
       (error: unknown) => this.context.logger.error({ error }, 'recovering a dead owner failed'),
     );
-  }
-
-  #stopWatching(): void {
-    // Once this owner is gone its row means nothing.
-    if (this.#closing === undefined) tolerate(() => this.#turns.withdraw());
-    clearInterval(this.#pollTimer);
-    this.#pollTimer = undefined;
-    this.#unwatch?.();
-    this.#unwatch = undefined;
   }
 
   close(): Promise<void> {
@@ -498,8 +409,7 @@ export class CommitterLoop implements Committer {
     this.engine.commitTimeoutMs = closeCommitTimeoutMs;
     this.#stagings.run();
     while (this.#queue.length > 0) this.#run();
-    for (const { job } of this.#waiting) job.reject(closed());
-    this.#waiting = [];
+    for (const job of this.#lockWaits.take()) job.reject(closed());
     try {
       // What cannot follow now is in the log: the next open tries again.
       this.#files.all();
@@ -511,9 +421,7 @@ export class CommitterLoop implements Committer {
     this.#checkpoints.end((waiter) => waiter.reject(closed()));
     await this.#backlog.stopAfter(backlogUntilMs - (this.context.clock.monotonicMs() - beganMs));
     this.#stopTimers();
-    // The file of a witness that no longer listens is what proves that this owner is gone.
-    if (this.#deregister()) await this.#witness?.remove();
-    else await this.#witness?.close();
+    await this.#registration.end();
     this.context.log.close();
   }
 
@@ -534,7 +442,7 @@ export class CommitterLoop implements Committer {
     this.#checkpointTimer = undefined;
     this.#idleStep = undefined;
     this.#nextRun = undefined;
-    this.#stopWatching();
+    this.#lockWaits.end();
   }
 }
 
@@ -543,43 +451,8 @@ function isCheckpointDue({ transactions, rowBytes }: Engine['uncheckpointed']): 
   return transactions > 0 || rowBytes > 0;
 }
 
-/** `false` if it could not be: whoever opens next finds this owner dead. */
-function deregisterQuietly(
-  context: StoreContext,
-  owner: Owner,
-  options?: { readonly timeoutMs: number },
-): boolean {
-  try {
-    deregisterOwner(context, owner.number, options);
-    return true;
-  } catch (error) {
-    context.logger.warn({ error, owner: owner.id }, 'this owner could not be deregistered');
-    return false;
-  }
-}
-
-/** Nothing was begun yet, so there is nothing to poison. */
-function openFailed(cause: unknown, path: string): unknown {
-  if (!(cause instanceof FlushError)) return withStoreCode(cause, { op: 'open', path });
-  return new StoreError('ERR_IO', `The log cannot be written: ${cause.message}`, {
-    op: 'open',
-    path,
-    hint: 'Check the disk, and the log with `forewrit dump`. The files of the store are untouched.',
-    cause,
-  });
-}
-
 function closed(): StoreError {
   return new StoreError('ERR_STORE_CLOSED', 'The store is closed', { op: 'commit' });
-}
-
-/** What fails here is tried again by whoever comes next, or by recovery. */
-function tolerate(action: () => void): void {
-  try {
-    action();
-  } catch (error) {
-    if (!isStoreError(error)) throw error;
-  }
 }
 
 function unrefed(action: () => void, delayMs: number): NodeJS.Timeout {
