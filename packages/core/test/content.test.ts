@@ -2,7 +2,7 @@
 
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync, readlinkSync, statSync } from 'node:fs';
 import { changedCodes } from '#src/errors.js';
-import { copyDurably, readFileAt, writeFully } from '#src/files/content.js';
+import { copyDurably, eachPiece, readFileAt, writeFully } from '#src/files/content.js';
 import type { FileStat } from '#src/files/file-system.js';
 import { NodeFileSystem } from '#src/files/node-file-system.js';
 import { makeDirectoryIfMissing, recordedMount, recordMounts, Volumes } from '#src/files/volume.js';
@@ -40,6 +40,53 @@ test('a content is read whole, however little comes at once, and as far as it go
     }
   }
   assert.is(Buffer.from(readFileAt(new Longer(), file)).toString(), '0123456789');
+});
+
+test('the first bytes of a content are read, and nothing beyond them', () => {
+  using directory = temporaryDirectory('content');
+  const file = `${directory.path}/a`;
+  const content = Buffer.alloc(200_000, 'the content of a file that is read in several pieces ');
+  writeFileSync(file, content);
+  for (const fileSystem of [new NodeFileSystem(), new Sparing()]) {
+    for (const bytesMax of [0, 1, 65_536, 65_537, 199_999, 200_000, 200_001, undefined]) {
+      // Three bytes at once are enough of a file's beginning.
+      if (fileSystem instanceof Sparing && (bytesMax === undefined || bytesMax > 65_537)) continue;
+      const descriptor = fileSystem.openRead(file);
+      const pieces: Buffer[] = [];
+      let end = 0;
+      const read = eachPiece(
+        fileSystem,
+        descriptor,
+        (piece, position) => {
+          assert.is(position, end);
+          end += piece.length;
+          pieces.push(Buffer.from(piece));
+        },
+        bytesMax,
+      );
+      fileSystem.close(descriptor);
+      const expected = content.subarray(0, bytesMax);
+      assert.is(read, expected.length);
+      assert.ok(Buffer.concat(pieces).equals(expected), `${bytesMax}`);
+    }
+  }
+});
+
+test('a content is read at once as far as it is known to go', () => {
+  using directory = temporaryDirectory('content');
+  writeFileSync(`${directory.path}/a`, '0123456789');
+  const reads: number[] = [];
+  class Counting extends NodeFileSystem {
+    override read(descriptor: number, into: Uint8Array, position: number): number {
+      reads.push(into.length);
+      return super.read(descriptor, into, position);
+    }
+  }
+  const fileSystem = new Counting();
+  const descriptor = fileSystem.openRead(`${directory.path}/a`);
+  eachPiece(fileSystem, descriptor, () => undefined, 10);
+  fileSystem.close(descriptor);
+  assert.equal(reads, [10]);
 });
 
 test('a file system that takes no more bytes, and says nothing, is an error', () => {

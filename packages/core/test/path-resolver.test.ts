@@ -223,8 +223,8 @@ test('what the system cannot look at is an error with its cause', () => {
 });
 
 test('files of one directory cost one look at each parent, and one at each file', () => {
-  const { fileSystem, resolver, base } = world;
-  resolver.forget();
+  using own = makeWorld();
+  const { fileSystem, resolver, base } = own;
   fileSystem.looks.length = 0;
   const names = ['one', 'two', 'three', 'file'];
   for (const name of names) resolver.resolve(`dir/sub/${name}`, { followLast: true, op: 'writeFile' });
@@ -232,6 +232,29 @@ test('files of one directory cost one look at each parent, and one at each file'
   const parents = ['/store', '/store/.forewrit', '/store/dir', '/store/dir/sub'];
   const expected = [...parents, ...names.map((name) => `/store/dir/sub/${name}`)].map((path) => base + path);
   assert.equal(fileSystem.looks.toSorted(), expected.toSorted());
+  // The next pass looks at all of them again, but for the store's own directory, which stays the same one.
+  resolver.forget();
+  fileSystem.looks.length = 0;
+  resolver.verifyParent('dir/sub/file', 'apply');
+  assert.equal(
+    fileSystem.looks.toSorted(),
+    ['/store', '/store/dir', '/store/dir/sub'].map((path) => base + path),
+  );
+});
+
+test('a parent that was looked at for itself is not looked at once more on the way to what is below it', () => {
+  using own = makeWorld();
+  const { fileSystem, resolver, base } = own;
+  fileSystem.looks.length = 0;
+  assert.is(resolver.lookAtParent('dir/sub', 'recover')?.type, 'directory');
+  assert.is(resolver.lookAtParent('to-dir', 'recover')?.type, 'symlink');
+  assert.is(resolver.lookAtParent('nothing', 'recover'), undefined);
+  resolver.verifyParent('dir/sub/file', 'recover');
+  const expected = ['', '/.forewrit', '/dir', '/dir/sub', '/nothing', '/to-dir'];
+  assert.equal(
+    fileSystem.looks.toSorted(),
+    expected.map((path) => `${base}/store${path}`),
+  );
 });
 
 test('the last component is looked at again each time, and so is what was missing', () => {

@@ -58,27 +58,43 @@ export function claim(
   { winners, living }: Pick<Analysis, 'winners' | 'living'>,
 ): Subject[] {
   const { folding } = context;
-  const missingLocks = (view: LogView, transaction: LoggedTransaction): Lock[] => {
-    const superseded = supersededTargets(view, transaction, folding);
+  const missingLocks = (
+    view: LogView,
+    transaction: LoggedTransaction,
+    superseded: ReadonlySet<number>,
+  ): Lock[] => {
+    const revision = revisionOf(transaction);
     return transaction.targets
       .filter((target) => !superseded.has(target.index) && !appliedHere(context, transaction, target))
       .flatMap((target) => lockKeysOf(target, folding))
-      .filter(({ path }) => (rowOf(view, path, folding)?.revision ?? 0) <= revisionOf(transaction))
       .filter(({ key }) => view.get('locks', key) === undefined)
+      .filter(({ path }) => (rowOf(view, path, folding)?.revision ?? 0) <= revision)
       .map(({ key, path }) => ({
         key,
         lock: { what: path, transaction: transaction.number, blocked: false },
       }));
   };
-  const wanting = log.view((view) =>
-    winners.map((transaction) => ({ transaction, weight: missingLocks(view, transaction).length })),
-  );
-  for (const chunk of inBatches(wanting.filter(({ weight }) => weight > 0))) {
+  const look = (view: LogView): Subject[] => {
+    const unflushed = unflushedPaths(view);
+    return winners.map((transaction) => subjectOf(view, { transaction, living, folding, unflushed }));
+  };
+  const { subjects, wanting } = log.view((view) => {
+    const seen = look(view);
+    const weighed = seen.map(({ transaction, superseded }) => ({
+      transaction,
+      weight: missingLocks(view, transaction, superseded).length,
+    }));
+    return { subjects: seen, wanting: weighed.filter(({ weight }) => weight > 0) };
+  });
+  // As nearly always: a dead owner's locks are there, and as long as they are, nobody commits to their paths.
+  if (wanting.length === 0) return subjects;
+  for (const chunk of inBatches(wanting)) {
     log.commit(
       (batch) => {
         // Looked at again: since the view others may have committed.
         for (const { transaction } of chunk) {
-          for (const { key, lock } of missingLocks(batch, transaction)) {
+          const superseded = new Set(supersededTargets(batch, transaction, folding).keys());
+          for (const { key, lock } of missingLocks(batch, transaction, superseded)) {
             batch.put('locks', key, lockRow.encode(key, lock));
           }
         }
@@ -86,10 +102,7 @@ export function claim(
       { essential: true },
     );
   }
-  return log.view((view) => {
-    const unflushed = unflushedPaths(view);
-    return winners.map((transaction) => subjectOf(view, { transaction, living, folding, unflushed }));
-  });
+  return log.view(look);
 }
 
 export function noteUnflushed(log: Log, { number }: LoggedTransaction, { index, path }: Target): void {
@@ -120,6 +133,13 @@ export function inBatches<T extends { readonly weight: number }>(items: readonly
   return batches;
 }
 
+const none: ReadonlySet<number> = new Set();
+
+/** Of ten thousand transactions hardly one has anything to put in. */
+function setOf(indexes: readonly number[]): ReadonlySet<number> {
+  return indexes.length === 0 ? none : new Set(indexes);
+}
+
 export interface SubjectParts {
   readonly transaction: LoggedTransaction;
   readonly living: ReadonlySet<number>;
@@ -135,8 +155,8 @@ export function subjectOf(
   const held = [...superseded].filter(([, owner]) => living.has(owner)).map(([index]) => index);
   return {
     transaction,
-    superseded: new Set(superseded.keys()),
-    heldByLiving: new Set(held),
+    superseded: setOf([...superseded.keys()]),
+    heldByLiving: setOf(held),
     unflushed,
   };
 }

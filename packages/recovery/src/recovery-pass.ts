@@ -60,6 +60,7 @@ import { planTransaction, type TransactionPlan } from './transaction-plan.js';
 import {
   type Flushes,
   type NewImages,
+  noImages,
   type RedoHooks,
   Surprise,
   TransactionRedo,
@@ -76,7 +77,6 @@ import {
 
 /** How often a transaction is decided anew because somebody changes its files meanwhile. */
 const decisionsMax = 10;
-const noImages: NewImages = new Map();
 
 export interface PassResult {
   /** Owners of whom nothing is left. */
@@ -187,7 +187,8 @@ export class RecoveryPass {
       const images = this.#redo(() => planTransaction(this.#context, subject, analysis.history), flushes);
       const blocked = images === undefined;
       if (blocked) this.#report.blocked(subject.transaction.id);
-      this.#completions.push({ ...subject, images: images ?? noImages, blocked });
+      const { transaction, superseded } = subject;
+      this.#completions.push({ transaction, superseded, images: images ?? noImages, blocked });
     }
   }
 

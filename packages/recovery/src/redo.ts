@@ -129,7 +129,9 @@ export class Redo {
   #isAsStaged(stat: FileStat | undefined, apply: string): boolean {
     const { content, after } = this.#subject.target;
     if (content === undefined || after.type !== 'file' || stat?.mode !== after.mode) return false;
-    return showsImage(stat, after) && readableChecksum(this.#context, apply) === after.checksum;
+    if (!showsImage(stat, after)) return false;
+    // It was just seen to have no more.
+    return readableChecksum(this.#context, apply, stat.size) === after.checksum;
   }
 
   /** A power cut may have taken the link of what is about to be replaced; history wants it. */

@@ -127,7 +127,10 @@ export class TargetObservation implements ObservedTarget {
     return this.#once('parentGone', () => {
       const parent = parentPath(this.target.path);
       if (parent === undefined || this.#parts.willBeDirectory(parent)) return false;
-      const type = this.#lstat(this.#parts.locate(parent))?.type;
+      const { context, locate } = this.#parts;
+      const located = locate(parent);
+      const type =
+        located === undefined ? undefined : context.resolver.lookAtParent(located, 'recover')?.type;
       // A symbolic link in its place is no absence: it leads elsewhere.
       return type !== 'directory' && type !== 'symlink';
     });
@@ -390,10 +393,14 @@ export class TargetObservation implements ObservedTarget {
   }
 }
 
-/** `undefined` for a file that we may not read. */
-export function readableChecksum({ fileSystem }: RecoveryContext, absolute: string): bigint | undefined {
+/** Of a file, or of its first bytes; `undefined` for one that we may not read. */
+export function readableChecksum(
+  { fileSystem }: RecoveryContext,
+  absolute: string,
+  bytesMax?: number,
+): bigint | undefined {
   try {
-    return checksumOfFile(fileSystem, absolute);
+    return checksumOfFile(fileSystem, absolute, bytesMax);
   } catch (error) {
     const code = systemCode(error);
     if (code === 'EACCES' || code === 'EPERM') return undefined;

@@ -58,6 +58,8 @@ export type Flushes = 'now' | 'later';
 /** What the rows of files are to say, by position of the target: a redo makes new inodes. */
 export type NewImages = ReadonlyMap<number, Image>;
 
+export const noImages: NewImages = new Map();
+
 export class TransactionRedo {
   readonly #context: RecoveryContext;
   readonly #plan: TransactionPlan;
@@ -85,7 +87,7 @@ export class TransactionRedo {
       });
     }
     for (const path of this.#plan.paths) this.#settle(path);
-    return this.#images;
+    return this.#images.size === 0 ? noImages : this.#images;
   }
 
   #save({ decision, observed, target }: PlannedPath): void {
@@ -140,24 +142,24 @@ export class TransactionRedo {
       return;
     }
     if (decision.verdict !== 'redo' && decision.row !== 6) return;
+    let seen: FileStat | undefined;
     if (decision.verdict === 'keep') this.#settleKept(path, observed);
-    else if (this.#neverFlushed.has(target.index)) this.#makeDurable(path);
-    this.#note(target);
+    else if (this.#neverFlushed.has(target.index)) seen = this.#makeDurable(path);
+    this.#note(target, seen);
   }
 
-  #isOurInline({ path, content, after }: Target): boolean {
-    const now = this.#lstat(path);
-    return content !== undefined && now?.type === 'file' && now.ino === inodeOf(after);
+  #isOurInline(target: Target, now = this.#lstat(target.path)): boolean {
+    return target.content !== undefined && now?.type === 'file' && now.ino === inodeOf(target.after);
   }
 
-  #isFoundLater(target: Target): boolean {
-    return !this.#plan.unflushed.has(target.path) && this.#isOurInline(target);
+  #isFoundLater(target: Target, now: FileStat | undefined): boolean {
+    return !this.#plan.unflushed.has(target.path) && this.#isOurInline(target, now);
   }
 
   /** Our content may be another inode by now: no reader shall take it for somebody's edit. */
-  #note({ action, path, index, after }: Target): void {
+  #note({ action, path, index, after }: Target, seen?: FileStat): void {
     if ((action !== 'write' && action !== 'move') || after.type !== 'file') return;
-    const image = imageOf(this.#lstat(path), after.checksum);
+    const image = imageOf(seen ?? this.#lstat(path), after.checksum);
     if (image.type !== 'file') return;
     const same = after.mode === image.mode && sameFingerprint(after.fingerprint, image.fingerprint);
     if (!same) this.#images.set(index, image);
@@ -193,20 +195,28 @@ export class TransactionRedo {
     }
   }
 
-  /** A flush that has failed is never tried again: the content is written anew, from its durable copy. */
-  #makeDurable(path: PlannedPath): void {
+  /**
+   * A flush that has failed is never tried again: the content is written anew, from its durable copy. Returns what is there if it
+   * is left for later.
+   */
+  #makeDurable(path: PlannedPath): FileStat | undefined {
     const { target, observed, decision } = path;
-    if (this.#flushes === 'later' && this.#isFoundLater(target)) return;
+    if (this.#flushes === 'later') {
+      const now = this.#lstat(target.path);
+      if (this.#isFoundLater(target, now)) return now;
+    }
     const failure = this.#flush(target);
-    if (failure === undefined) return;
+    if (failure === undefined) return undefined;
     // Whoever recovers next, should this one die, shall not believe the flush that he tries.
     if (!this.#plan.unflushed.has(target.path)) this.#hooks.unflushed(target);
     // What somebody has written into our file since cannot be written anew from our copy.
-    if (isTheirs(decision)) return;
-    if (decision.verdict === 'leave' && !(observed!.showsAfter && this.#hooks.lockAgain(path))) return;
+    if (isTheirs(decision)) return undefined;
+    if (decision.verdict === 'leave' && !(observed!.showsAfter && this.#hooks.lockAgain(path)))
+      return undefined;
     if (observed!.source !== 'sound') throw failure;
     this.#redoOf(path).rewrite();
     this.#note(target);
+    return undefined;
   }
 
   /** Returns why it is not durable. */

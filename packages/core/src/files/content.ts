@@ -48,32 +48,40 @@ export function readFileAt(fileSystem: FileSystem, path: string): Uint8Array {
   }
 }
 
-/** Calls `use` for each piece of a file, in order. The piece is only valid during the call. */
+/**
+ * Calls `use` for each piece of a file, or of its first bytes, in order. The piece is only valid during the call. Returns how
+ * many bytes there were.
+ */
 export function eachPiece(
   fileSystem: FileSystem,
   descriptor: Descriptor,
   use: (piece: Uint8Array, position: number) => void,
+  bytesMax = Number.POSITIVE_INFINITY,
 ): number {
-  let buffer = Buffer.allocUnsafe(firstPieceBytes);
+  let buffer = Buffer.allocUnsafe(Math.min(bytesMax, firstPieceBytes));
   let position = 0;
-  for (;;) {
-    const count = fileSystem.read(descriptor, buffer, position);
-    if (count === 0) return position;
-    use(buffer.subarray(0, count), position);
+  while (position < bytesMax) {
+    const left = bytesMax - position;
+    const count = fileSystem.read(
+      descriptor,
+      left < buffer.length ? buffer.subarray(0, left) : buffer,
+      position,
+    );
+    if (count === 0) break;
+    use(count < buffer.length ? buffer.subarray(0, count) : buffer, position);
     position += count;
-    if (count === firstPieceBytes) buffer = Buffer.allocUnsafe(pieceBytes);
+    if (count === firstPieceBytes) buffer = Buffer.allocUnsafe(Math.min(bytesMax - position, pieceBytes));
   }
+  return position;
 }
 
 export function checksumOfDescriptor(
   fileSystem: FileSystem,
   descriptor: Descriptor,
-  bytesMax = Number.POSITIVE_INFINITY,
+  bytesMax?: number,
 ): bigint {
   const checksum = new RunningChecksum();
-  eachPiece(fileSystem, descriptor, (piece, position) => {
-    checksum.update(piece.subarray(0, Math.max(0, Math.min(piece.byteLength, bytesMax - position))));
-  });
+  eachPiece(fileSystem, descriptor, (piece) => checksum.update(piece), bytesMax);
   return checksum.digest();
 }
 

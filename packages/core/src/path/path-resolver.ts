@@ -83,6 +83,8 @@ export class PathResolver {
   readonly #rootComponents: readonly (readonly string[])[];
   /** Directories, and links to them, on the way to what was asked for. What is missing is never kept. */
   readonly #seen = new Map<StorePath, Look>();
+  /** The store's own directory, which stays the same one as long as the store is open. */
+  #own: FileStat | undefined;
 
   constructor(fileSystem: FileSystem, roots: Roots, options: PathResolverOptions) {
     this.#fileSystem = fileSystem;
@@ -146,6 +148,11 @@ export class PathResolver {
       }
       this.#assertPassable(directory, stat, subject);
     }
+  }
+
+  /** What is at a path that others are below. A directory, or a link, is remembered as by a walk. */
+  lookAtParent(path: StorePath, op: string): FileStat | undefined {
+    return this.#look(path, { op, asked: path }, true)?.stat;
   }
 
   /** What a walk of this pass has seen of a directory on its way. */
@@ -246,7 +253,8 @@ export class PathResolver {
       const hint = 'Give a path whose parents are directories.';
       fail(subject, 'ERR_NOT_DIRECTORY', `'${path}' is not a directory`, hint);
     }
-    const own = this.#look(storeDirectoryName, subject, true)?.stat;
+    this.#own ??= this.#look(storeDirectoryName, subject, true)?.stat;
+    const own = this.#own;
     if (own !== undefined && own.ino === stat.ino && own.dev === stat.dev) throw reserved(subject);
   }
 

@@ -109,7 +109,8 @@ export function absolutePath(path: StorePath, roots: Roots): string {
     });
   }
   if (rest === '') return directory;
-  return /[\\/]$/.test(directory) ? `${directory}${rest}` : `${directory}/${rest}`;
+  const ends = directory.endsWith('/') || directory.endsWith('\\');
+  return ends ? `${directory}${rest}` : `${directory}/${rest}`;
 }
 
 export function rootDirectory(root: StorePath, roots: Roots): string | undefined {

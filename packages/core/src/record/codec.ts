@@ -36,6 +36,7 @@ import {
   type Resumable,
   sequences,
   type Target,
+  type TransactionId,
   type TransactionNumber,
   transactionId,
 } from './record.js';
@@ -54,7 +55,6 @@ const kinds = {
 
 const listedTypes = ['file', 'directory', 'symlink', 'other'] as const;
 
-type Commit = Extract<LogRecord, { kind: 'commit' }>;
 type Begin = Extract<LogRecord, { kind: 'begin' }>;
 
 export function encodeCommitBatch(batch: {
@@ -124,18 +124,20 @@ export function encodeResumable(number: TransactionNumber, begin: Begin, resumab
 export function decodeTransaction(number: TransactionNumber, rows: readonly Row[]): LoggedTransaction {
   const id = transactionId(number);
   const what = `the record of transaction ${id}`;
-  const parts: {
-    begin?: Begin;
-    resumable?: Resumable;
-    commit?: Commit;
-    abort?: Extract<LogRecord, { kind: 'abort' }>;
-    applied?: Extract<LogRecord, { kind: 'applied' }>;
-  } = {};
+  const parts: Parts = {
+    begin: undefined,
+    resumable: undefined,
+    commit: undefined,
+    abort: undefined,
+    applied: undefined,
+  };
   const targets = new Map<number, Draft>();
   const draft = (index: number): Draft => {
-    const known = targets.get(index) ?? { index };
-    targets.set(index, known);
-    return known;
+    const known = targets.get(index);
+    if (known !== undefined) return known;
+    const added = emptyDraft(index);
+    targets.set(index, added);
+    return added;
   };
   for (const [key, value] of rows) {
     const seed = frameSeed('log', key);
@@ -152,14 +154,7 @@ export function decodeTransaction(number: TransactionNumber, rows: readonly Row[
       switch (frame.kind) {
         case kinds.begin:
         case kinds.beginDeferred:
-          parts.begin = {
-            kind: 'begin',
-            bootId: fields.string(),
-            mount: fields.string(),
-            startedAtMs: fields.number(),
-            ...(fields.optional((f) => f.boolean()) === true ? { keeps: true } : {}),
-            ...(frame.kind === kinds.beginDeferred ? { deferred: true } : {}),
-          };
+          parts.begin = readBegin(fields, frame.kind);
           break;
         case kinds.stage:
           readStage(fields, draft);
@@ -210,7 +205,7 @@ export function decodeTransaction(number: TransactionNumber, rows: readonly Row[
       if (rows.length > 1 || drafts.length > 0) throw corrupt(what, 'it is begun and still being staged');
     }
     // What was staged has no target yet: its names are known by their owner.
-    return { number, id, targets: [], ...parts };
+    return joined(number, id, [], parts);
   }
   if (parts.resumable !== undefined) throw corrupt(what, 'it is a transaction and still being staged');
   const finished = drafts.map((target) => finish(target, what));
@@ -218,7 +213,7 @@ export function decodeTransaction(number: TransactionNumber, rows: readonly Row[
     const isMarked = parts.abort !== undefined || parts.applied !== undefined;
     if (isMarked || !finished.every(isInLog)) throw corrupt(what, 'it is deferred, and has been begun');
   }
-  return { number, id, targets: finished, ...parts };
+  return joined(number, id, finished, parts);
 }
 
 /** No name of it is anywhere, and no file. */
@@ -230,7 +225,45 @@ function isInLog({ action, content, staged, applyName, beforeName, after }: Targ
 /** Values whose last frame says that they are whole. */
 const haveAnEnd: ReadonlySet<number> = new Set([sequences.commitBatch, sequences.resumable]);
 
-type Draft = { -readonly [K in keyof Target]?: Target[K] } & { index: number };
+/** What was read of a transaction, apart from its targets. */
+type Parts = {
+  -readonly [K in 'begin' | 'resumable' | 'commit' | 'abort' | 'applied']: LoggedTransaction[K];
+};
+
+// Here and below every field is named, whether it has a value or not: objects that are put together by spreading, or that grow,
+// have as many maps as there are ways to make them, and V8 gives them up.
+
+function joined(
+  number: TransactionNumber,
+  id: TransactionId,
+  targets: readonly Target[],
+  parts: Parts,
+): LoggedTransaction {
+  const { begin, resumable, commit, abort, applied } = parts;
+  return { number, id, begin, resumable, targets, commit, abort, applied };
+}
+
+type Draft = { -readonly [K in keyof Target]: Target[K] | undefined } & { readonly index: number };
+
+function emptyDraft(index: number): Draft {
+  return {
+    index,
+    action: undefined,
+    path: undefined,
+    from: undefined,
+    via: undefined,
+    volume: undefined,
+    before: undefined,
+    after: undefined,
+    content: undefined,
+    staged: undefined,
+    applyName: undefined,
+    beforeName: undefined,
+    beforeCopied: undefined,
+    listing: undefined,
+    movedAway: undefined,
+  };
+}
 
 function isOnlyStaged({ action, path, before, after }: Draft): boolean {
   return [action, path, before, after].every((each) => each === undefined);
@@ -242,7 +275,19 @@ function finish(draft: Draft, what: string): Target {
     throw corrupt(what, `target ${draft.index} has no intent`);
   }
   if (before === undefined || after === undefined) throw corrupt(what, `target ${draft.index} is not whole`);
-  return { ...draft, action, path, before, after, volume };
+  return draft as Target;
+}
+
+function readBegin(fields: Fields, kind: number): Begin {
+  const begin: { -readonly [K in keyof Begin]: Begin[K] } = {
+    kind: 'begin',
+    bootId: fields.string(),
+    mount: fields.string(),
+    startedAtMs: fields.number(),
+  };
+  if (fields.optional((f) => f.boolean()) === true) begin.keeps = true;
+  if (kind === kinds.beginDeferred) begin.deferred = true;
+  return begin;
 }
 
 function readResumable(fields: Fields): Resumable {
@@ -368,7 +413,9 @@ export function readImage(fields: Fields, what: string): Image {
 }
 
 function chainOf(hashes: readonly bigint[]): bigint {
-  return hash64(new Uint8Array(BigUint64Array.from(hashes).buffer));
+  const words = new BigUint64Array(hashes.length);
+  for (let index = 0; index < hashes.length; index += 1) words[index] = hashes[index]!;
+  return hash64(new Uint8Array(words.buffer));
 }
 
 class FrameWriter {

@@ -153,8 +153,12 @@ export function isEntryLockKey(key: Uint8Array): boolean {
 /** Big-endian, one after the other. */
 export function u32Key(...values: readonly number[]): Uint8Array {
   const key = Buffer.alloc(4 * values.length);
-  for (const [index, value] of values.entries()) {
-    assert(Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff, `${value} is no 32-bit number`);
+  for (let index = 0; index < values.length; index += 1) {
+    const value = values[index]!;
+    assert(
+      Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff,
+      'a part of a key is no 32-bit number',
+    );
     key.writeUInt32BE(value, 4 * index);
   }
   return key;

@@ -145,13 +145,13 @@ export interface Resumable {
 export interface LoggedTransaction {
   readonly number: TransactionNumber;
   readonly id: TransactionId;
-  readonly begin?: Extract<LogRecord, { kind: 'begin' }>;
+  readonly begin?: Extract<LogRecord, { kind: 'begin' }> | undefined;
   /** It is no transaction yet, and holds content that may be continued. */
-  readonly resumable?: Resumable;
+  readonly resumable?: Resumable | undefined;
   readonly targets: readonly Target[];
-  readonly commit?: Extract<LogRecord, { kind: 'commit' }>;
-  readonly abort?: Extract<LogRecord, { kind: 'abort' }>;
-  readonly applied?: Extract<LogRecord, { kind: 'applied' }>;
+  readonly commit?: Extract<LogRecord, { kind: 'commit' }> | undefined;
+  readonly abort?: Extract<LogRecord, { kind: 'abort' }> | undefined;
+  readonly applied?: Extract<LogRecord, { kind: 'applied' }> | undefined;
 }
 
 /** Where the log may say what it says: the first sequence numbers of a transaction's values. */

@@ -240,7 +240,7 @@ export const completionMutants: readonly Mutant[] = [
     package: 'recovery',
     edits: [
       {
-        snippet: 'else if (this.#neverFlushed.has(target.index)) this.#makeDurable(path);',
+        snippet: 'else if (this.#neverFlushed.has(target.index)) seen = this.#makeDurable(path);',
         replacement: '',
       },
     ],

@@ -103,7 +103,7 @@ export const decisionMutants: readonly Mutant[] = [
     package: 'recovery',
     edits: [
       {
-        snippet: 'for (const { key, lock } of missingLocks(batch, transaction)) {',
+        snippet: 'for (const { key, lock } of missingLocks(batch, transaction, superseded)) {',
         replacement: 'for (const { key, lock } of []) {',
       },
     ],

@@ -179,9 +179,9 @@ export const redoMutants: readonly Mutant[] = [
     package: 'recovery',
     edits: [
       {
-        snippet: 'heldByLiving: new Set(held), unflushed,',
+        snippet: 'heldByLiving: setOf(held), unflushed,',
         replacement:
-          "heldByLiving: new Set(held), unflushed: new Set(view.range('meta', metaKeys.unflushedOf(transaction.number)).map(([key, value]) => textRow.decode(key, value))),",
+          "heldByLiving: setOf(held), unflushed: new Set(view.range('meta', metaKeys.unflushedOf(transaction.number)).map(([key, value]) => textRow.decode(key, value))),",
       },
     ],
     killer: {
