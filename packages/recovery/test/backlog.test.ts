@@ -44,6 +44,35 @@ test('everything is in its place and unlocked, and nothing is flushed', async ()
   assert.is(log.view(readOwners).length, 2);
 });
 
+test('a small file costs one read of what was staged, and no look is taken twice for one reason', async () => {
+  const world = await twoBehind();
+  const { calls } = await recorded(world);
+  const first = calls.findIndex(({ path }) => path === `${root}/b`);
+  const apply = '/.forewrit/staged/1-2-0.apply';
+  assert.equal(
+    calls.slice(first).map(({ method, path }) => `${method} ${path.slice(root.length)}`),
+    [
+      // What is there, and whether it was applied; its parent; and, once for all, which directory is the store's own.
+      'lstat /b',
+      `lstat ${apply}`,
+      'lstat ',
+      'lstat /.forewrit',
+      // Right before it is written.
+      'lstat /b',
+      'lstat ',
+      `lstat ${apply}`,
+      `openRead ${apply}`,
+      `read ${apply}`,
+      `close ${apply}`,
+      'lstat /b',
+      `rename ${apply}`,
+      // What the row is to say.
+      'lstat /b',
+      'syncDirectory ',
+    ],
+  );
+});
+
 test('all of it is durable in the end, and nothing is left', async () => {
   const world = await twoBehind();
   const { process, calls } = await recorded(world);
