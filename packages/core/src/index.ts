@@ -188,6 +188,7 @@ export { isLocking } from './commit/lock.js';
 export { nextRevision } from './commit/revision.js';
 export { putFileRow, rowOf, rowsBelow } from './commit/file-row.js';
 export { unplannedBelow } from './commit/apply.js';
+export { LeavingDirectories } from './commit/leaving-directories.js';
 export { buryTombstones, syncDirectoryIfThere } from './commit/checkpoint.js';
 export { freeName, saveEditedBefore } from './commit/edited-before.js';
 export { removeTree, unlinkIfThere } from './commit/removal.js';

@@ -16,6 +16,7 @@ import {
   imageOf,
   inodeOf,
   isStoreError,
+  LeavingDirectories,
   sameFingerprint,
   StoreError,
   syncFile,
@@ -78,7 +79,10 @@ export class TransactionRedo {
 
   run(): NewImages {
     for (const path of this.#plan.paths) this.#save(path);
+    const leaving = new LeavingDirectories(this.#context.fileSystem, this.#context.roots);
     for (const path of this.#plan.paths) {
+      // What was applied before the death need not be durable either.
+      leaving.before(path.target);
       if (path.decision.verdict !== 'redo') continue;
       this.#hooks.beforeTarget();
       this.#surprised(() => {

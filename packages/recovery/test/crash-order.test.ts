@@ -6,6 +6,7 @@
 
 import { hash64, isStoreError, type Operation, rowOf } from '@forewrit/core';
 import { assert, type Fault, suite } from '@forewrit/testkit';
+import type { Tree } from './campaign-model.js';
 import { afterEveryPowerCut } from './power-cuts.js';
 import {
   conflictContents,
@@ -38,12 +39,20 @@ const changes: Readonly<Record<string, readonly Operation[]>> = {
   'files trade places': [move('a', 'tmp'), move('b', 'a'), move('tmp', 'b')],
   'a file is moved over another': [move('a', 'b'), write('c', 'new c')],
   'a directory is made, moved and removed': [move('d', 'e'), mkdir('f'), remove('g')],
+  'directories leave others that go': [move('d/s', 'b2'), move('d', 'e'), move('g/t', 'b3'), remove('g')],
 };
 
 async function worldBefore(size: ProcessOptions): Promise<World> {
   const world = new World();
   const first = await world.open(size);
-  first.commit(write('a', 'old a'), write('b', 'old b'), write('d/x', 'old x'), write('g/y', 'old y'));
+  first.commit(
+    write('a', 'old a'),
+    write('b', 'old b'),
+    write('d/x', 'old x'),
+    write('d/s/s', 'old s'),
+    write('g/y', 'old y'),
+    write('g/t/t', 'old t'),
+  );
   first.checkpoint();
   first.kill();
   return world;
@@ -136,6 +145,63 @@ test('what was put into a removed directory is durable when a checkpoint lets go
   process.kill();
   await afterEveryPowerCut(world, (after) => assert.equal(conflictContents(after.outside), ['added since']));
 });
+
+const leaving: readonly (readonly Operation[])[] = [
+  [move('d/s', 'b'), move('d', 'e')],
+  [move('d/s', 'e'), remove('d')],
+];
+
+for (const [index, operations] of leaving.entries()) {
+  const goes = index === 0 ? 'moves' : 'is removed';
+  const begin = async (): Promise<World> => {
+    const world = new World();
+    const first = await world.open(small);
+    first.commit(write('d/s/x', 'old x'), write('d/y', 'old y'));
+    first.checkpoint();
+    first.kill();
+    return world;
+  };
+  const wanted = async (): Promise<Tree> => {
+    const world = await begin();
+    (await world.open(small)).commit(...operations);
+    return tree(world.outside);
+  };
+
+  test(`a directory that leaves another one is durable before that one ${goes}`, async () => {
+    const world = await begin();
+    const process = await world.open(small);
+    process.commit(...operations);
+    process.kill();
+    const expected = await wanted();
+    await afterEveryPowerCut(world, (after) => assert.equal(tree(after.outside), expected));
+  });
+
+  test(`so it is before recovery ${index === 0 ? 'moves' : 'removes'} that one, whoever has moved the other`, async () => {
+    const world = await begin();
+    let hasLeft = false;
+    const process = await world.open({
+      ...small,
+      beforeCall: ({ method, path }) => {
+        if (method === 'rename' && path === `${root}/d/s`) hasLeft = true;
+        else if (hasLeft) process.kill();
+      },
+    });
+    assert.instance(process.attempt(...operations), Error);
+    let hasGone = false;
+    const dying = await world.start({
+      ...small,
+      beforeCall: ({ method, path }) => {
+        if (hasGone) dying.kill();
+        hasGone ||= method === 'rename' && path === `${root}/d`;
+      },
+    });
+    const failure = await dying.recover().catch((error: unknown) => error);
+    assert.instance(failure, Error);
+    assert.ok(hasLeft && hasGone);
+    const expected = await wanted();
+    await afterEveryPowerCut(world, (after) => assert.equal(tree(after.outside), expected));
+  });
+}
 
 /** `a` and `b` are saved, and not durable yet. Then `a` is applied, `b` fails, and what has met it is taken back. */
 async function rolledBack(afterFirst: (world: World) => void): Promise<World> {

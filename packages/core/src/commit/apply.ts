@@ -8,6 +8,7 @@
 
 import { assert } from '../assert.js';
 import { freeName } from './edited-before.js';
+import { LeavingDirectories } from './leaving-directories.js';
 import { copyDurably, linkRefusals, syncFile } from '../files/content.js';
 import { hasCode, StoreError, systemCode } from '../errors.js';
 import type { FileStat, FileSystem } from '../files/file-system.js';
@@ -46,10 +47,12 @@ export function externalEdit(path: string, what = 'was changed by another progra
 /** Carries out all targets or throws `ApplyFailed`. */
 export function applyTransaction(context: ApplyContext, transaction: StagedTransaction): void {
   const tried: StagedTarget[] = [];
+  const leaving = new LeavingDirectories(context.fileSystem, context.roots);
   try {
     for (const staged of transaction.targets) {
       context.onStep?.('apply', staged.target.index);
       context.resolver.verifyParent(staged.target.path, 'apply');
+      leaving.before(staged.target);
       tried.push(staged);
       applyTarget(context, staged);
     }

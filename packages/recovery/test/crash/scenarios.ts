@@ -108,6 +108,16 @@ export const ordinaryScenarios: readonly Scenario[] = [
     ],
     steps: [[move('d', 't')], [move('e', 'd')], [move('t', 'e')]],
   },
+  {
+    name: 'move a directory out of one that goes elsewhere',
+    before: [[write('d/s/c', small('c0')), write('d/k', small('k0'))]],
+    steps: [[move('d/s', 'b'), move('d', 'e')]],
+  },
+  {
+    name: 'move a directory out of one that is removed',
+    before: [[write('d/s/c', small('c0')), write('d/k', small('k0'))]],
+    steps: [[move('d/s', 'e'), remove('d')]],
+  },
   { name: 'make a directory', before: files, steps: [[mkdir('n'), write('n/a', small('1'))]] },
   {
     name: 'checkpoint',

@@ -50,6 +50,16 @@ export const applyMutants: readonly Mutant[] = [
     },
   },
   {
+    name: 'leaving-directory-unsynced',
+    breaks: 'a directory leaves another one that goes then: a power cut takes both',
+    package: 'core',
+    edits: [{ snippet: 'leaving.before(staged.target);', replacement: '' }],
+    killer: {
+      file: 'recovery/crash-order',
+      test: 'a directory that leaves another one is durable before that one is removed',
+    },
+  },
+  {
     name: 'target-unlinked-first',
     breaks: 'a target is removed before its rename: a crash in between leaves nothing there',
     package: 'core',

@@ -4,6 +4,16 @@ import type { Mutant } from './mutant.js';
 
 export const redoMutants: readonly Mutant[] = [
   {
+    name: 'leaving-directory-unsynced-by-recovery',
+    breaks: 'a directory has left another one that recovery moves: a power cut takes it elsewhere',
+    package: 'recovery',
+    edits: [{ snippet: 'leaving.before(path.target);', replacement: '' }],
+    killer: {
+      file: 'recovery/crash-order',
+      test: 'so it is before recovery moves that one, whoever has moved the other',
+    },
+  },
+  {
     name: 'redo-unsynced',
     breaks: 'content that a redo has made is put in place before it is durable',
     package: 'recovery',
