@@ -14,7 +14,7 @@ export {
 } from './store/store.js';
 export type { HistoryEntry } from './history/history-entry.js';
 export type { HistoryPath } from './history/history-path.js';
-export type { UndoObstacle } from './history/obstacle.js';
+export type { UndoObstacle } from './history/undo-obstacle.js';
 export { historyDefaults } from './history/retention.js';
 export type { StoreSpace } from './files/free-space.js';
 export { askForDisks, describeDisks, type DiskDescription } from './files/disk-description.js';

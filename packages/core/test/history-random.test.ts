@@ -1,6 +1,7 @@
 /** Random transactions, each undone again, the newest first: the tree and the entries are as they were before each. */
 
 import { lstatSync, readdirSync, readlinkSync, symlinkSync } from 'node:fs';
+import type { HistoryEntry } from '#src/history/history-entry.js';
 import type { Store } from '#src/store/store.js';
 import { announceSeed, assert, Random, suite } from '@forewrit/testkit';
 import { isStoreError } from '#src/errors.js';
@@ -10,6 +11,9 @@ import { engineWorld } from './engine-world.js';
 const test = suite('random undos', { timeoutMs: 120_000 });
 
 const names = ['a', 'b', 'd', 'e', 'd/a', 'd/b', 'e/d', 'e/d/a', 'n/o/p', 'l', 'd/k', 'm', 'm/b'];
+const directories = ['d', 'e', 'e/d', 'n', 'n/o', 'm'];
+/** Of these some are directories, in some. */
+const below = ['a', 'b', 'd', 'd/a', 'k', 'o'];
 const programs = 60;
 const transactionsMax = 12;
 const operationsMax = 3;
@@ -17,12 +21,12 @@ const large = 'LARGE '.repeat(20);
 
 /** Whether it has changed entries. */
 async function operate(tx: Transaction, random: Random): Promise<boolean> {
-  const kind = random.below(9);
-  if (kind < 7) {
+  const kind = random.below(11);
+  if (kind < 9) {
     await operateOnFiles(tx, random, kind);
     return false;
   }
-  if (kind === 7) await tx.writeFile(random.pick(names), 'with entries');
+  if (kind === 9) await tx.writeFile(random.pick(names), 'with entries');
   tx.put('numbers', `${random.below(3)}`, random.below(100));
   if (random.chance(0.3)) tx.delete('numbers', `${random.below(3)}`);
   return true;
@@ -42,9 +46,22 @@ async function operateOnFiles(tx: Transaction, random: Random, kind: number): Pr
       return tx.rename(path, other);
     case 5:
       return tx.rm(path, { recursive: true });
+    case 6:
+    case 7:
+      return await rotate(tx, random, random.pick([other, 'x', 'y/z']));
     default:
       return tx.mkdir(path);
   }
+}
+
+/** A directory makes room for another one of its name, or for a file. */
+async function rotate(tx: Transaction, random: Random, aside: string): Promise<void> {
+  const directory = random.pick(directories);
+  tx.rename(directory, aside);
+  if (random.chance(0.2)) tx.rename(`${aside}/${random.pick(below)}`, random.pick(names));
+  if (random.chance(0.3)) tx.mkdir(directory);
+  for (const name of below) if (random.chance(0.4)) await tx.writeFile(`${directory}/${name}`, `new ${name}`);
+  if (random.chance(0.2)) tx.rename(`${aside}/${random.pick(below)}`, `${directory}/${random.pick(below)}`);
 }
 
 /** `undefined` if it was refused: that is as it may be. */
@@ -64,6 +81,32 @@ async function transact(store: Store, random: Random): Promise<string | undefine
   }
 }
 
+async function entryOf(store: Store, transaction: string): Promise<HistoryEntry> {
+  for await (const entry of store.history()) if (entry.transaction === transaction) return entry;
+  throw new Error(`${transaction} is not in history`);
+}
+
+/** A directory has moved, and something else is in its place. */
+function isTaken({ paths }: HistoryEntry): boolean {
+  return paths.some(({ did, from }) => did === 'directory-moved' && paths.some(({ path }) => path === from));
+}
+
+/** What no one transaction takes back; history says so, too. */
+async function undoUnlessOfAnotherType(
+  store: Store,
+  { transaction, obstacle }: HistoryEntry,
+): Promise<string | undefined> {
+  try {
+    const undo = await store.undo(transaction);
+    assert.is(obstacle, undefined);
+    return undo.transaction;
+  } catch (error) {
+    if (!isStoreError(error, 'ERR_INVALID_PATH')) throw error;
+    assert.is(obstacle?.code, error.code);
+    return undefined;
+  }
+}
+
 /** Where each symbolic link leads. */
 function linksOf(root: string): string[] {
   return readdirSync(root, { recursive: true, encoding: 'utf8' })
@@ -74,7 +117,7 @@ function linksOf(root: string): string[] {
 
 test('undoing all of it, the newest first, leads back through every state', async () => {
   const random = new Random(announceSeed('random undos'));
-  let undone = 0;
+  let [undone, refused, taken] = [0, 0, 0];
   for (let program = 0; program < programs; program += 1) {
     await using world = await engineWorld({ history: {}, inlineLimitBytes: 64 });
     const { store } = world;
@@ -84,27 +127,38 @@ test('undoing all of it, the newest first, leads back through every state', asyn
     symlinkSync('d', `${world.root}/m`);
     const entries = store.collection('numbers');
     const state = async (): Promise<unknown> => [world.tree(), linksOf(world.root), await entries.range()];
-    const done: { transaction: string; before: unknown }[] = [];
+    const done: { transaction: string; before: unknown; after: unknown }[] = [];
     for (let left = 1 + random.below(transactionsMax); left > 0; left -= 1) {
       const before = await state();
       const transaction = await transact(store, random);
-      if (transaction !== undefined) done.push({ transaction, before });
+      if (transaction !== undefined) done.push({ transaction, before, after: await state() });
       else if (JSON.stringify(await state()) !== JSON.stringify(before)) done.length = 0;
     }
-    for (const { transaction, before } of done.toReversed()) {
-      try {
-        await store.undo(transaction);
-      } catch (error) {
-        // Something was put where a directory had been: there is no one transaction that takes that back.
-        if (!isStoreError(error, 'ERR_INVALID_PATH')) throw error;
+    for (const { transaction, before, after } of done.toReversed()) {
+      const what = `program ${program}, ${transaction}`;
+      const entry = await entryOf(store, transaction);
+      if (isTaken(entry)) taken += 1;
+      const undo = await undoUnlessOfAnotherType(store, entry);
+      if (undo === undefined) {
+        assert.equal(await state(), after, what);
+        refused += 1;
         break;
       }
-      assert.equal(await state(), before, `program ${program}, ${transaction}`);
+      assert.equal(await state(), before, what);
       undone += 1;
+      if (random.chance(0.5)) {
+        const redo = await undoUnlessOfAnotherType(store, await entryOf(store, undo));
+        if (redo === undefined) continue;
+        assert.equal(await state(), after, `${what}, redone`);
+        await store.undo(redo);
+        assert.equal(await state(), before, `${what}, redone and undone`);
+      }
     }
     assert.equal(world.conflicts(), []);
   }
-  assert.ok(undone > programs);
+  const what = `${undone} were undone, ${refused} refused; in ${taken} of them the place of a directory was taken`;
+  assert.ok(undone > programs && taken > 2 && refused < taken, what);
+  console.log(what);
 });
 
 test.run();

@@ -352,19 +352,129 @@ test('a pipe in a removed directory cannot be made again, and history says so', 
   assert.is((await all(w.store))[0]?.obstacle?.path, 'd/pipe');
 });
 
-test('what was put in the place of a directory that moved stands in the way of an undo, and history says so', async () => {
+test('a directory that made room for another one of its name comes back into it, and goes again', async () => {
   await using w = await world();
-  for (const [index, place] of ['d', 'd/n'].entries()) {
-    await w.store.writeFile('d/a', 'a');
+  const made = await w.store.writeFiles({
+    'logs/a': 'a',
+    'logs/b': 'b',
+    'logs/old/c': 'c',
+    'logs/sub/x': 'x',
+  });
+  const states = [w.tree()];
+  const tx = await w.store.begin();
+  tx.rename('logs', 'logs.1');
+  tx.mkdir('logs');
+  await tx.writeFile('logs/b', 'new b');
+  await tx.writeFile('logs/n', 'new n');
+  await tx.writeFile('logs/sub/y', 'new y');
+  await tx.writeFile('logs.1/a', 'closed');
+  tx.rm('logs.1/old/c');
+  const { transaction } = await tx.commit();
+  states.push(w.tree());
+  const { ino } = statSync(`${w.root}/logs`);
+  const old = statSync(`${w.root}/logs.1/old`).ino;
+  assert.is((await all(w.store))[0]?.undoable, true);
+  let last = transaction;
+  for (let round = 0; round < 5; round += 1) {
+    last = (await w.store.undo(last)).transaction;
+    assert.equal(w.tree(), states[round % 2]);
+  }
+  assert.is(statSync(`${w.root}/logs`).ino, ino, 'the directory that is there stays');
+  assert.is(statSync(`${w.root}/logs/old`).ino, old, 'a directory below it moves as it is');
+  await w.store.undo(made.transaction);
+  assert.equal(w.tree(), {}, 'older transactions know the files again');
+  assert.equal(
+    w.leftovers().filter((name) => !name.startsWith('before/')),
+    [],
+  );
+});
+
+test('what has come into a directory since it moved comes back with it', async () => {
+  await using w = await world();
+  await w.store.writeFile('d/a', 'a');
+  const tx = await w.store.begin();
+  tx.rename('d', 'e');
+  await tx.writeFile('d/a', 'new a');
+  const { transaction } = await tx.commit();
+  writeFileSync(`${w.root}/e/b`, 'b');
+  await w.store.writeFile('e/c/d', 'd');
+  await w.store.undo(transaction);
+  assert.equal(w.tree(), { 'd/a': 'a', 'd/b': 'b', 'd/c/d': 'd' });
+});
+
+test('what has come to where a directory was is not mixed with what it held', async () => {
+  await using w = await world();
+  await w.store.writeFile('d/a', 'a');
+  const tx = await w.store.begin();
+  tx.rename('d', 'e');
+  await tx.writeFile('d/b', 'b');
+  const { transaction } = await tx.commit();
+  const theirs = await w.store.writeFile('d/c', 'theirs');
+  assert.is((await all(w.store))[1]?.obstacle?.code, 'ERR_CONFLICT');
+  await assert.rejectsWithCode(w.store.undo(transaction), 'ERR_CONFLICT');
+  assert.equal(w.tree(), { 'd/b': 'b', 'd/c': 'theirs', 'e/a': 'a' });
+  await w.store.undo(theirs.transaction);
+  await w.store.undo(transaction);
+  assert.equal(w.tree(), { 'd/a': 'a' });
+});
+
+test('what comes into a directory while its move is undone is no part of the undo', async () => {
+  await using w = await engineWorld({ history: {} });
+  await w.store.writeFile('d/a', 'one');
+  const tx = await w.store.begin();
+  tx.rename('d', 'e');
+  await tx.writeFile('d/a', 'two');
+  const { transaction } = await tx.commit();
+  w.before(
+    ({ method, dest }) => method === 'rename' && dest?.endsWith('/d/a') === true,
+    () => writeFileSync(`${w.root}/e/b`, 'theirs'),
+  );
+  await assert.rejectsWithCode(w.store.undo(transaction), 'ERR_CONFLICT');
+  assert.equal(w.tree(), { 'd/a': 'two', 'e/a': 'one', 'e/b': 'theirs' });
+});
+
+test('where a file and a directory would have to change places, history says so', async () => {
+  await using w = await world();
+  for (const [index, inPlace] of ['', '/s', '/a'].entries()) {
+    const directory = `d${index}`;
+    await w.store.writeFiles({ [`${directory}/a`]: 'a', [`${directory}/s/b`]: 'b' });
     const tx = await w.store.begin();
-    tx.rename('d', `e${index}`);
-    await tx.writeFile(place, 'in its place');
+    tx.rename(directory, `e${index}`);
+    if (inPlace === '/a') tx.mkdir(`${directory}${inPlace}`, { recursive: true });
+    else await tx.writeFile(`${directory}${inPlace}`, 'in its place');
     const { transaction } = await tx.commit();
     const state = w.tree();
-    await assert.rejectsWithCode(w.store.undo(transaction), 'ERR_INVALID_PATH');
+    assert.is((await all(w.store))[0]?.obstacle?.code, 'ERR_INVALID_PATH');
+    const error = await assert.rejectsWithCode(w.store.undo(transaction), 'ERR_INVALID_PATH');
+    assert.match((error as StoreError).hint ?? '', /\.forewrit\/before/);
     assert.equal(w.tree(), state);
-    await w.store.rm('d', { recursive: true });
   }
+});
+
+test('a directory that moved out of one that was removed comes back with it', async () => {
+  await using w = await world();
+  await w.store.writeFiles({ 'd/s/a': 'a', 'd/b': 'b' });
+  const tx = await w.store.begin();
+  tx.rename('d/s', 'x');
+  tx.rm('d', { recursive: true });
+  const { transaction } = await tx.commit();
+  assert.equal(w.tree(), { 'x/a': 'a' });
+  await w.store.undo(transaction);
+  assert.equal(w.tree(), { 'd/b': 'b', 'd/s/a': 'a' });
+});
+
+test('of a removed directory history keeps nothing that was moved out of it', async () => {
+  await using w = await world();
+  await w.store.writeFiles({ 'd/a': 'moved', 'd/b': 'gone' });
+  linkSync(`${w.root}/d/a`, `${w.root}/d/link`);
+  const tx = await w.store.begin();
+  tx.rename('d/a', 'a');
+  tx.rm('d', { recursive: true });
+  const { transaction } = await tx.commit();
+  const [entry] = await all(w.store);
+  assert.equal([entry?.keptBytes, entry?.paths.at(-1)?.sizeBytesBefore], [9, 9], 'another link is not moved');
+  await w.store.undo(transaction);
+  assert.equal(w.tree(), { 'd/a': 'moved', 'd/b': 'gone', 'd/link': 'moved' });
 });
 
 test('history is kept over closing, also where it is off; then nothing is added, and nothing goes', async () => {

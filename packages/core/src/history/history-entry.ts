@@ -1,7 +1,8 @@
 /** A transaction as `history()` shows it. */
 
 import { whatWasDone, type HistoryPath } from './history-path.js';
-import { findObstacle, type HistoryAccess, type UndoObstacle } from './obstacle.js';
+import { findObstacle } from './obstacle.js';
+import type { HistoryAccess, UndoObstacle } from './undo-obstacle.js';
 import type { HistoryRow } from '../record/history-row.js';
 import { isBelow, type StorePath } from '../path/path.js';
 import { transactionId, type TransactionId } from '../record/record.js';

@@ -28,7 +28,8 @@ export function whatWasDone({ targets }: HistoryRow): HistoryPath[] {
     .filter(({ action, path, kept }) => !(action === 'remove' && kept === undefined && sources.has(path)))
     .map((target) => {
       const { action, path, from, before, after, below } = target;
-      const held = below?.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) ?? sizeOf(before);
+      const files = below?.filter(({ type }) => type === 'file');
+      const held = files?.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) ?? sizeOf(before);
       const size = sizeOf(after);
       const isMove = action === 'move' || action === 'move-directory';
       return {

@@ -1,9 +1,13 @@
-/** A removed directory is kept as a whole: every file and directory in it is made durable, and listed with its checksum. */
+/**
+ * A removed directory is kept as a whole: every file and directory in it is made durable, and listed with its checksum. But
+ * not what the same transaction has moved out of it.
+ */
 
 import { removeTree } from '../commit/removal.js';
 import { systemCode } from '../errors.js';
 import { checksumOfDescriptor } from '../files/content.js';
 import type { FileSystem } from '../files/file-system.js';
+import type { StorePath } from '../path/path.js';
 import type { KeptBelow } from '../record/history-row.js';
 import type { Target } from '../record/record.js';
 import type { Kept } from './keep.js';
@@ -14,7 +18,12 @@ const listingBytesMax = 4 << 20;
 export function* keepTree(
   fileSystem: FileSystem,
   top: string,
-  { before, listing }: Target,
+  {
+    path: removed,
+    before,
+    listing,
+    sources,
+  }: Pick<Target, 'path' | 'before' | 'listing'> & { readonly sources: ReadonlySet<StorePath> },
 ): Generator<void, Kept> {
   const planned = new Map((listing ?? []).map(({ name, type }) => [name, type]));
   const below: KeptBelow[] = [];
@@ -29,6 +38,8 @@ export function* keepTree(
       const stat = fileSystem.lstat(path);
       if (stat === undefined || planned.get(relative) !== stat.type) return { lost: 'edited' };
       planned.delete(relative);
+      // Another link of it is where it was moved to.
+      if (sources.has(`${removed}/${relative}`)) continue;
       listingBytes += relative.length + 40;
       if (listingBytes > listingBytesMax) return { lost: 'too-large' };
       const { type, mode, size, mtimeNs } = stat;

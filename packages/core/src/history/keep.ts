@@ -17,10 +17,12 @@ import { systemCode } from '../errors.js';
 import { checksumOfDescriptor } from '../files/content.js';
 import type { FileStat, FileSystem } from '../files/file-system.js';
 import type { Volume } from '../files/volume.js';
+import type { StorePath } from '../path/path.js';
 import type { HistoryEntryChange, HistoryRow, HistoryTarget, LossReason } from '../record/history-row.js';
 import { fingerprintOf, type Image, inodeOf, sameFingerprint } from '../record/image.js';
 import type { Target, TransactionNumber } from '../record/record.js';
 import { isDurable, keepTree } from './keep-tree.js';
+import { movesIn } from './undo-steps.js';
 
 export interface KeepTarget {
   readonly target: Target;
@@ -48,9 +50,11 @@ export type Kept =
 export function* keepTransaction(fileSystem: FileSystem, subject: KeepSubject): Generator<void, HistoryRow> {
   const targets: HistoryTarget[] = [];
   let keptBytes = 0;
+  const plainTargets = subject.targets.map(({ target }) => target);
   const moved = new Set(
-    subject.targets.flatMap(({ target }) => (target.action === 'move' ? [inodeOf(target.after)] : [])),
+    plainTargets.flatMap(({ action, after }) => (action === 'move' ? [inodeOf(after)] : [])),
   );
+  const sources = new Set(movesIn(plainTargets).map(({ from }) => from));
   for (const each of subject.targets) {
     const { action, path, from, volume, before, after, beforeName } = each.target;
     const plain = { action, path, ...(from === undefined ? {} : { from }), volume, before, after };
@@ -60,7 +64,7 @@ export function* keepTransaction(fileSystem: FileSystem, subject: KeepSubject): 
     }
     const kept = subject.isUnflushed(each.target)
       ? ({ lost: 'unreadable' } as const)
-      : yield* keepBefore(fileSystem, each, subject.doubtful === true);
+      : yield* keepBefore(fileSystem, each, { doubtful: subject.doubtful === true, sources });
     yield;
     if ('lost' in kept) targets.push({ ...plain, lost: kept.lost });
     else {
@@ -82,7 +86,7 @@ function needsBefore({ action, before, movedAway }: Target, moved: ReadonlySet<b
 function* keepBefore(
   fileSystem: FileSystem,
   { target, volume }: KeepTarget,
-  doubtful: boolean,
+  { doubtful, sources }: { readonly doubtful: boolean; readonly sources: ReadonlySet<StorePath> },
 ): Generator<void, Kept> {
   if (target.beforeName === undefined || volume === undefined) return { lost: 'missing' };
   const path = beforePath(volume, target.beforeName);
@@ -90,7 +94,7 @@ function* keepBefore(
     const stat = fileSystem.lstat(path);
     if (stat === undefined) return { lost: 'missing' };
     if (stat.type !== target.before.type) return { lost: 'edited' };
-    if (stat.type === 'directory') return yield* keepTree(fileSystem, path, target);
+    if (stat.type === 'directory') return yield* keepTree(fileSystem, path, { ...target, sources });
     if (target.before.type !== 'file') return { before: target.before, bytes: stat.size };
     return keepFile(fileSystem, path, {
       stat,

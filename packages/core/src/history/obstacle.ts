@@ -10,29 +10,15 @@ import { type ErrorCode, isStoreError, StoreError, withStoreCode } from '../erro
 import { checksumOfFile } from '../files/content.js';
 import type { FileStat, FileSystem } from '../files/file-system.js';
 import { lookVolume, type Volume } from '../files/volume.js';
-import type { Log } from '../log/log.js';
-import { absolutePath, isReservedPath, joinPath, type Roots, type StorePath } from '../path/path.js';
+import { absolutePath, isReservedPath, joinPath, type StorePath } from '../path/path.js';
 import { hash64 } from '../record/checksum.js';
 import type { HistoryEntryChange, HistoryRow, HistoryTarget, LossReason } from '../record/history-row.js';
 import { fingerprintOf, type Image, isInLogOnly, sameFingerprint, showsImage } from '../record/image.js';
-import { entryKey, type Folding } from '../record/key.js';
+import { entryKey } from '../record/key.js';
 import { transactionId } from '../record/record.js';
 import { entryRow, type FileRow } from '../record/rows.js';
-
-export interface HistoryAccess {
-  readonly fileSystem: FileSystem;
-  readonly log: Log;
-  readonly roots: Roots;
-  readonly folding: Folding;
-}
-
-/** What stands in the way of an undo. */
-export interface UndoObstacle {
-  readonly code: ErrorCode;
-  /** The path, or collection and key, that it is about. */
-  readonly path: string;
-  readonly message: string;
-}
+import { changed, type HistoryAccess, type UndoObstacle } from './undo-obstacle.js';
+import { planObstacle } from './undo-plan.js';
 
 const losses: Record<LossReason, string> = {
   edited: 'somebody has written into it after it was replaced; that is in .forewrit/conflicts',
@@ -42,27 +28,11 @@ const losses: Record<LossReason, string> = {
 };
 
 export function findObstacle(access: HistoryAccess, row: HistoryRow): UndoObstacle | undefined {
-  const taken = takenPlace(row);
-  if (taken !== undefined) {
-    const message = `'${taken}' was a directory that has moved, and something else was put in its place: no one transaction takes that back, but two do`;
-    return { code: 'ERR_INVALID_PATH', path: taken, message };
-  }
   for (const target of row.targets) {
     const obstacle = obstacleAt(access, row, target);
     if (obstacle !== undefined) return obstacle;
   }
-  return findChangedEntry(access, row);
-}
-
-/** A directory cannot come back in the transaction that takes away what is in its place. */
-function takenPlace({ targets }: HistoryRow): StorePath | undefined {
-  const left = new Set(
-    targets.flatMap(({ action, from }) => (action === 'move-directory' && from !== undefined ? [from] : [])),
-  );
-  const others = targets.filter(
-    ({ action, after }) => action !== 'move-directory' && after.type !== 'absent',
-  );
-  return others.find(({ path }) => left.has(path))?.path;
+  return planObstacle(access, row) ?? findChangedEntry(access, row);
 }
 
 export function volumeOf({ fileSystem, roots }: HistoryAccess, path: StorePath): Volume | undefined {
@@ -87,6 +57,10 @@ const hints: ReadonlyMap<ErrorCode, string> = new Map([
   [
     'ERR_INVALID_PATH',
     'Put back by hand, in transactions of your own, what it has changed: what it replaced is in .forewrit/before. Nothing was changed.',
+  ],
+  [
+    'ERR_TOO_MANY',
+    'Put back by hand, in several transactions, what it has changed: what it replaced is in .forewrit/before. Nothing was changed.',
   ],
 ]);
 
@@ -115,10 +89,6 @@ function obstacleAt(access: HistoryAccess, row: HistoryRow, target: HistoryTarge
     if (!isStoreError(coded)) throw error;
     return { code: coded.code, path, message: coded.message };
   }
-}
-
-function changed(path: string): UndoObstacle {
-  return { code: 'ERR_CONFLICT', path, message: `'${path}' has changed since` };
 }
 
 function irregularIn({ kept, path, before, below = [] }: HistoryTarget): StorePath | undefined {

@@ -30,9 +30,7 @@ export function undoSteps(
   spare: (path: StorePath, index: number) => StorePath,
 ): UndoStep[] {
   const { targets } = row;
-  const moves = targets.flatMap(({ action, path, from }) =>
-    action === 'move' && from !== undefined ? [{ path, from: whereItIs(from, targets) }] : [],
-  );
+  const moves = movesIn(targets);
   const sources = new Set(moves.map(({ from }) => from));
   return [
     ...removedDirectories(targets),
@@ -42,8 +40,19 @@ export function undoSteps(
   ];
 }
 
+interface Place extends Pick<HistoryTarget, 'action' | 'path'> {
+  readonly from?: StorePath | undefined;
+}
+
+/** Of files, from the places that directories have left them at. */
+export function movesIn(targets: readonly Place[]): { readonly path: StorePath; readonly from: StorePath }[] {
+  return targets.flatMap(({ action, path, from }) =>
+    action === 'move' && from !== undefined ? [{ path, from: whereItIs(from, targets) }] : [],
+  );
+}
+
 /** Directories have moved first: a path of the time before is elsewhere after that. */
-function whereItIs(path: StorePath, targets: readonly HistoryTarget[]): StorePath {
+function whereItIs(path: StorePath, targets: readonly Place[]): StorePath {
   let at = path;
   for (const { action, from, path: to } of targets) {
     if (action === 'move-directory' && from !== undefined && (at === from || isBelow(at, from)))

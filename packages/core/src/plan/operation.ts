@@ -77,7 +77,11 @@ export type Operation =
       readonly type: 'rename';
       readonly from: StorePath;
       readonly path: StorePath;
-      readonly options: { readonly parents?: boolean };
+      readonly options: {
+        readonly parents?: boolean;
+        /** Of a directory that comes where the transaction takes another one away: this one's content comes into that one. */
+        readonly merges?: true;
+      };
     }
   | { readonly type: 'remove'; readonly path: StorePath; readonly options: RemoveOptions }
   /** A symbolic link that history keeps, once more. */

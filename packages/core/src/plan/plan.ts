@@ -12,8 +12,16 @@ import type { FileStat } from '../files/file-system.js';
 import { fingerprintOf } from '../record/image.js';
 import { ancestors, isBelow, joinPath, parentPath, rebase, type StorePath } from '../path/path.js';
 import type { Action, Listed } from '../record/record.js';
+import { mergeDirectories } from './merge.js';
 import type { KeptLink } from './operation.js';
-import type { DirectoryNode, FileNode, WorkingNode, WorkingTree } from './working-tree.js';
+import { directoryMoves, leaves, type MovedTree, preimage, type Preimage } from './preimage.js';
+import {
+  type DirectoryNode,
+  type FileNode,
+  notRegular,
+  type WorkingNode,
+  type WorkingTree,
+} from './working-tree.js';
 
 export interface PlanLimits {
   /** Targets of one transaction, and files below a directory that is moved or removed. */
@@ -48,13 +56,11 @@ export interface NetEffect {
   readonly vacated: readonly StorePath[];
 }
 
-export function netEffect(tree: WorkingTree, limits: PlanLimits): NetEffect {
-  const movedFrom = new Map<StorePath, StorePath>();
+export function netEffect(asked: WorkingTree, limits: PlanLimits): NetEffect {
+  const tree = mergeDirectories(asked, limits.maxTargets);
+  const movedFrom = directoryMoves(tree);
   const movedInodes = new Set<StorePath>();
   for (const [path, node] of tree.changed) {
-    if (node.type === 'directory' && node.origin !== undefined && leaves(tree, node.origin, path)) {
-      movedFrom.set(node.origin, path);
-    }
     if (node.type === 'absent' || node.type === 'directory' || node.inode === undefined) continue;
     if (leaves(tree, node.inode, path)) movedInodes.add(node.inode);
   }
@@ -96,11 +102,6 @@ function shaped(target: PlannedTarget, still: boolean): PlannedTarget {
   };
 }
 
-/** Also what is to be at its own path again, when the directory that it stood in goes elsewhere. */
-function leaves(tree: WorkingTree, origin: StorePath, path: StorePath): boolean {
-  return origin !== path || tree.basePath(path) !== path;
-}
-
 /** Directories below which there is to be something that somebody has asked for. */
 function holdersIn({ changed }: WorkingTree): Set<StorePath> {
   const holders = new Set<StorePath>();
@@ -121,39 +122,11 @@ interface Draft {
   readonly vacated: StorePath[];
 }
 
-interface Context {
-  readonly tree: WorkingTree;
+interface Context extends MovedTree {
   readonly limits: PlanLimits;
-  /** Directory moves: where from → where to. */
-  readonly movedFrom: ReadonlyMap<StorePath, StorePath>;
   readonly movedInodes: ReadonlySet<StorePath>;
   readonly holders: ReadonlySet<StorePath>;
   readonly draft: Draft;
-}
-
-/** What is physically at `path` once all directory moves have been carried out. */
-function preimage(
-  { tree, movedFrom }: Context,
-  path: StorePath,
-): { readonly basePath: StorePath; readonly stat: FileStat } | undefined {
-  let basePath: StorePath | undefined = path;
-  for (const ancestor of ancestors(path)) {
-    const node = tree.changed.get(ancestor);
-    if (node === undefined) {
-      if (movedFrom.has(ancestor)) return undefined;
-      continue;
-    }
-    if (node.type !== 'directory') return undefined;
-    if (node.origin !== undefined) {
-      basePath = rebase(path, ancestor, node.origin);
-      break;
-    }
-    // Made by the transaction. Where it had been removed first, the old directory still stands there.
-    if (movedFrom.has(ancestor)) return undefined;
-  }
-  if (movedFrom.has(basePath) && movedFrom.get(basePath) !== path) return undefined;
-  const stat = tree.base.stat(basePath);
-  return stat === undefined ? undefined : { basePath, stat };
 }
 
 function addTarget(context: Context, path: StorePath, node: WorkingNode): void {
@@ -181,16 +154,19 @@ function addTarget(context: Context, path: StorePath, node: WorkingNode): void {
   }
 }
 
-type Before = ReturnType<typeof preimage>;
-
-function replaced({ movedInodes }: Context, before: Before): Partial<PlannedTarget> {
+function replaced({ movedInodes }: Context, before: Preimage | undefined): Partial<PlannedTarget> {
   return {
     ...before,
     ...(before !== undefined && movedInodes.has(before.basePath) ? { movedAway: true } : {}),
   };
 }
 
-function addMove(context: Context, path: StorePath, inodePath: StorePath, before: Before): void {
+function addMove(
+  context: Context,
+  path: StorePath,
+  inodePath: StorePath,
+  before: Preimage | undefined,
+): void {
   if (before?.basePath === inodePath) return;
   const moved = context.tree.base.stat(inodePath);
   if (moved === undefined) throw new PlanOutdated(inodePath);
@@ -204,7 +180,12 @@ function addMove(context: Context, path: StorePath, inodePath: StorePath, before
   });
 }
 
-function addDirectory(context: Context, path: StorePath, node: DirectoryNode, before: Before): void {
+function addDirectory(
+  context: Context,
+  path: StorePath,
+  node: DirectoryNode,
+  before: Preimage | undefined,
+): void {
   const { draft, tree, movedFrom, holders } = context;
   if (node.origin !== undefined) {
     if (!leaves(tree, node.origin, path)) return;
@@ -246,15 +227,16 @@ function addDirectory(context: Context, path: StorePath, node: DirectoryNode, be
   }
 }
 
-function addRemoval(context: Context, path: StorePath, before: NonNullable<Before>): void {
-  const { draft, tree, limits } = context;
-  if (before.stat.type === 'other') throw notRegular(path);
+function addRemoval(context: Context, path: StorePath, before: Preimage): void {
+  const { draft, tree, limits, movedFrom } = context;
+  if (before.stat.type === 'other') throw notRegular('rm', path);
   if (before.stat.type !== 'directory') {
     draft.removals.push({ action: 'remove', path, ...replaced(context, before) });
     return;
   }
   refuseMounted(tree, before.basePath, before.stat);
-  const listing: Listed[] = tree.walkBase(before.basePath, limits.maxTargets, 'rm').map((found) => {
+  const walk = { limit: limits.maxTargets, op: 'rm', left: (each: StorePath) => movedFrom.has(each) };
+  const listing: Listed[] = tree.walkBase(before.basePath, walk).map((found) => {
     // Of files it says nothing: on an overlay of several file systems they have that of their layer.
     const isMounted = found.stat.type === 'directory' && found.stat.dev !== before.stat.dev;
     if (isMounted) throw otherFileSystem(found.path);
@@ -334,11 +316,14 @@ function byDepthDescending(a: PlannedTarget, b: PlannedTarget): number {
   return b.path.split('/').length - a.path.split('/').length || (a.path < b.path ? -1 : 1);
 }
 
+/** At one path one thing would go and another come that no rename can put over it. */
+export class TypeChange extends StoreError {}
+
 function typeChange(
   path: StorePath,
   code: 'ERR_IS_DIRECTORY' | 'ERR_NOT_DIRECTORY' | 'ERR_EXISTS',
-): StoreError {
-  return new StoreError(code, `'${path}' cannot be removed and become something else in one transaction`, {
+): TypeChange {
+  return new TypeChange(code, `'${path}' cannot be removed and become something else in one transaction`, {
     op: 'commit',
     path,
     hint: 'Remove it in a transaction of its own first.',
@@ -355,12 +340,4 @@ export function otherFileSystem(path: StorePath): StoreError {
       hint: 'Move or remove the files one by one.',
     },
   );
-}
-
-function notRegular(path: StorePath): StoreError {
-  return new StoreError('ERR_INVALID_PATH', `'${path}' is not a regular file`, {
-    op: 'rm',
-    path,
-    hint: 'Sockets, pipes and devices cannot take part in a transaction.',
-  });
 }

@@ -34,6 +34,8 @@ export interface DirectoryNode {
   readonly type: 'directory';
   /** The directory that is at this path in the base tree, moved here. */
   readonly origin?: StorePath;
+  /** Where another directory stands, that one stays, and what this one holds comes into it. */
+  readonly merges?: true;
   /** Made only because something below it is. */
   readonly implicit?: boolean;
   readonly mode?: number;
@@ -221,7 +223,9 @@ export class WorkingTree {
       if (destination === 'other') throw notRegular('rename', path);
     }
     this.#ensureParents('rename', path, options.parents);
-    const moved = movable(this.look(from));
+    const found = movable(this.look(from));
+    const moved: WorkingNode =
+      options.merges === true && found.type === 'directory' ? { ...found, merges: true } : found;
     const below =
       type === 'directory' ? [...this.#changed].filter(([changed]) => isBelow(changed, from)) : [];
     this.#vacate(from, type);
@@ -293,32 +297,41 @@ export class WorkingTree {
     if (type === 'other') throw notRegular(op, path);
   }
 
-  /** Every path that the base tree has below `path`, directories before what they hold. */
-  walkBase(path: StorePath, limit: number, op: string): { path: StorePath; stat: FileStat }[] {
+  /** Every path that the base tree has below `path`, directories before what they hold; without those that have `left`. */
+  walkBase(
+    path: StorePath,
+    {
+      limit,
+      op,
+      left,
+    }: { readonly limit: number; readonly op: string; left: (directory: StorePath) => boolean },
+  ): { path: StorePath; stat: FileStat }[] {
     const found: { path: StorePath; stat: FileStat }[] = [];
     const pending = [path];
     for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
       for (const name of this.#base.children(next)) {
         const child = joinPath(next, name);
         const stat = this.#base.stat(child);
-        if (stat === undefined) continue;
+        if (stat === undefined || (stat.type === 'directory' && left(child))) continue;
         found.push({ path: child, stat });
         if (stat.type === 'directory') pending.push(child);
-        if (found.length > limit) {
-          throw new StoreError('ERR_TOO_MANY', `'${path}' holds more than ${limit} files`, {
-            op,
-            path,
-            hint: 'Remove or move its parts in several transactions.',
-          });
-        }
+        if (found.length > limit) throw tooMany(op, path, limit);
       }
     }
     return found;
   }
 }
 
+export function tooMany(op: string, path: StorePath, limit: number): StoreError {
+  return new StoreError('ERR_TOO_MANY', `'${path}' holds more than ${limit} files`, {
+    op,
+    path,
+    hint: 'Remove or move its parts in several transactions.',
+  });
+}
+
 /** The node to put elsewhere for what is seen here. */
-function movable(seen: Seen): WorkingNode {
+export function movable(seen: Seen): WorkingNode {
   if (seen.node?.type === 'directory') {
     // Whoever moves it somewhere has named that place: another directory there will not do.
     const { implicit: _implicit, ...named } = seen.node;
@@ -369,7 +382,7 @@ function isDirectory(op: string, path: StorePath): StoreError {
   return new StoreError('ERR_IS_DIRECTORY', `'${path}' is a directory`, { op, path });
 }
 
-function notRegular(op: string, path: StorePath): StoreError {
+export function notRegular(op: string, path: StorePath): StoreError {
   return new StoreError('ERR_INVALID_PATH', `'${path}' is not a regular file`, {
     op,
     path,

@@ -10,15 +10,24 @@ import { hasCode, isStoreError, StoreError } from '../errors.js';
 import { describe, type HistoryEntry, isAbout } from '../history/history-entry.js';
 import { findHistory, newestHistory } from '../history/history-table.js';
 import { findObstacle, refusal, volumeOf } from '../history/obstacle.js';
+import { metCodes } from '../history/undo-obstacle.js';
+import { namesIn } from '../history/undo-plan.js';
 import { sparePath, type UndoStep, undoSteps } from '../history/undo-steps.js';
-import { absolutePath, isReservedPath, joinPath, type StorePath } from '../path/path.js';
+import { absolutePath, type StorePath } from '../path/path.js';
 import { RunningChecksum } from '../record/checksum.js';
 import type { HistoryRow } from '../record/history-row.js';
 import { parseTransactionId, transactionId, type TransactionId } from '../record/record.js';
 import { entryRow } from '../record/rows.js';
 import { entryKey } from '../record/key.js';
 import type { StoreAccess } from './store-access.js';
-import { restoreDirectory, restoreFile, restoreLink, trackLink, type Transaction } from './transaction.js';
+import {
+  moveBack,
+  restoreDirectory,
+  restoreFile,
+  restoreLink,
+  trackLink,
+  type Transaction,
+} from './transaction.js';
 
 const pageRows = 100;
 const pieceBytes = 1 << 20;
@@ -58,7 +67,7 @@ export async function undoIn(access: StoreAccess, tx: Transaction, row: HistoryR
   if (obstacle !== undefined) throw refusal(row, obstacle);
   const steps = undoSteps(
     row,
-    (directory) => namesOf(access, directory),
+    (directory) => namesIn(access, directory),
     (path, index) => sparePath(tx.id, path, index),
   );
   try {
@@ -76,12 +85,6 @@ async function track({ fileSystem, roots }: StoreAccess, tx: Transaction, path: 
   else await tx.exists(path);
 }
 
-function namesOf({ fileSystem, roots }: StoreAccess, directory: StorePath): string[] {
-  const absolute = absolutePath(directory, roots);
-  if (fileSystem.lstat(absolute)?.type !== 'directory') return [];
-  return fileSystem.list(absolute).filter((name) => !isReservedPath(joinPath(directory, name)));
-}
-
 async function carryOut(
   access: StoreAccess,
   tx: Transaction,
@@ -90,7 +93,7 @@ async function carryOut(
 ): Promise<void> {
   switch (step.do) {
     case 'rename':
-      tx.rename(step.from, step.path);
+      moveBack(tx, step.from, step.path);
       break;
     case 'remove':
       tx.rm(step.path);
@@ -175,19 +178,11 @@ function restoreEntries(access: StoreAccess, tx: Transaction, { entries }: Histo
   }
 }
 
-/** What the plan or the commit met there is nothing that this transaction has left. */
-const metCodes: ReadonlySet<string> = new Set([
-  'ERR_EXTERNAL_EDIT',
-  'ERR_EXISTS',
-  'ERR_NOT_EMPTY',
-  'ERR_NOT_FOUND',
-  'ERR_IS_DIRECTORY',
-  'ERR_NOT_DIRECTORY',
-]);
-
 function changedMeanwhile(row: HistoryRow, error: unknown): unknown {
-  if (!isStoreError(error) || error.op === 'undo' || !metCodes.has(error.code)) return error;
+  if (!isStoreError(error) || error.op === 'undo') return error;
   const path = error.path ?? row.targets[0]?.path ?? '';
+  if (error.code === 'ERR_TOO_MANY') return refusal(row, { code: error.code, path, message: error.message });
+  if (!metCodes.has(error.code)) return error;
   const met = refusal(row, {
     code: 'ERR_CONFLICT',
     path,

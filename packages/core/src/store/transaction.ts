@@ -72,6 +72,7 @@ let restoreContent: (tx: Transaction, path: StorePath, data: Data, like: FileSta
 let restoreKept: (tx: Transaction, path: StorePath, kept: KeptLink) => void;
 let trackLinkItself: (tx: Transaction, path: StorePath) => Promise<void>;
 let restoreEmpty: (tx: Transaction, path: StorePath, mode: number | undefined) => void;
+let renameMerging: (tx: Transaction, from: StorePath, path: StorePath) => void;
 
 export class Transaction implements AsyncDisposable {
   static {
@@ -90,6 +91,7 @@ export class Transaction implements AsyncDisposable {
       await tx.#readable();
       tx.#view.trackLink(path);
     };
+    renameMerging = (tx, from, path) => tx.#add({ type: 'rename', from, path, options: { merges: true } });
     restoreEmpty = (tx, path, mode) =>
       tx.#add({
         type: 'make-directory',
@@ -461,4 +463,9 @@ export function trackLink(tx: Transaction, path: StorePath): Promise<void> {
 /** For undo: a directory with exactly the mode that it had. */
 export function restoreDirectory(tx: Transaction, path: StorePath, mode: number | undefined): void {
   restoreEmpty(tx, path, mode);
+}
+
+/** For undo: a directory may come where the transaction takes another one away. */
+export function moveBack(tx: Transaction, from: StorePath, path: StorePath): void {
+  renameMerging(tx, from, path);
 }

@@ -3,7 +3,7 @@
 import { isStoreError, type Operation } from '@forewrit/core';
 import type { Tree } from '../campaign-model.js';
 import { aloneCollection, historyRows, put, undo } from '../history-world.js';
-import { move, remove, root, type World, write } from '../world.js';
+import { mkdir, move, remove, root, type World, write } from '../world.js';
 import { Impossible } from './impossible.js';
 import type { Act, Scenario, Step } from './scenarios.js';
 
@@ -185,6 +185,51 @@ export const historyScenarios: readonly Scenario[] = [
     options,
     before: files,
     steps: [[move('a', 'b'), move('d', 'e')], 'checkpoint', undoes(1, whole)],
+  },
+  {
+    name: 'history: a directory moved out of one that is removed',
+    options,
+    before: [...files, [write('d/s/t', 't0.')]],
+    steps: [
+      [move('d/s', 'e'), remove('d')],
+      'checkpoint',
+      undoes(1, { ...whole, 'd/s/': '', 'd/s/t': 't0.' }),
+      'checkpoint',
+    ],
+  },
+  {
+    name: 'history: undo of a directory that made room for another',
+    options,
+    before: [...files, [write('d/s/t', 't0.')]],
+    steps: [
+      [move('d', 'e'), write('d/c', '1.'), write('d/n', '1.')],
+      'checkpoint',
+      undoes(1, { ...whole, 'd/s/': '', 'd/s/t': 't0.' }),
+      'checkpoint',
+    ],
+  },
+  {
+    name: 'history: undo of the undo of a directory that made room for another',
+    options,
+    before: [...files, [write('d/s/t', 't0.')]],
+    steps: [
+      [move('d', 'e'), mkdir('d'), write('d/s/n', '1.')],
+      'checkpoint',
+      undoes(1, { ...whole, 'd/s/': '', 'd/s/t': 't0.' }),
+      'checkpoint',
+      undoes(2, {
+        a: 'a0.',
+        b: large,
+        'd/': '',
+        'd/s/': '',
+        'd/s/n': '1.',
+        'e/': '',
+        'e/c': 'c0.',
+        'e/s/': '',
+        'e/s/t': 't0.',
+      }),
+      'checkpoint',
+    ],
   },
   {
     name: 'history: entries alone',

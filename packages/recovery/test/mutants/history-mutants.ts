@@ -434,4 +434,52 @@ export const historyMutants: readonly Mutant[] = [
       test: 'a file comes back where a symbolic link is that leads out of the store',
     },
   },
+  {
+    name: 'merged-without-what-is-in-place',
+    breaks: 'where a directory comes back into another, what that one held stays',
+    package: 'core',
+    edits: [
+      { snippet: 'if (stat !== undefined) addRemoval(context, child, { basePath, stat });', replacement: '' },
+    ],
+    killer: {
+      file: 'core/history',
+      test: 'a directory that made room for another one of its name comes back into it, and goes again',
+    },
+  },
+  {
+    name: 'listed-though-moved-out',
+    breaks:
+      'a removed directory is said to have held a directory that has moved out of it, and so is not kept',
+    package: 'core',
+    edits: [{ snippet: "stat.type === 'directory' && left(child)", replacement: 'false' }],
+    killer: {
+      file: 'core/history',
+      test: 'a directory that moved out of one that was removed comes back with it',
+    },
+  },
+  {
+    name: 'kept-though-moved-out',
+    breaks: 'history keeps, and counts, files of a removed directory that are elsewhere',
+    package: 'core',
+    edits: [{ snippet: 'if (sources.has(`${removed}/${relative}`)) continue;', replacement: '' }],
+    killer: {
+      file: 'core/history',
+      test: 'of a removed directory history keeps nothing that was moved out of it',
+    },
+  },
+  {
+    name: 'undo-not-planned',
+    breaks: 'history says of a transaction that it can be undone, whatever has come to where a directory was',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'return planObstacle(access, row) ?? findChangedEntry(access, row);',
+        replacement: 'return findChangedEntry(access, row);',
+      },
+    ],
+    killer: {
+      file: 'core/history',
+      test: 'what has come to where a directory was is not mixed with what it held',
+    },
+  },
 ];

@@ -1,0 +1,75 @@
+/**
+ * Whether one transaction can do what an undo asks for. Where directories have moved that depends on what is in them by now,
+ * so it is planned as the commit will plan it, and nothing comes of it.
+ */
+
+import { PlanOutdated } from '../commit/plan-outdated.js';
+import { isStoreError, type StoreError } from '../errors.js';
+import { absolutePath, isReservedPath, joinPath, type StorePath } from '../path/path.js';
+import { baseTree } from '../plan/base-tree.js';
+import { checkChanges, targetsMax } from '../plan/plan-check.js';
+import { netEffect, TypeChange } from '../plan/plan.js';
+import type { FileOperation } from '../plan/resolution.js';
+import { WorkingTree } from '../plan/working-tree.js';
+import type { HistoryRow } from '../record/history-row.js';
+import { transactionId } from '../record/record.js';
+import { changed, type HistoryAccess, metCodes, type UndoObstacle } from './undo-obstacle.js';
+import { sparePath, type UndoStep, undoSteps } from './undo-steps.js';
+
+export function planObstacle(access: HistoryAccess, row: HistoryRow): UndoObstacle | undefined {
+  if (!row.targets.some(({ action }) => action === 'move-directory')) return undefined;
+  const tree = new WorkingTree(baseTree(access));
+  try {
+    for (const step of stepsOf(access, row)) tree.apply(operationOf(step));
+    checkChanges(netEffect(tree, { maxTargets: targetsMax }).targets, []);
+    return undefined;
+  } catch (error) {
+    // What changes under the eyes of the plan is for the commit to find.
+    if (error instanceof PlanOutdated) return undefined;
+    if (!isStoreError(error)) throw error;
+    return obstacleOf(error, row);
+  }
+}
+
+export function namesIn(
+  { fileSystem, roots }: Pick<HistoryAccess, 'fileSystem' | 'roots'>,
+  directory: StorePath,
+): string[] {
+  const absolute = absolutePath(directory, roots);
+  if (fileSystem.lstat(absolute)?.type !== 'directory') return [];
+  return fileSystem.list(absolute).filter((name) => !isReservedPath(joinPath(directory, name)));
+}
+
+function stepsOf(access: HistoryAccess, row: HistoryRow): UndoStep[] {
+  const id = transactionId(row.number);
+  return undoSteps(
+    row,
+    (directory) => namesIn(access, directory),
+    (path, index) => sparePath(id, path, index),
+  );
+}
+
+/** Of content nothing matters but that it is there. */
+function operationOf(step: UndoStep): FileOperation {
+  const { path } = step;
+  switch (step.do) {
+    case 'rename':
+      return { type: 'rename', from: step.from, path, options: { merges: true } };
+    case 'remove':
+      return { type: 'remove', path, options: {} };
+    case 'make-directory':
+      return { type: 'make-directory', path, options: { recursive: true } };
+    case 'restore':
+      return { type: 'write', path, content: { kind: 'bytes', bytes: new Uint8Array(0) }, options: {} };
+  }
+}
+
+function obstacleOf(error: StoreError, { targets }: HistoryRow): UndoObstacle {
+  const { code, message } = error;
+  const path = error.path ?? targets[0]?.path ?? '';
+  if (error instanceof TypeChange) {
+    const why = `'${path}' was of another type: no one transaction takes the one away and brings the other back`;
+    return { code: 'ERR_INVALID_PATH', path, message: why };
+  }
+  return metCodes.has(code) ? changed(path) : { code, path, message };
+}
