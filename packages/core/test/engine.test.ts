@@ -134,6 +134,26 @@ const edits: readonly Edited[] = [
     left: { 'n/n': 'edited' },
   },
   {
+    name: 'a file is edited whose place a directory is to take',
+    run: (tx) => {
+      tx.rename('e', 'a2');
+      tx.rm('b');
+      tx.rename('d', 'b');
+    },
+    edit: (root) => appendFileSync(`${root}/b`, '+'),
+    left: { b: 'old b+' },
+  },
+  {
+    name: 'a file is edited that moves away from where a directory is to be',
+    run: (tx) => {
+      tx.rename('e', 'a2');
+      tx.rename('b', 'n');
+      tx.rename('d', 'b');
+    },
+    edit: (root) => appendFileSync(`${root}/b`, '+'),
+    left: { b: 'old b+' },
+  },
+  {
     name: 'something appears where a directory is to be moved',
     run: (tx) => {
       tx.rename('d', 'm');

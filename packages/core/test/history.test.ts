@@ -8,8 +8,10 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -433,22 +435,48 @@ test('what comes into a directory while its move is undone is no part of the und
   assert.equal(w.tree(), { 'd/a': 'two', 'e/a': 'one', 'e/b': 'theirs' });
 });
 
-test('where a file and a directory would have to change places, history says so', async () => {
-  await using w = await world();
-  for (const [index, inPlace] of ['', '/s', '/a'].entries()) {
-    const directory = `d${index}`;
-    await w.store.writeFiles({ [`${directory}/a`]: 'a', [`${directory}/s/b`]: 'b' });
+test('a directory comes back to where a file or a symbolic link is, and goes again', async () => {
+  for (const inPlace of ['written', 'moved', 'link', 'below']) {
+    await using w = await world();
+    await w.store.writeFiles({ 'd/a': 'a', 'd/s/b': 'b', x: 'x' });
+    symlinkSync('x', `${w.root}/l`);
+    const before = w.tree();
     const tx = await w.store.begin();
-    tx.rename(directory, `e${index}`);
-    if (inPlace === '/a') tx.mkdir(`${directory}${inPlace}`, { recursive: true });
-    else await tx.writeFile(`${directory}${inPlace}`, 'in its place');
+    tx.rename('d', 'e');
+    if (inPlace === 'written') await tx.writeFile('d', 'in its place');
+    if (inPlace === 'moved') tx.rename('x', 'd');
+    if (inPlace === 'link') tx.rename('l', 'd');
+    if (inPlace === 'below') await tx.writeFile('d/s', 'in its place');
     const { transaction } = await tx.commit();
-    const state = w.tree();
-    assert.is((await all(w.store))[0]?.obstacle?.code, 'ERR_INVALID_PATH');
-    const error = await assert.rejectsWithCode(w.store.undo(transaction), 'ERR_INVALID_PATH');
-    assert.match((error as StoreError).hint ?? '', /\.forewrit\/before/);
-    assert.equal(w.tree(), state);
+    const after = w.tree();
+    let last = transaction;
+    for (const expected of [before, after, before, after, before]) {
+      assert.is((await all(w.store))[0]?.undoable, true);
+      last = (await w.store.undo(last)).transaction;
+      assert.equal(w.tree(), expected, inPlace);
+    }
+    assert.is(readlinkSync(`${w.root}/l`), 'x');
+    const [, , , , , , made] = await all(w.store);
+    await w.store.undo(made!.transaction);
+    assert.equal(
+      w.leftovers().filter((name) => !name.startsWith('before/')),
+      [],
+    );
   }
+});
+
+test('where a directory would have to give way to a file, history says so', async () => {
+  await using w = await world();
+  await w.store.writeFile('d/a', 'a');
+  const tx = await w.store.begin();
+  tx.rename('d', 'e');
+  tx.mkdir('d/a', { recursive: true });
+  const { transaction } = await tx.commit();
+  const state = w.tree();
+  assert.is((await all(w.store))[0]?.obstacle?.code, 'ERR_INVALID_PATH');
+  const error = await assert.rejectsWithCode(w.store.undo(transaction), 'ERR_INVALID_PATH');
+  assert.match((error as StoreError).hint ?? '', /\.forewrit\/before/);
+  assert.equal(w.tree(), state);
 });
 
 test('a directory that moved out of one that was removed comes back with it', async () => {

@@ -233,14 +233,23 @@ export class Redo {
   #moveDirectory(): void {
     const { directory } = this.#subject;
     if (directory === undefined) {
+      this.#displace();
       // It was made by a transaction whose work the power cut undid.
       this.#putDirectory();
       return;
     }
     const from = absolutePath(directory, this.#context.roots);
+    this.#displace();
     this.#clear('directory');
     this.#context.fileSystem.rename(from, this.#absolute);
     this.#effects.touched(directoryOf(from));
+  }
+
+  /** The file whose place the directory takes goes into `before/`, as it does when that is applied. */
+  #displace(): void {
+    const there = this.#context.fileSystem.lstat(this.#absolute);
+    if (there === undefined || there.type === 'directory') return;
+    if (this.#subject.target.beforeName !== undefined) this.#remove(this.#absolute);
   }
 
   #remove(absolute: string): void {

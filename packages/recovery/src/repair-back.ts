@@ -41,8 +41,8 @@ export function canGoBack(
   { fileSystem }: RecoveryContext,
   { target, volume, absolute }: RepairSubject,
 ): boolean {
-  const { before, beforeName, beforeCopied, action } = target;
-  if (action === 'move-directory' || before.type === 'absent') return true;
+  const { before, beforeName, beforeCopied } = target;
+  if (before.type === 'absent') return true;
   if (showsImage(fileSystem.lstat(absolute), before) || isUntouched(fileSystem.lstat(directoryOf(absolute))))
     return true;
   if (beforeName === undefined) return false;
@@ -59,16 +59,18 @@ function isUntouched(parent: FileStat | undefined): boolean {
   return parent?.type !== 'directory';
 }
 
+/** `inPlace`: where a directory is to come back to, or below. */
 export function goBack(
   context: RecoveryContext,
-  subject: RepairSubject,
+  subject: RepairSubject & { readonly inPlace: boolean },
   effects: RepairEffects,
 ): 'restored' | 'removed' | 'kept' {
   const { fileSystem } = context;
   const { target, absolute } = subject;
   const now = fileSystem.lstat(absolute);
-  // Others may have come to rely on a parent.
-  if (target.action === 'make-parent' || isUntouched(fileSystem.lstat(directoryOf(absolute)))) return 'kept';
+  // Others may have come to rely on a parent; but not where a directory is to come back to, for that place is locked.
+  if (target.action === 'make-parent' && !subject.inPlace) return 'kept';
+  if (isUntouched(fileSystem.lstat(directoryOf(absolute)))) return 'kept';
   if (target.action === 'move-directory') return moveBack(context, subject, effects);
   if (showsImage(now, target.before)) return 'kept';
   if (now?.type === 'directory' && fileSystem.list(absolute).length === 0)
@@ -118,16 +120,23 @@ function putBack(
 }
 
 function moveBack(
-  { fileSystem, roots }: RecoveryContext,
-  { target, absolute }: RepairSubject,
+  context: RecoveryContext,
+  subject: RepairSubject,
   { touched }: RepairEffects,
 ): 'restored' | 'kept' {
+  const { fileSystem, roots } = context;
+  const { target, absolute } = subject;
   assert(target.from !== undefined, 'a directory that has moved came from somewhere');
   const from = absolutePath(target.from, roots);
   const isThere = fileSystem.lstat(absolute)?.ino === inodeOf(target.after);
-  if (!isThere || fileSystem.lstat(from) !== undefined) return 'kept';
-  fileSystem.rename(absolute, from);
-  touched(directoryOf(from));
-  touched(directoryOf(absolute));
-  return 'restored';
+  const moves = isThere && fileSystem.lstat(from) === undefined;
+  if (moves) {
+    fileSystem.rename(absolute, from);
+    touched(directoryOf(from));
+    touched(directoryOf(absolute));
+  }
+  // What it had taken the place of, or had made room for it already.
+  const displaced = target.before.type !== 'absent' && fileSystem.lstat(absolute) === undefined;
+  if (displaced) putBack(context, subject);
+  return moves || displaced ? 'restored' : 'kept';
 }

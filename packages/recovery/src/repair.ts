@@ -24,6 +24,7 @@ import {
   forgetUnflushed,
   type Image,
   imageOf,
+  inodeOf,
   isBelow,
   isLocking,
   isStoreError,
@@ -62,7 +63,7 @@ import { withRecovered } from './recovered-store.js';
 import { acquireRecoveryLock, releaseRecoveryLock } from './recovery-lock.js';
 import { goBack, keepAdopted, refuseWithoutBeforeImages } from './repair-back.js';
 import { type CarriedOut, carryForward, keepForHistory } from './repair-forward.js';
-import { quarantine, type RepairSubject } from './quarantine.js';
+import { quarantine, type RepairEffects, type RepairSubject } from './quarantine.js';
 
 export type RepairDirection = 'forward' | 'back' | 'quarantine';
 
@@ -214,7 +215,7 @@ class Repair {
         for (const subject of this.#subjects.toReversed()) {
           if (subject.target.action === 'move-directory') this.#flushBelow(subject.target.path);
           keepAdopted(this.#context, subject, effects);
-          this.#did.set(subject.target.path, goBack(this.#context, subject, effects));
+          this.#did.set(subject.target.path, this.#goBack(subject, effects));
         }
         break;
       case 'quarantine':
@@ -242,6 +243,20 @@ class Repair {
       paths: [...this.#did].map(([path, did]) => ({ path, did })),
       conflicts: [...this.#conflicts.values()],
     };
+  }
+
+  #goBack(subject: RepairSubject, effects: RepairEffects): 'restored' | 'removed' | 'kept' {
+    const { fileSystem, roots } = this.#context;
+    const { path } = subject.target;
+    const left = this.#subjects.filter(
+      ({ target: { action, from } }) =>
+        action === 'move-directory' && from !== undefined && (path === from || isBelow(path, from)),
+    );
+    // The directory that had left the place is back, with all that it held: what had been put there has gone before.
+    const isBack = left.some(
+      ({ target: { from, after } }) => fileSystem.lstat(absolutePath(from!, roots))?.ino === inodeOf(after),
+    );
+    return isBack ? 'kept' : goBack(this.#context, { ...subject, inPlace: left.length > 0 }, effects);
   }
 
   /** Before a directory goes back with what it holds: a repair that is repeated after a power cut looks there no more. */

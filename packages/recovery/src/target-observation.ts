@@ -225,12 +225,25 @@ export class TargetObservation implements ObservedTarget {
   }
 
   #showsBefore(): boolean {
-    const { before, action } = this.target;
-    if (action === 'move-directory') {
-      return this.stat === undefined && (this.directory !== undefined || this.#mayNeverHaveBeen);
-    }
+    const { action } = this.target;
+    if (action === 'move-directory')
+      return (this.directory !== undefined || this.#mayNeverHaveBeen) && this.#showsDisplaced;
     if (action === 'remove-directory' && this.#isStranded) return true;
     if (this.#isRestoredCopy) return true;
+    return this.#showsReplaced;
+  }
+
+  /** What the directory takes the place of; or that has made room already, and stands in `before/`. */
+  get #showsDisplaced(): boolean {
+    const { before, beforeName } = this.target;
+    if (before.type === 'absent' || beforeName === undefined) return this.stat === undefined;
+    if (this.stat !== undefined) return this.#showsReplaced;
+    if (this.boot === 'other') return true;
+    return this.#parts.context.fileSystem.lstat(beforePath(this.volume, beforeName)) !== undefined;
+  }
+
+  get #showsReplaced(): boolean {
+    const { before } = this.target;
     if (this.boot === 'other') return this.#showsImageOfAnotherBoot(before);
     if (this.#isMovedElsewhere(before)) return this.stat !== undefined && this.stat.ino === inodeOf(before);
     if (!showsImage(this.stat, before)) return false;

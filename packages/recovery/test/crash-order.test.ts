@@ -236,6 +236,27 @@ test('what a roll-back could not put back is durable among the conflicts', async
   await afterEveryPowerCut(world, (after) => assert.equal(conflictContents(after.outside), ['old a']));
 });
 
+test('a file whose place a directory has taken, or was about to, is back after a roll-back', async () => {
+  for (const fails of ['a', 'n']) {
+    const world = await worldBefore(small);
+    const before = tree(world.outside);
+    const process = await world.open({
+      ...small,
+      faults: [
+        { at: ({ method, dest }) => method === 'rename' && dest === `${root}/${fails}`, error: 'EIO' },
+      ],
+    });
+    const outcome = process.attempt(remove('a'), move('d', 'a'), write('n', 'new n'));
+    assert.ok(isStoreError(outcome, 'ERR_APPLY_ROLLED_BACK'), String(outcome));
+    const { log, folding } = process.context;
+    const row = log.view((view) => rowOf(view, 'a', folding));
+    assert.equal([row?.image.type, row?.revision], ['file', 3]);
+    process.kill();
+    assert.equal(tree(world.outside), before);
+    await afterEveryPowerCut(world, (after) => assert.equal(tree(after.outside), before));
+  }
+});
+
 test('what a roll-back has put back has a new revision', async () => {
   const world = await rolledBack(() => undefined);
   const process = await world.open(small);

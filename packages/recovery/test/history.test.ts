@@ -97,6 +97,20 @@ test('what was committed and not applied is redone, and what that replaces is ke
   assertWell(world);
 });
 
+test('of a file whose place a directory takes, what recovery puts aside is kept', async () => {
+  const { world } = await begun();
+  const process = await world.open({ history, failpoint: { name: 'log.after', action: 'throw' } });
+  assert.instance(process.attempt(remove('b'), move('d', 'b')), Error);
+  process.kill();
+  for (const after of [world.fork(), world.powerCut()]) {
+    const next = await after.open();
+    assert.equal(kept(after), [{ b: 'b0.' }]);
+    assertWell(after);
+    await undo(next, `${process.owner.id}-1`);
+    assert.equal(tree(after.outside), { a: 'a0.', b: 'b0.', 'd/': '', 'd/c': 'c0.' });
+  }
+});
+
 test('after a power cut that has kept nothing but the log, what is replaced anew is kept', async () => {
   const { world, process } = await begun();
   process.commit(write('a', 'a1.'), remove('b'));

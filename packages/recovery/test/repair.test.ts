@@ -147,6 +147,22 @@ test('back puts back a directory that had moved, with what is in it', async () =
   assert.equal(tree(at.world.outside), oldTree);
 });
 
+test('back takes a parent away that was made where a directory was', async () => {
+  const at = await blocked(move('d', 'e'), write('d/y', 'new y'));
+  await settle(at, 'back');
+  assert.equal(tree(at.world.outside), oldTree);
+  assert.equal(conflictContents(at.world.outside), ['new y']);
+});
+
+test('back puts back a file whose place a directory has taken', async () => {
+  for (const elsewhere of [[remove('a')], [move('a', 'n')]]) {
+    const at = await blocked(...elsewhere, move('d', 'a'));
+    const report = await settle(at, 'back');
+    assert.equal(tree(at.world.outside), oldTree);
+    assert.is(report.paths.find(({ path }) => path === 'a')?.did, 'restored');
+  }
+});
+
 test('back keeps aside content that was staged over time, whether or not it was applied', async () => {
   const text = 'What arrived over days.';
   for (const path of ['a', 'z']) {
@@ -215,6 +231,37 @@ test('a repair that dies can be repeated, in any direction', async () => {
       if (process.recovery?.blocked.length === 0) continue;
       await settle({ world, process }, 'back');
       assert.equal(tree(world.outside), oldTree, `${direction}, call ${call}`);
+    }
+  }
+});
+
+test('back may be repeated where a directory is back in its place already', async () => {
+  const changing = [
+    [remove('a'), move('d', 'a'), move('b', 'd')],
+    [move('d', 'e'), write('d/x', 'new x')],
+  ];
+  for (const operations of changing) {
+    for (let call = 0, isDone = false; !isDone; call += 1) {
+      const { world, process: first } = await blocked(...operations);
+      first.kill();
+      let left = Number.POSITIVE_INFINITY;
+      const dying = await world.open({
+        ...large,
+        beforeCall: () => {
+          if (left-- === 0) dying.kill();
+        },
+      });
+      left = call;
+      await repairTransaction(dying.context, dying.owner, {
+        id: '2-1',
+        direction: 'back',
+        blocked: ['2-1'],
+      }).catch(() => undefined);
+      dying.kill();
+      const process = await world.open(large);
+      isDone = process.recovery?.blocked.length === 0;
+      if (!isDone) await settle({ world, process }, 'back');
+      assert.equal(tree(world.outside), oldTree, `call ${call}`);
     }
   }
 });

@@ -85,8 +85,10 @@ function applyTarget(context: ApplyContext, staged: StagedTarget): void {
       break;
     case 'move-directory': {
       const from = absolutePath(target.from!, context.roots);
-      if (now !== undefined) throw externalEdit(target.path, 'appeared meanwhile');
+      if (!showsImage(now, target.before)) throw externalEdit(target.path, 'has changed meanwhile');
       if (fileSystem.lstat(from)?.ino !== inodeOf(target.after)) throw externalEdit(target.from!);
+      // A directory cannot be renamed over what is none. Whoever finds its place empty, and it where it came from, goes on.
+      if (now !== undefined) fileSystem.rename(absolute, beforePath(volume, target.beforeName!));
       fileSystem.rename(from, absolute);
       context.resolver.forget();
       break;
@@ -257,13 +259,29 @@ function revertTarget(context: ApplyContext, staged: StagedTarget, vacated: read
     case 'move-directory': {
       const from = absolutePath(target.from!, context.roots);
       const there = fileSystem.lstat(from);
-      if (there?.ino === inodeOf(target.after)) return true;
-      if (now?.ino !== inodeOf(target.after) || there !== undefined) return false;
-      fileSystem.rename(absolute, from);
-      context.resolver.forget();
-      return true;
+      const isBack = there?.ino === inodeOf(target.after);
+      if (!isBack) {
+        if (now?.ino !== inodeOf(target.after) || there !== undefined) return false;
+        fileSystem.rename(absolute, from);
+        context.resolver.forget();
+      }
+      return revertDisplaced(fileSystem, staged, isBack ? now : undefined);
     }
   }
+}
+
+/** The file whose place a directory has taken, or was about to. */
+function revertDisplaced(
+  fileSystem: FileSystem,
+  { target, absolute, volume }: StagedTarget,
+  now: FileStat | undefined,
+): boolean {
+  if (target.beforeName === undefined) return true;
+  const before = beforePath(volume, target.beforeName);
+  if (fileSystem.lstat(before) === undefined) return true;
+  if (now !== undefined) return false;
+  fileSystem.rename(before, absolute);
+  return true;
 }
 
 function revertDirectory(fileSystem: FileSystem, staged: StagedTarget, now: FileStat | undefined): boolean {

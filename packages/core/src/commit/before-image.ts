@@ -6,18 +6,25 @@
 import { hasCode } from '../errors.js';
 import { linkRefusals } from '../files/content.js';
 import type { StorePath } from '../path/path.js';
+import type { Preimage } from '../plan/preimage.js';
 import { RunningChecksum } from '../record/checksum.js';
 import { type Image, imageOf } from '../record/image.js';
 import { outdatedBy, PlanOutdated } from './plan-outdated.js';
 import { beforePath } from './staged-target.js';
 import type { StagingJob } from './staging-job.js';
 
-export function lookBefore(job: StagingJob, path: StorePath, checksum: bigint | undefined): Image {
-  const stat = job.fileSystem.lstat(job.absolute(path));
-  if (stat === undefined || stat.type !== job.planned.stat?.type) throw new PlanOutdated(path);
+/** Of what goes by a rename: its name in `before/` is made by the apply. */
+export function lookBefore(
+  job: StagingJob,
+  { basePath, stat: seen }: Preimage,
+  checksum: bigint | undefined,
+): Image {
+  job.draft.beforeName = job.name;
+  const stat = job.fileSystem.lstat(job.absolute(basePath));
+  if (stat === undefined || stat.type !== seen.type) throw new PlanOutdated(basePath);
   // What is moved and what goes from its old place must be the same file.
-  if (job.planned.movedAway === true && stat.ino !== job.planned.stat.ino) throw new PlanOutdated(path);
-  return imageOf(stat, stat.mtimeNs === job.planned.stat.mtimeNs ? checksum : undefined);
+  if (job.planned.movedAway === true && stat.ino !== seen.ino) throw new PlanOutdated(basePath);
+  return imageOf(stat, stat.mtimeNs === seen.mtimeNs ? checksum : undefined);
 }
 
 /** Links (or copies) what will be replaced, then takes the fingerprint of what the link holds. */

@@ -75,21 +75,23 @@ function imagesBefore(
   const restored = new Map<StorePath, Image>();
   const gone = new Set<StorePath>();
   const moves = targets.filter(({ action }) => action === 'move-directory');
-  const origin = (path: StorePath): StorePath => {
+  const origin = (path: StorePath, applied = moves): StorePath => {
     let at = path;
-    for (const { path: to, from } of moves.toReversed()) {
+    for (const { path: to, from } of applied.toReversed()) {
       if (from !== undefined && (at === to || isBelow(at, to))) at = moved(at, to, from);
     }
     return at;
   };
   for (const { path, image } of buried) restored.set(origin(path), image);
-  for (const move of moves) {
+  for (const [index, move] of moves.entries()) {
     for (const { path, image } of rowsBelow(view, move.path, folding)) {
       gone.add(path);
       if (image.type !== 'absent') restored.set(origin(path), image);
     }
     gone.add(move.path);
     restored.set(origin(move.path), move.after);
+    // What it has taken the place of.
+    if (move.before.type !== 'absent') restored.set(origin(move.path, moves.slice(0, index)), move.before);
   }
   for (const target of targets) {
     if (!isLocking(target) || target.action === 'move-directory') continue;

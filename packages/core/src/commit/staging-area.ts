@@ -18,6 +18,7 @@ import { inlineLimitBytesMax } from '../log/log-limits.js';
 import { absolutePath, parentPath, type StorePath } from '../path/path.js';
 import { partSize } from '../plan/operation.js';
 import type { PlannedTarget } from '../plan/plan.js';
+import type { Preimage } from '../plan/preimage.js';
 import type { FileNode } from '../plan/working-tree.js';
 import { absent, type Image } from '../record/image.js';
 import type { Action, TransactionId } from '../record/record.js';
@@ -173,6 +174,11 @@ function contentSize(target: PlannedTarget, sizeOf: (path: StorePath) => number)
   return target.file.parts.reduce((sum, part) => sum + partSize(part), begun);
 }
 
+function replacedBy({ action, basePath, stat, displaced }: PlannedTarget): Preimage | undefined {
+  if (action === 'move-directory') return displaced;
+  return basePath === undefined || stat === undefined ? undefined : { basePath, stat };
+}
+
 function stageTarget(
   job: StagingJob,
   checksum: (path: StorePath, stat: FileStat) => bigint | undefined,
@@ -183,15 +189,13 @@ function stageTarget(
   if (planned.stat === undefined && planned.mustBeAbsent === true) {
     if (job.fileSystem.lstat(job.absolute(planned.path)) !== undefined) throw new PlanOutdated(planned.path);
   }
-  if (planned.stat !== undefined && planned.basePath !== undefined && planned.action !== 'move-directory') {
-    const known = checksum(planned.basePath, planned.stat);
+  const replaced = replacedBy(planned);
+  if (replaced !== undefined) {
+    const known = checksum(replaced.basePath, replaced.stat);
     if (planned.action === 'write' || planned.action === 'move') {
       beforeLinked = true;
-      before = takeBefore(job, planned.basePath, known);
-    } else {
-      before = lookBefore(job, planned.basePath, known);
-      draft.beforeName = job.name;
-    }
+      before = takeBefore(job, replaced.basePath, known);
+    } else before = lookBefore(job, replaced, known);
   }
   let after: Image = absent;
   let descriptor: Descriptor | undefined;

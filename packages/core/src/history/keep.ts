@@ -78,8 +78,8 @@ export function* keepTransaction(fileSystem: FileSystem, subject: KeepSubject): 
 }
 
 /** What was there is nowhere else. */
-function needsBefore({ action, before, movedAway }: Target, moved: ReadonlySet<bigint | undefined>): boolean {
-  if (before.type === 'absent' || action === 'move-directory') return false;
+function needsBefore({ before, movedAway }: Target, moved: ReadonlySet<bigint | undefined>): boolean {
+  if (before.type === 'absent') return false;
   return movedAway !== true || !moved.has(inodeOf(before));
 }
 

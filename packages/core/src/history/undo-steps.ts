@@ -1,6 +1,7 @@
 /**
  * How a transaction is undone, as operations of an ordinary one, in their order: removed directories come back, what was
  * moved goes back to where it was, files get what they had, or go, and directories last, in the reverse of their order.
+ * Then there is room again for files that a directory has taken the place of.
  *
  * Moves are undone as moves, and a symbolic link comes back as the one that it was: nobody can write into it. What was
  * replaced or removed comes back as a copy of what is kept: another link of it would be in the tree, where every program
@@ -32,12 +33,28 @@ export function undoSteps(
   const { targets } = row;
   const moves = movesIn(targets);
   const sources = new Set(moves.map(({ from }) => from));
+  const { aside, back, last } = movesBack(moves, { sources, taken: takenPlaces(targets), spare });
   return [
     ...removedDirectories(targets),
-    ...movesBack(moves, sources, spare),
+    ...aside,
+    ...back,
     ...targets.toReversed().flatMap((target) => filesBack(target, sources)),
     ...directoriesBack(targets, names),
+    ...last,
+    ...targets.flatMap((target): UndoStep[] =>
+      target.action === 'move-directory' && target.kept !== undefined
+        ? [{ do: 'restore', path: target.path, target }]
+        : [],
+    ),
   ];
+}
+
+/** Where there is a directory now that has come to the place of a file. */
+function takenPlaces(targets: readonly HistoryTarget[]): Set<StorePath> {
+  const taken = targets.filter(
+    ({ action, before }) => action === 'move-directory' && before.type !== 'absent',
+  );
+  return new Set(taken.map(({ path }) => path));
 }
 
 interface Place extends Pick<HistoryTarget, 'action' | 'path'> {
@@ -75,19 +92,28 @@ function removedDirectories(targets: readonly HistoryTarget[]): UndoStep[] {
   });
 }
 
-/** Where one of them goes back to what another has left, all step aside first. */
+/** Where one of them goes back to what another, or a directory, is still to leave, all step aside first. */
 function movesBack(
   moves: readonly { readonly path: StorePath; readonly from: StorePath }[],
-  sources: ReadonlySet<StorePath>,
-  spare: (path: StorePath, index: number) => StorePath,
-): UndoStep[] {
-  if (!moves.some(({ path }) => sources.has(path)))
-    return moves.map(({ path, from }) => ({ do: 'rename', from: path, path: from }));
-  const aside = moves.map(({ path }, index) => spare(path, index));
-  return [
-    ...moves.map(({ path }, index) => ({ do: 'rename', from: path, path: aside[index]! }) as const),
-    ...moves.map(({ from }, index) => ({ do: 'rename', from: aside[index]!, path: from }) as const),
-  ];
+  {
+    sources,
+    taken,
+    spare,
+  }: {
+    readonly sources: ReadonlySet<StorePath>;
+    readonly taken: ReadonlySet<StorePath>;
+    readonly spare: (path: StorePath, index: number) => StorePath;
+  },
+): Record<'aside' | 'back' | 'last', UndoStep[]> {
+  const waits = moves.some(({ path, from }) => sources.has(path) || taken.has(from));
+  const places = moves.map(({ path }, index) => (waits ? spare(path, index) : path));
+  const steps: Record<'aside' | 'back' | 'last', UndoStep[]> = { aside: [], back: [], last: [] };
+  for (const [index, { path, from }] of moves.entries()) {
+    const place = places[index]!;
+    if (waits) steps.aside.push({ do: 'rename', from: path, path: place });
+    steps[taken.has(from) ? 'last' : 'back'].push({ do: 'rename', from: place, path: from });
+  }
+  return steps;
 }
 
 function filesBack(target: HistoryTarget, sources: ReadonlySet<StorePath>): UndoStep[] {
@@ -128,8 +154,7 @@ export function goneBy(targets: readonly HistoryTarget[]): Set<StorePath> {
   const gone = targets.filter(
     ({ action, before }) =>
       action === 'make-directory' ||
-      action === 'move-directory' ||
-      ((action === 'write' || action === 'move') && before.type === 'absent'),
+      ((action === 'write' || action === 'move' || action === 'move-directory') && before.type === 'absent'),
   );
   return new Set(gone.map(({ path }) => path));
 }

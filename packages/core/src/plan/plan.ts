@@ -34,7 +34,7 @@ export interface PlannedTarget {
   readonly from?: StorePath | undefined;
   /** Where the base tree holds the before-image; it may be elsewhere than `path` when a directory moves. */
   readonly basePath?: StorePath | undefined;
-  /** What is there, when planned. */
+  /** What is there, when planned; of a directory that moves, where it comes from. */
   readonly stat?: FileStat | undefined;
   readonly file?: FileNode | undefined;
   /** Where the base tree has the inode that a move brings. */
@@ -46,6 +46,8 @@ export interface PlannedTarget {
   readonly exact?: true | undefined;
   readonly listing?: readonly Listed[] | undefined;
   readonly movedAway?: boolean | undefined;
+  /** The file or symbolic link whose place a directory that moves takes. */
+  readonly displaced?: Preimage | undefined;
   /** There is nothing at `path` now, and must be nothing when it is staged. */
   readonly mustBeAbsent?: boolean | undefined;
 }
@@ -98,6 +100,7 @@ function shaped(target: PlannedTarget, still: boolean): PlannedTarget {
     exact: target.exact,
     listing: target.listing,
     movedAway: target.movedAway,
+    displaced: target.displaced,
     mustBeAbsent: still && target.stat === undefined ? target.action !== 'make-parent' : undefined,
   };
 }
@@ -186,21 +189,24 @@ function addDirectory(
   node: DirectoryNode,
   before: Preimage | undefined,
 ): void {
-  const { draft, tree, movedFrom, holders } = context;
+  const { draft, tree, movedFrom, movedInodes, holders } = context;
   if (node.origin !== undefined) {
     if (!leaves(tree, node.origin, path)) return;
-    if (before !== undefined && before.basePath !== node.origin) throw typeChange(path, 'ERR_EXISTS');
+    // Its place is empty once the move is the turn; or what `before` shows is the directory itself, come from its origin.
+    const displaced = before?.basePath === node.origin ? undefined : before;
+    if (displaced?.stat.type === 'directory') throw typeChange(path, 'ERR_EXISTS');
+    if (displaced?.stat.type === 'other') throw notRegular('rm', path);
     const stat = tree.base.stat(node.origin);
     if (stat === undefined) throw new PlanOutdated(node.origin);
     refuseMounted(tree, node.origin, stat);
     if (deviceAt(tree, path) !== stat.dev) throw otherFileSystem(path);
-    // Its place is empty once the move is the turn; what `before` shows is the directory itself, come from its origin.
     draft.directories.push({
       action: 'move-directory',
       path,
       from: node.origin,
       basePath: node.origin,
       stat,
+      ...(displaced === undefined ? {} : { displaced, movedAway: movedInodes.has(displaced.basePath) }),
     });
     return;
   }

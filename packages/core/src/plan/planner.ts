@@ -419,7 +419,13 @@ function isDirectoryTarget(target: PlannedTarget): boolean {
 
 function pathsOf(target: PlannedTarget): StorePath[] {
   const paths = new Set([target.path]);
-  for (const path of [target.from, target.basePath, target.inodePath, target.file?.copyOf]) {
+  for (const path of [
+    target.from,
+    target.basePath,
+    target.inodePath,
+    target.displaced?.basePath,
+    target.file?.copyOf,
+  ]) {
     if (path !== undefined) paths.add(path);
   }
   return [...paths];

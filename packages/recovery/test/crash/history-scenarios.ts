@@ -232,6 +232,38 @@ export const historyScenarios: readonly Scenario[] = [
     ],
   },
   {
+    name: 'history: undo of a file in the place of a directory',
+    options,
+    before: files,
+    steps: [
+      [move('d', 'e'), write('d', '1.')],
+      'checkpoint',
+      undoes(1, whole),
+      'checkpoint',
+      undoes(2, { a: 'a0.', b: large, d: '1.', 'e/': '', 'e/c': 'c0.' }),
+      'checkpoint',
+    ],
+  },
+  {
+    name: 'history: undo of a file and a directory that have changed places',
+    options,
+    before: files,
+    steps: [
+      [move('d', 'e'), move('a', 'd')],
+      'checkpoint',
+      undoes(1, whole),
+      'checkpoint',
+      undoes(2, { b: large, d: 'a0.', 'e/': '', 'e/c': 'c0.' }),
+    ],
+  },
+  {
+    name: 'history: a directory in the place of a link, and its undo',
+    options,
+    before: files,
+    prepare: withLinks,
+    steps: [[remove('l'), move('d', 'l')], 'checkpoint', undoes(1, linked)],
+  },
+  {
     name: 'history: entries alone',
     options,
     before: files,

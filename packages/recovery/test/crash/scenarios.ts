@@ -118,6 +118,33 @@ export const ordinaryScenarios: readonly Scenario[] = [
     before: [[write('d/s/c', small('c0')), write('d/k', small('k0'))]],
     steps: [[move('d/s', 'e'), remove('d')]],
   },
+  {
+    name: 'move a directory to where a file was removed',
+    before: files,
+    steps: [[remove('b'), move('d', 'b'), write('a', small('1'))]],
+  },
+  {
+    name: 'move a directory to where a file was, which moves elsewhere',
+    before: files,
+    steps: [[move('b', 'n'), move('d', 'b')], 'checkpoint'],
+  },
+  {
+    name: 'a directory and a file change places',
+    before: files,
+    steps: [[move('d', 't'), move('b', 'd'), move('t', 'b')], [move('d', 'c')]],
+  },
+  {
+    name: 'roll-back of a directory that has taken the place of a file',
+    before: files,
+    steps: [[remove('b'), move('d', 'b'), write('n', small('1'))], [write('b', small('2'))]],
+    faults: [{ error: 'EIO', at: ({ method, dest }) => method === 'rename' && dest === '/store/n' }],
+  },
+  {
+    name: 'roll-back of a directory that could not take the place of a file',
+    before: files,
+    steps: [[move('b', 'n'), move('d', 'b')]],
+    faults: [{ error: 'EIO', at: ({ method, dest }) => method === 'rename' && dest === '/store/b' }],
+  },
   { name: 'make a directory', before: files, steps: [[mkdir('n'), write('n/a', small('1'))]] },
   {
     name: 'checkpoint',

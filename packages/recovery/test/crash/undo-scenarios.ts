@@ -156,6 +156,43 @@ export const undoScenarios: readonly Scenario[] = [
       makes: old,
     },
   ),
+  blockedScenario(
+    'blocked with a directory that has made room for another, and repaired back',
+    [move('d', 'e'), write('d/c', 'c1.'), write('d/n', 'n1.')],
+    {
+      direction: 'back',
+      boot: 'same',
+      makes: old,
+    },
+  ),
+  blockedScenario(
+    'blocked with a directory in the place of a file, and repaired back',
+    [remove('a'), move('d', 'a'), move('b', 'd')],
+    {
+      direction: 'back',
+      boot: 'same',
+      makes: old,
+    },
+  ),
+  blockedScenario(
+    'blocked with a directory in the place of a file, and repaired back on another boot',
+    [remove('a'), move('d', 'a'), move('b', 'd')],
+    {
+      direction: 'back',
+      boot: 'other',
+      makes: old,
+    },
+  ),
+  blockedScenario(
+    'blocked with a directory in the place of a file, and repaired forward on another boot',
+    [move('a', 'n'), move('d', 'a')],
+    {
+      direction: 'forward',
+      boot: 'other',
+      makes: { b: 'b0.', 'a/': '', 'a/c': 'c0.', gone: 'g0.', n: 'a0.' },
+      history: {},
+    },
+  ),
   blockedScenario('blocked, and repaired forward', changes, {
     direction: 'forward',
     boot: 'same',

@@ -50,6 +50,47 @@ export const applyMutants: readonly Mutant[] = [
     },
   },
   {
+    name: 'displaced-unseen',
+    breaks: 'a directory takes the place of a file that somebody has edited',
+    package: 'core',
+    edits: [
+      {
+        snippet:
+          "if (!showsImage(now, target.before)) throw externalEdit(target.path, 'has changed meanwhile');",
+        replacement: '',
+      },
+    ],
+    killer: {
+      file: 'core/engine',
+      test: 'everything is as before, and the edit stays, where a file is edited whose place a directory is to take',
+    },
+  },
+  {
+    name: 'displaced-not-reverted',
+    breaks: 'a roll-back takes a directory away, and leaves nothing where a file was before it',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'return revertDisplaced(fileSystem, staged, isBack ? now : undefined);',
+        replacement: 'return true;',
+      },
+    ],
+    killer: {
+      file: 'recovery/crash-order',
+      test: 'a file whose place a directory has taken, or was about to, is back after a roll-back',
+    },
+  },
+  {
+    name: 'displaced-row-forgotten',
+    breaks: 'after a roll-back the log does not know the file whose place a directory had taken',
+    package: 'core',
+    edits: [{ snippet: "if (move.before.type !== 'absent')", replacement: 'if (false)' }],
+    killer: {
+      file: 'recovery/crash-order',
+      test: 'a file whose place a directory has taken, or was about to, is back after a roll-back',
+    },
+  },
+  {
     name: 'leaving-directory-unsynced',
     breaks: 'a directory leaves another one that goes then: a power cut takes both',
     package: 'core',
@@ -97,8 +138,8 @@ export const applyMutants: readonly Mutant[] = [
     package: 'core',
     edits: [
       {
-        snippet: 'fileSystem.rename(absolute, beforePath(volume, target.beforeName));',
-        replacement: 'fileSystem.unlink(absolute);',
+        snippet: 'fileSystem.rename(absolute, beforePath(volume, target.beforeName)); break;',
+        replacement: 'fileSystem.unlink(absolute); break;',
       },
     ],
     killer: {

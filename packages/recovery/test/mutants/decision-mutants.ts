@@ -4,6 +4,35 @@ import type { Mutant } from './mutant.js';
 
 export const decisionMutants: readonly Mutant[] = [
   {
+    name: 'removed-taken-for-displaced',
+    breaks:
+      'a directory that is to take the place of a file goes there on the same boot, though somebody has removed that',
+    package: 'recovery',
+    edits: [
+      {
+        snippet:
+          'return this.#parts.context.fileSystem.lstat(beforePath(this.volume, beforeName)) !== undefined;',
+        replacement: 'return true;',
+      },
+    ],
+    killer: {
+      file: 'recovery/displaced',
+      test: 'a file that somebody has removed is not what has made room',
+    },
+  },
+  {
+    name: 'displaced-not-compared',
+    breaks: 'a directory is moved by recovery to where somebody has edited the file, and that goes',
+    package: 'recovery',
+    edits: [
+      { snippet: 'return this.#showsReplaced; if (this.boot', replacement: 'return true; if (this.boot' },
+    ],
+    killer: {
+      file: 'recovery/displaced',
+      test: 'a file that is edited stays, and so does the directory',
+    },
+  },
+  {
     name: 'living-recovered',
     breaks: 'transactions of living owners are recovered under their hands',
     package: 'recovery',

@@ -435,6 +435,16 @@ export const historyMutants: readonly Mutant[] = [
     },
   },
   {
+    name: 'undo-before-there-is-room',
+    breaks: 'an undo moves a file back to where a directory still is',
+    package: 'core',
+    edits: [{ snippet: "steps[taken.has(from) ? 'last' : 'back']", replacement: "steps['back']" }],
+    killer: {
+      file: 'core/history',
+      test: 'a directory comes back to where a file or a symbolic link is, and goes again',
+    },
+  },
+  {
     name: 'merged-without-what-is-in-place',
     breaks: 'where a directory comes back into another, what that one held stays',
     package: 'core',

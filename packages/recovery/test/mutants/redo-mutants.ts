@@ -4,6 +4,47 @@ import type { Mutant } from './mutant.js';
 
 export const redoMutants: readonly Mutant[] = [
   {
+    name: 'displaced-dropped',
+    breaks: 'recovery drops the file whose place a directory takes, and history has nothing of it',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: 'this.#displace(); this.#clear(',
+        replacement: 'this.#clear(',
+      },
+    ],
+    killer: {
+      file: 'recovery/history',
+      test: 'of a file whose place a directory takes, what recovery puts aside is kept',
+    },
+  },
+  {
+    name: 'back-to-where-it-is-back',
+    breaks:
+      'a repair that is repeated takes a directory for what had been put in its place, and sets it aside',
+    package: 'recovery',
+    edits: [{ snippet: "return isBack ? 'kept' : goBack(", replacement: 'return goBack(' }],
+    killer: {
+      file: 'recovery/repair',
+      test: 'back may be repeated where a directory is back in its place already',
+    },
+  },
+  {
+    name: 'back-beside-a-parent',
+    breaks: 'a repair leaves a directory elsewhere, as there is a parent in its place that nobody needs',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: "target.action === 'make-parent' && !subject.inPlace",
+        replacement: "target.action === 'make-parent'",
+      },
+    ],
+    killer: {
+      file: 'recovery/repair',
+      test: 'back takes a parent away that was made where a directory was',
+    },
+  },
+  {
     name: 'leaving-directory-unsynced-by-recovery',
     breaks: 'a directory has left another one that recovery moves: a power cut takes it elsewhere',
     package: 'recovery',
