@@ -5,6 +5,7 @@ import type { Fault, FileSystemCall, SimulatedDisk } from '@forewrit/testkit';
 import type { Tree } from '../campaign-model.js';
 import { backlogScenarios } from './backlog-scenarios.js';
 import { deferredScenarios } from './deferred-scenarios.js';
+import { directoryScenarios } from './directory-scenarios.js';
 import { historyScenarios } from './history-scenarios.js';
 import { undoScenarios } from './undo-scenarios.js';
 import {
@@ -108,43 +109,6 @@ export const ordinaryScenarios: readonly Scenario[] = [
     ],
     steps: [[move('d', 't')], [move('e', 'd')], [move('t', 'e')]],
   },
-  {
-    name: 'move a directory out of one that goes elsewhere',
-    before: [[write('d/s/c', small('c0')), write('d/k', small('k0'))]],
-    steps: [[move('d/s', 'b'), move('d', 'e')]],
-  },
-  {
-    name: 'move a directory out of one that is removed',
-    before: [[write('d/s/c', small('c0')), write('d/k', small('k0'))]],
-    steps: [[move('d/s', 'e'), remove('d')]],
-  },
-  {
-    name: 'move a directory to where a file was removed',
-    before: files,
-    steps: [[remove('b'), move('d', 'b'), write('a', small('1'))]],
-  },
-  {
-    name: 'move a directory to where a file was, which moves elsewhere',
-    before: files,
-    steps: [[move('b', 'n'), move('d', 'b')], 'checkpoint'],
-  },
-  {
-    name: 'a directory and a file change places',
-    before: files,
-    steps: [[move('d', 't'), move('b', 'd'), move('t', 'b')], [move('d', 'c')]],
-  },
-  {
-    name: 'roll-back of a directory that has taken the place of a file',
-    before: files,
-    steps: [[remove('b'), move('d', 'b'), write('n', small('1'))], [write('b', small('2'))]],
-    faults: [{ error: 'EIO', at: ({ method, dest }) => method === 'rename' && dest === '/store/n' }],
-  },
-  {
-    name: 'roll-back of a directory that could not take the place of a file',
-    before: files,
-    steps: [[move('b', 'n'), move('d', 'b')]],
-    faults: [{ error: 'EIO', at: ({ method, dest }) => method === 'rename' && dest === '/store/b' }],
-  },
   { name: 'make a directory', before: files, steps: [[mkdir('n'), write('n/a', small('1'))]] },
   {
     name: 'checkpoint',
@@ -192,6 +156,7 @@ export const ordinaryScenarios: readonly Scenario[] = [
 
 export const scenarios: readonly Scenario[] = [
   ...ordinaryScenarios,
+  ...directoryScenarios,
   ...deferredScenarios,
   ...undoScenarios,
   ...backlogScenarios,
