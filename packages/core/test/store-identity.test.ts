@@ -1,7 +1,7 @@
-import { readdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { NodeFileSystem } from '#src/files/node-file-system.js';
 import { storeLayout } from '#src/files/volume.js';
-import { bindTree } from '#src/store/store-identity.js';
+import { bindTree, refuseLostLog } from '#src/store/store-identity.js';
 import { assert, suite, temporaryDirectory } from '@forewrit/testkit';
 
 const test = suite('the id of a store');
@@ -46,5 +46,21 @@ test('one whose copy is gone, and no other is there, fails', () => {
     'ENOENT',
   );
 });
+
+for (const place of ['staged', 'before'] as const) {
+  test(`without its log and its id, what is in ${place} is that of a store that has lost them`, () => {
+    using directory = temporaryDirectory('identity');
+    const layout = storeLayout(directory.path);
+    const look = (): void => refuseLostLog(new NodeFileSystem(), layout);
+    mkdirSync(`${layout.directory}/${place}`, { recursive: true });
+    look();
+    writeFileSync(`${layout.directory}/${place}/1-1-0`, 'the only copy');
+    assert.throwsWithCode(look, 'ERR_STORE_MISMATCH');
+    mkdirSync(layout.log);
+    assert.throwsWithCode(look, 'ERR_STORE_MISMATCH');
+    writeFileSync(`${layout.log}/data.mdb`, '');
+    look();
+  });
+}
 
 test.run();

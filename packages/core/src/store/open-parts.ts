@@ -143,7 +143,7 @@ function makeParts(
     throw fromSystemError(error, { op: 'open', path: layout.directory });
   }
   if (options.log === undefined) {
-    refuseLostLog(fileSystem, layout, fileSystem.lstat(`${layout.log}/data.mdb`) !== undefined);
+    refuseLostLog(fileSystem, layout);
   }
   const log =
     options.log ?? openRealLog(layout.log, { fileSystem, processTable, options, cancelFlag, looked });
@@ -183,7 +183,7 @@ function lookAtParts(
 ): ContextParts {
   const layout = storeLayout(roots.root);
   if (options.log === undefined) {
-    refuseLostLog(fileSystem, layout, fileSystem.lstat(`${layout.log}/data.mdb`) !== undefined);
+    refuseLostLog(fileSystem, layout);
   }
   const log =
     options.log ??

@@ -8,14 +8,24 @@ import { StoreError, systemCode } from '../errors.js';
 import type { FileSystem } from '../files/file-system.js';
 import type { StoreLayout } from '../files/volume.js';
 
-/** Before the log is opened: a tree that knows its id has a log, or has lost it. */
-export function refuseLostLog(fileSystem: FileSystem, layout: StoreLayout, logExists: boolean): void {
-  if (logExists || fileSystem.lstat(layout.identity) === undefined) return;
+/**
+ * Before the log is opened: a tree that knows its id, or holds what a transaction has staged or kept, has a log, or has
+ * lost it; opening it with a new one would sweep all that. A log is made before any of them, so it is looked for last.
+ */
+export function refuseLostLog(fileSystem: FileSystem, layout: StoreLayout): void {
+  const hadLog =
+    fileSystem.lstat(layout.identity) !== undefined ||
+    ['staged', 'before'].some((place) => holdsNames(fileSystem, `${layout.directory}/${place}`));
+  if (!hadLog || fileSystem.lstat(`${layout.log}/data.mdb`) !== undefined) return;
   throw new StoreError('ERR_STORE_MISMATCH', `The log of this store is gone: ${layout.log}`, {
     op: 'open',
     path: layout.log,
     hint: 'Put it back. If it is lost for good: forewrit recover --reset-log, which leaves the files as they are.',
   });
+}
+
+function holdsNames(fileSystem: FileSystem, directory: string): boolean {
+  return fileSystem.lstat(directory)?.type === 'directory' && fileSystem.list(directory).length > 0;
 }
 
 /** Compares the two, or writes the tree's where it is still missing. Nothing is written for a store that is only read. */
