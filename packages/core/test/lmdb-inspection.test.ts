@@ -87,6 +87,15 @@ test('a log that nobody uses is read, and nothing is made', async () => {
   }
 });
 
+test('something else in place of the table of readers does not keep us from looking', async () => {
+  const log = openLog(directory);
+  log.commit((batch) => batch.put('meta', bytes('count'), bytes('1')));
+  log.close();
+  rmSync(`${directory}/lock.mdb`);
+  mkdirSync(`${directory}/lock.mdb`);
+  assert.is(await inspectElsewhere(), '1');
+});
+
 test('there is nothing to look at where there is no log', () => {
   assert.ok(isStoreError(catchFrom(inspect), 'ERR_NOT_FOUND'));
   mkdirSync(directory);

@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { spawn, spawnSync } from 'node:child_process';
 import { isStoreError } from '#src/errors.js';
+import { NodeFileSystem } from '#src/files/node-file-system.js';
 import { FlushError } from '#src/log/log.js';
 import { assert, suite, temporaryDirectory, type TemporaryDirectory } from '@forewrit/testkit';
 import { Child, openLog } from './lmdb-world.js';
@@ -42,6 +43,27 @@ test('a new log is complete when it appears, and what a dead process left of ano
     assert.is(statSync(`${directory}/${name}`).mode & 0o777, 0o600);
   assert.is(statSync(directory).mode & 0o777, 0o700);
   log.close();
+});
+
+test('something else in place of the table of readers is refused, and does not end the process', () => {
+  openLog(directory).close();
+  rmSync(`${directory}/lock.mdb`);
+  mkdirSync(`${directory}/lock.mdb`);
+  assert.throwsWithCode(() => openLog(directory), 'ERR_IO');
+  rmdirSync(`${directory}/lock.mdb`);
+  openLog(directory).close();
+  assert.is(statSync(`${directory}/lock.mdb`).isFile(), true);
+});
+
+test('a table of readers that may not be written is refused, and does not end the process', () => {
+  openLog(directory).close();
+  class Forbidden extends NodeFileSystem {
+    override requireUpdate(path: string): void {
+      throw Object.assign(new Error(`EACCES: permission denied, access '${path}'`), { code: 'EACCES' });
+    }
+  }
+  assert.throwsWithCode(() => openLog(directory, { fileSystem: new Forbidden() }), 'ERR_PERMISSION');
+  openLog(directory).close();
 });
 
 test('opening what must exist makes nothing', () => {

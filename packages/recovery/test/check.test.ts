@@ -207,6 +207,28 @@ test('a reset takes over the entries that can still be read', async () => {
   assert.is((await resetLog(root)).setAside, `${root}/.forewrit/set-aside/2`);
 });
 
+test('something else in place of the table of readers, or of the queue, is found, and moved away', async () => {
+  using directory = temporaryDirectory('check');
+  const root = directory.path;
+  await withEntries(root);
+  const whole = await entries(root);
+  const log = `${root}/.forewrit/log`;
+  rmSync(`${log}/lock.mdb`);
+  mkdirSync(`${log}/lock.mdb`, { mode: 0o700 });
+  rmSync(`${log}/queue`, { recursive: true });
+  writeFileSync(`${log}/queue`, '', { mode: 0o600 });
+  const { findings } = await check(root, { readData: true });
+  assert.equal(codesOf(findings), ['place-taken', 'place-taken']);
+  for (const { remedy } of findings) {
+    assert.equal(remedy.command?.slice(0, 3), ['mv', '-n', '--']);
+    const [, , , from, to] = remedy.command!;
+    renameSync(from!, `${to}${from!.slice(from!.lastIndexOf('/') + 1)}`);
+  }
+  await recover(root);
+  assert.equal(codesOf((await check(root)).findings), ['kept-aside']);
+  assert.equal(await entries(root), whole);
+});
+
 test('a reset that was interrupted is told of, and continued from wherever it was', async () => {
   const names = ['log', 'staged', 'before', 'spare', 'id'];
   for (let moved = 0; moved <= names.length; moved += 1) {

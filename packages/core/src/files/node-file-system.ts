@@ -63,6 +63,11 @@ export class NodeFileSystem implements FileSystem {
     return fs.openSync(path, openUpdateFlags);
   }
 
+  /** Not part of the seam: only the log needs it. */
+  requireUpdate(path: string): void {
+    fs.accessSync(path, fs.constants.R_OK | fs.constants.W_OK);
+  }
+
   create(path: string, mode: number): Descriptor {
     return fs.openSync(path, createFlags, mode);
   }

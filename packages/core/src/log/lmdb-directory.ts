@@ -52,7 +52,23 @@ export function prepareDirectory(options: LogDirectoryOptions): void {
     if (mustExist) throw logMissing(directory);
     createDataFile(options);
   }
-  if (fileSystem.lstat(`${directory}/${lockFileName}`) === undefined) createLockFile(options);
+  if (!hasLockFile(options)) createLockFile(options);
+  else fileSystem.requireUpdate(`${directory}/${lockFileName}`);
+}
+
+/** LMDB ends the process (SIGSEGV) where it meets anything but a file under this name, or one that it may not write. */
+export function hasLockFile({
+  directory,
+  fileSystem,
+}: Pick<LogDirectoryOptions, 'directory' | 'fileSystem'>): boolean {
+  const path = `${directory}/${lockFileName}`;
+  const stat = fileSystem.lstat(path);
+  if (stat === undefined || stat.type === 'file') return stat !== undefined;
+  throw new StoreError('ERR_IO', `'${path}' is a ${stat.type}, and should be a file`, {
+    op: 'open',
+    path,
+    hint: 'Move it away: the store makes a new one. `forewrit check` has the command.',
+  });
 }
 
 export function logMissing(directory: string): StoreError {

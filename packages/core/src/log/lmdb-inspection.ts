@@ -141,7 +141,7 @@ class InspectedLog implements Log {
 /** The environment itself, with a slot in its reader table; `undefined` if we cannot get one. */
 function openShared(settings: Settings): Source | undefined {
   const { directory, fileSystem, mapSizeBytes } = settings;
-  if (fileSystem.lstat(`${directory}/${lockFileName}`) === undefined) return undefined;
+  if (fileSystem.lstat(`${directory}/${lockFileName}`)?.type !== 'file') return undefined;
   new SpaceFloor({
     fileSystem,
     path: directory,

@@ -23,6 +23,8 @@ const zeros = new Uint8Array(256 * 1024);
 export interface LogFileSystem extends FileSystem {
   /** Opens an existing file for reading and writing. */
   openUpdate(path: string): Descriptor;
+  /** Throws as `openUpdate` would if we may not; opens nothing. */
+  requireUpdate(path: string): void;
   /** Asks that files made in this directory from now on are overwritten in place. */
   overwriteInPlace(path: string): void;
 }

@@ -149,7 +149,7 @@ export const findingKinds = {
   'place-taken': {
     severity: 'error',
     meaning:
-      'Something else stands where the store needs a directory of its own, and it cannot be opened to write.',
+      'Something else stands where the store needs a place of its own, and it cannot be opened to write.',
   },
   permissions: {
     severity: 'warning',

@@ -97,7 +97,7 @@ async function logNames(look: PlaceLook, { log }: StoreLayout): Promise<Finding[
     if (name === 'flush-failed') {
       const message = `A flush of the log has failed: ${path}`;
       found.push(finding('flush-failed', { path, message, remedy: recover }));
-    } else if (ownLogNames.includes(name)) continue;
+    } else if (ownLogNames.includes(name)) found.push(...takenInLog(look, path, name));
     else if (name.startsWith(witnessPrefix)) {
       const isRegistered = look.log?.witnesses.has(name) ?? true;
       if (isRegistered || (await look.probeWitness(path)) !== 'refused') continue;
@@ -114,6 +114,15 @@ async function logNames(look: PlaceLook, { log }: StoreLayout): Promise<Finding[
       if (name !== 'free' && !name.startsWith('held-')) found.push(...foreign(look, `${log}/queue/${name}`));
   }
   return found;
+}
+
+/** Of `data.mdb` the log itself says so. */
+function takenInLog(look: PlaceLook, path: string, name: string): Finding[] {
+  const wanted = { 'lock.mdb': 'file', queue: 'directory' }[name];
+  const type = lookAt(look, path)?.type;
+  return wanted === undefined || type === undefined || type === wanted
+    ? []
+    : [takenPlace(look, path, { is: type, wanted })];
 }
 
 /** What is ours there and belongs to nobody is known by the log. */
@@ -138,15 +147,21 @@ function kept(directory: string, names: readonly string[]): Finding[] {
   return [finding('kept-aside', { path: directory, message, remedy: { advice: 'Nothing has to be done.' } })];
 }
 
-function missingPlace({ root }: PlaceLook, path: string, stat: FileStat | undefined): Finding {
-  if (stat === undefined) {
-    const remedy = { command: forewrit(root, 'recover') };
-    return finding('place-missing', { path, message: `The directory ${path} is missing`, remedy });
-  }
-  const message = `${path} is a ${stat.type}, and should be a directory`;
+function missingPlace(look: PlaceLook, path: string, stat: FileStat | undefined): Finding {
+  if (stat !== undefined) return takenPlace(look, path, { is: stat.type, wanted: 'directory' });
+  const remedy = { command: forewrit(look.root, 'recover') };
+  return finding('place-missing', { path, message: `The directory ${path} is missing`, remedy });
+}
+
+function takenPlace(
+  { root }: PlaceLook,
+  path: string,
+  { is, wanted }: { readonly is: string; readonly wanted: string },
+): Finding {
+  const message = `${path} is a ${is}, and should be a ${wanted}`;
   const conflicts = `${storeLayout(root).directory}/conflicts`;
   const to = path === conflicts ? `${root}/forewrit-conflicts.aside` : `${conflicts}/`;
-  const advice = 'The command moves it out of the way. Then recover, which makes the directory.';
+  const advice = `The command moves it out of the way. Then recover, which makes the ${wanted}.`;
   const remedy = { command: ['mv', '-n', '--', path, to], advice };
   return finding('place-taken', { path, message, remedy });
 }
