@@ -3,6 +3,7 @@ import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { assert, suite, temporaryDirectory } from '@forewrit/testkit';
+import { runCommand } from './command-run.js';
 import { install } from './docs/installation.js';
 import { anchorsOf } from './docs/anchors.js';
 import { blocksOf, isRun, pages, readmeOutputs, readPage, workspace } from './docs/page.js';
@@ -31,6 +32,20 @@ test('every block of the README runs and prints what it says', async () => {
   const printed = await runBlocks('README.md');
   assert.is(printed.length, readmeOutputs.length);
   for (const [index, expected] of readmeOutputs.entries()) assert.match(printed[index]!, expected);
+});
+
+test('the README names every verb of the command', async () => {
+  const { stdout } = await runCommand(['--help']);
+  const list = stdout.split('\nCommands:\n')[1]!.split('\n\n')[0]!;
+  const verbs = [...list.matchAll(/^ {2}([a-z]+)\b/gm)]
+    .map(([, verb]) => verb!)
+    .filter((verb) => verb !== 'help');
+  assert.ok(verbs.length > 10, verbs.join());
+  const readme = readPage('README.md');
+  assert.equal(
+    verbs.filter((verb) => !readme.includes(`\`forewrit ${verb}`)),
+    [],
+  );
 });
 
 /** What the blocks print, where that is the same each time: an example that prints something else shows something else. */
