@@ -103,7 +103,6 @@ export class CommitterLoop implements Committer {
       onError: (error) => context.logger.error({ error }, 'what was recovered could not be made durable'),
     });
     if (recovery.backlog !== undefined) this.#backlog.begin(recovery.backlog);
-    context.spares.begin(owner.id, () => new Set(context.log.view(readOwners).map(({ id }) => id)));
     this.state = { ownerNumber: owner.number, ownerId: owner.id, recovery: recovery.report };
   }
 

@@ -11,6 +11,7 @@ import {
   type ContextParts,
   deregisterOwner,
   openContext,
+  readOwners,
   registerOwner,
   type StoreContext,
 } from '../store/store-context.js';
@@ -62,6 +63,7 @@ export class Registration {
       owner = registerOwner(context, { nonce: options.nonce, witness: witness?.name });
       const recovery = await recoverOrRefuse(context, options.recoverer, dead, owner);
       options.onEvent({ type: 'recover', report: recovery.report });
+      context.spares.begin(owner.id, () => new Set(context.log.view(readOwners).map(({ id }) => id)));
       return new Registration({ context, owner, recovery, witness });
     } catch (error) {
       if (owner !== undefined) deregisterQuietly(context, owner);
