@@ -116,6 +116,35 @@ function open(root: string, options: StoreOptions, committerEntry: URL): ReturnT
   return openStoreWith(root, options, { recoverer: noRecovery, committerEntry, verify });
 }
 
+test('a close waits for a thread that is at work, and not for one that is silent', async () => {
+  using directory = temporaryDirectory('closing');
+  const closing = (body: string): URL =>
+    thread(`
+      import { writeFileSync } from 'node:fs';
+      ready();
+      parentPort.on('message', ({ type, id }) => {
+        if (type !== 'close') return;
+        ${body}
+      });`);
+  const file = `${directory.path}/finished`;
+  const busy = start(
+    closing(`
+      let steps = 0;
+      const step = setInterval(() => {
+        say({ type: 'closing' });
+        if (++steps < 40) return;
+        clearInterval(step);
+        writeFileSync(${JSON.stringify(file)}, 'all of it');
+        say({ type: 'done', id });
+        parentPort.close();
+      }, 100);`),
+  );
+  await (await busy.committer).close();
+  assert.is(readFileSync(file, 'utf8'), 'all of it');
+  const silent = start(closing(`say({ type: 'closing' }); setInterval(() => undefined, 1000);`));
+  await (await silent.committer).close();
+});
+
 test('where the log cannot be opened beside the thread, the thread is ended', async () => {
   using directory = temporaryDirectory('worker');
   mkdirSync(`${directory.path}/store`);

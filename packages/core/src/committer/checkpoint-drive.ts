@@ -70,9 +70,9 @@ export class CheckpointDrive {
   }
 
   /** `false` if it failed. */
-  finish(): boolean {
+  finish(onStep: () => void = () => undefined): boolean {
     this.begin();
-    while (this.step());
+    while (this.step()) onStep();
     return !this.#failed;
   }
 }

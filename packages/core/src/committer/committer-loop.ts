@@ -33,6 +33,8 @@ const groupMax = 256;
 /** Descriptors of content that is not fsynced yet: more start a checkpoint at once, and hurry it. */
 const openDescriptorsMany = 512;
 const stepsWhenManyOpen = 64;
+const stepsBetweenGroupsMax = 256;
+const transactionsMany = 64;
 /** Each commit costs more the more pages the log has in use, and the more scattered they are. */
 const loggedBytesMany = 2 * 1024 * 1024;
 const markDelayMs = 5;
@@ -43,6 +45,8 @@ const untried = -1;
 
 export interface LoopOptions extends RegistrationOptions {
   readonly counters?: Counters;
+  /** Called again and again while a store that is being closed has work of its own to do. */
+  readonly onCloseStep?: () => void;
 }
 
 export class CommitterLoop implements Committer {
@@ -227,7 +231,7 @@ export class CommitterLoop implements Committer {
       // Those that wait come first: nobody who wants the same may overtake them.
       const jobs = [...this.#lockWaits.take(), ...this.#queue.splice(0, groupMax)];
       this.#runGroup(jobs);
-      this.#stepsOwed = jobs.length;
+      this.#stepsOwed = this.context.options.history === undefined ? jobs.length : stepsWithHistory(jobs);
     } finally {
       this.#running = false;
       this.#afterRun();
@@ -412,7 +416,9 @@ export class CommitterLoop implements Committer {
     try {
       // What cannot follow now is in the log: the next open tries again.
       this.#files.all();
-      while (this.#isUnfinished() && this.#checkpoints.finish());
+      // Others need not wait for our locks as long as that takes.
+      if (this.engine.uncheckpointed.transactions > transactionsMany) this.engine.flushMarks();
+      while (this.#isUnfinished() && this.#checkpoints.finish(this.#options.onCloseStep));
       this.engine.flushMarks();
     } catch (error) {
       this.context.logger.warn({ error }, 'the store could not be closed cleanly; the next open recovers');
@@ -443,6 +449,12 @@ export class CommitterLoop implements Committer {
     this.#nextRun = undefined;
     this.#lockWaits.end();
   }
+}
+
+/** Of a checkpoint over these: each file and each before-image is flushed, then they are swept, and older ones let go. */
+function stepsWithHistory(jobs: readonly Job[]): number {
+  const steps = jobs.reduce((sum, { request }) => sum + 2 + 2 * request.operations.length, 0);
+  return Math.min(steps, stepsBetweenGroupsMax);
 }
 
 /** Rows of history that came with their commits have nothing to be made durable, and retention to pass. */

@@ -7,13 +7,16 @@ import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from '
 import { assert } from '../assert.js';
 import type { CommitterEvent } from './committer.js';
 import { Counters } from './committer.js';
-import { CommitterLoop } from './committer-loop.js';
+import { CommitterLoop, type LoopOptions } from './committer-loop.js';
 import { toPlainError } from '../errors.js';
 import { NodeFileSystem } from '../files/node-file-system.js';
 import { openParts } from '../store/open-parts.js';
 import type { Logger } from '../store/options.js';
 import type { Recoverer } from './recoverer.js';
 import type { FromWorker, ToWorker, WorkerInput } from './worker-protocol.js';
+
+/** How often a thread that closes says that it is at work. */
+const closeStepMs = 100;
 
 export async function runCommitterThread(recoverer: Recoverer): Promise<void> {
   assert(parentPort !== null, 'the committer runs in a worker thread');
@@ -26,7 +29,7 @@ export async function runCommitterThread(recoverer: Recoverer): Promise<void> {
   };
   let loop: CommitterLoop;
   try {
-    loop = await startLoop(input, recoverer, onEvent);
+    loop = await startLoop(input, recoverer, { onEvent, onCloseStep: () => say({ type: 'closing' }) });
   } catch (error) {
     say({ type: 'failed', error: toPlainError(error) });
     port.close();
@@ -42,7 +45,7 @@ export async function runCommitterThread(recoverer: Recoverer): Promise<void> {
 async function startLoop(
   input: WorkerInput,
   recoverer: Recoverer,
-  onEvent: (event: CommitterEvent) => void,
+  { onEvent, onCloseStep }: Pick<LoopOptions, 'onEvent'> & { readonly onCloseStep: () => void },
 ): Promise<CommitterLoop> {
   const options = { ...input.options, logger: eventLogger(onEvent) };
   const parts = await openParts({ roots: input.roots, fileSystem: new NodeFileSystem() }, options, {
@@ -56,8 +59,19 @@ async function startLoop(
     nonce: input.nonce,
     onEvent,
     counters: new Counters(input.counters),
+    onCloseStep: sparingly(onCloseStep),
     withWitness: true,
   });
+}
+
+function sparingly(action: () => void): () => void {
+  let lastMs = Number.NEGATIVE_INFINITY;
+  return () => {
+    const nowMs = performance.now();
+    if (nowMs - lastMs < closeStepMs) return;
+    lastMs = nowMs;
+    action();
+  };
 }
 
 /** What came in while the thread was busy joins the next group. */

@@ -45,7 +45,7 @@ export interface Committer {
   materialize(): Promise<void>;
   /** Looks whether any owner has died, and recovers what it left. */
   recoverDead(): Promise<void>;
-  /** Finishes what is under way, within two seconds whatever other processes do. Idempotent. */
+  /** Finishes what is under way; what other processes do keeps it for two seconds at most. Idempotent. */
   close(): Promise<void>;
 }
 

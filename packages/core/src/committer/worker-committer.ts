@@ -16,7 +16,10 @@ import type { CommitRequest } from '../plan/request.js';
 import { waitAtMost } from './wait-at-most.js';
 import type { FromWorker, PlainOptions, ToWorker, WorkerInput } from './worker-protocol.js';
 
-/** `close()` returns within two seconds, whatever other processes do: what is left of them is for ending the thread. */
+/**
+ * `close()` returns within two seconds, whatever other processes do: what is left of them is for ending the thread. But
+ * as long as the thread has work of its own, and gets on with it, it is waited for.
+ */
 const closeTimeoutMs = 1500;
 const writeTimeoutMs = 300;
 const exitTimeoutMs = 1500;
@@ -46,6 +49,8 @@ export class WorkerCommitter implements Committer {
   #nextId = 1;
   #closing: Promise<void> | undefined;
   #ended: Error | undefined;
+  /** It has said so since it was last looked at. */
+  #isAtWork = false;
 
   private constructor(parts: {
     worker: Worker;
@@ -145,7 +150,7 @@ export class WorkerCommitter implements Committer {
           });
         },
       );
-      await waitAtMost(done, closeTimeoutMs);
+      await this.#whileItWorks(done);
     }
     // Whatever it still waits for ends now; what it had committed is recovered by the next open. A thread that is inside
     // a write must not be ended: it is left to end with the process.
@@ -155,6 +160,17 @@ export class WorkerCommitter implements Committer {
     }
     this.#end(closed());
     this.#unguard();
+  }
+
+  async #whileItWorks(done: Promise<void>): Promise<void> {
+    let isDone = false;
+    void done.then(() => {
+      isDone = true;
+    });
+    do {
+      this.#isAtWork = false;
+      await waitAtMost(done, closeTimeoutMs);
+    } while (!isDone && this.#isAtWork);
   }
 
   #ask<T>(
@@ -187,6 +203,9 @@ export class WorkerCommitter implements Committer {
         break;
       case 'poisoned':
         this.#onEvent({ type: 'poisoned', cause: fromPlainError(message.error) });
+        break;
+      case 'closing':
+        this.#isAtWork = true;
         break;
       case 'ready':
       case 'failed':

@@ -37,4 +37,6 @@ export type FromWorker =
   | { readonly type: 'done'; readonly id: number; readonly value?: Commit | CheckpointReport }
   | { readonly type: 'error'; readonly id: number; readonly error: PlainError }
   | { readonly type: 'event'; readonly event: Exclude<CommitterEvent, { type: 'poisoned' }> }
-  | { readonly type: 'poisoned'; readonly error: PlainError };
+  | { readonly type: 'poisoned'; readonly error: PlainError }
+  /** The store is being closed, and the thread is at work. */
+  | { readonly type: 'closing' };

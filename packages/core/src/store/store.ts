@@ -456,7 +456,10 @@ export class Store implements AsyncDisposable {
     return statsOf(this.#parts.committer?.counters, this.#active, this.#access.log.stats());
   }
 
-  /** Finishes what is under way and lets go of the store, within two seconds. Idempotent. */
+  /**
+   * Finishes what is under way, makes what was saved durable in its files (a checkpoint), and lets go of the store. What
+   * other processes do keeps it for two seconds at most; what it could not do then, the next open does. Idempotent.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;

@@ -7,6 +7,9 @@ import { counted } from '../format.js';
 import { remedyAsJson, remedyAsText } from '../remedy-report.js';
 import { type Colors, printable } from '../terminal.js';
 
+/** Of findings of one kind, shown to people. */
+const alikeMax = 20;
+
 export interface CheckCommandOptions {
   readonly readData: boolean;
 }
@@ -54,7 +57,15 @@ export function findingAsJson({
 }
 
 function asText({ findings, clean, files }: CheckReport, colors: Colors): string {
-  const said = findings.map((finding) => findingAsText(finding, colors));
+  const counts = new Map<string, number>();
+  const said = findings.flatMap((finding) => {
+    const count = (counts.get(finding.code) ?? 0) + 1;
+    counts.set(finding.code, count);
+    return count > alikeMax ? [] : [findingAsText(finding, colors)];
+  });
+  for (const [code, count] of counts)
+    if (count > alikeMax)
+      said.push(`${count - alikeMax} more like that (${code}); \`--json\` has them all\n`);
   const read = files === 0 ? '' : `${counted(files, 'file')} read\n`;
   const errors = findings.filter(({ severity }) => severity !== 'note').length;
   const end = clean ? `${colors.green('no errors were found')}\n` : `${counted(errors, 'finding')}\n`;

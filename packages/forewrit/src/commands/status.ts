@@ -77,6 +77,8 @@ function statusAsText(inspection: Inspection, lag: Lag, colors: Colors): string 
   return sections.filter((section) => section !== '').join('\n');
 }
 
+const transactionsShownMax = 50;
+
 function indented(line: string): string {
   return `  ${printable(line)}\n`;
 }
@@ -115,15 +117,27 @@ function ownersAsText({ owners }: Inspection, colors: Colors): string {
 function transactionsAsText({ transactions }: Inspection, colors: Colors): string {
   const notable = transactions.filter(({ state, ownerAlive }) => state !== 'applied' || !ownerAlive);
   if (notable.length === 0) return '';
-  const rows = notable.map(({ id, state, ownerAlive, paths, staging }) => [
-    id,
-    { text: state, color: state === 'blocked' ? colors.red : String },
-    ownerAlive ? 'alive' : staging === undefined ? 'dead' : 'nobody',
-    staging === undefined
-      ? shortened(paths.map(({ path }) => path))
-      : printable(`'${staging.id}', ${formatBytes(staging.durableBytes)} durable`),
-  ]);
-  return table(colors, { head: ['transaction', 'is', 'owner', 'paths'], rows });
+  // Those that wait for somebody come first.
+  const urgent = notable.toSorted((one, other) => urgency(one.state) - urgency(other.state));
+  const rows = urgent
+    .slice(0, transactionsShownMax)
+    .map(({ id, state, ownerAlive, paths, staging }) => [
+      id,
+      { text: state, color: state === 'blocked' ? colors.red : String },
+      ownerAlive ? 'alive' : staging === undefined ? 'dead' : 'nobody',
+      staging === undefined
+        ? shortened(paths.map(({ path }) => path))
+        : printable(`'${staging.id}', ${formatBytes(staging.durableBytes)} durable`),
+    ]);
+  const more = notable.length - rows.length;
+  return (
+    table(colors, { head: ['transaction', 'is', 'owner', 'paths'], rows }) +
+    (more === 0 ? '' : `${more} more; \`--json\` has them all\n`)
+  );
+}
+
+function urgency(state: Inspection['transactions'][number]['state']): number {
+  return state === 'blocked' ? 0 : state === 'applied' ? 2 : 1;
 }
 
 function advice({ clean, transactions, problems, owners }: Inspection): string {

@@ -105,7 +105,7 @@ export const processDamages: readonly Damage[] = [
   {
     name: 'a process killed right after it had noted a save as carried out',
     damage: (store) => store.die(dieAt('applied.after')),
-    finds: ['recovery-pending'],
+    finds: ['checkpoint-pending'],
     mends: ['recover'],
     files: saved,
   },

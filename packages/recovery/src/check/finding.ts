@@ -84,6 +84,11 @@ export const findingKinds = {
     severity: 'error',
     meaning: 'A process died in the middle of a save. Until recovery has run, files may be of two versions.',
   },
+  'checkpoint-pending': {
+    severity: 'warning',
+    meaning:
+      'The files are in place. Recovery makes them durable, or what a power cut has taken back whole, and lets the log go.',
+  },
   'lock-dead-owner': {
     severity: 'error',
     meaning: 'Its files are locked until recovery has run, which the next open does.',

@@ -26,6 +26,7 @@ export function checkTransactions(look: TransactionLook): Finding[] {
       ...missingCopies(look, transaction),
       ...staging(look, transaction),
     ]),
+    ...notCheckpointed(inspection),
     ...owners(inspection),
     ...orphanedLocks(inspection),
   ];
@@ -75,9 +76,22 @@ function undecided({ inspection }: TransactionLook, transaction: InspectedTransa
     const message = `Content staged as '${staged.id}' was last continued ${new Date(staged.advancedAtMs).toISOString()}`;
     return [finding('staging-overdue', { transaction: id, message, remedy: recover })];
   }
+  if (state === 'applied') return [];
   const names = paths.length === 0 ? 'nothing' : shown(paths.map(({ path }) => path));
   const message = `Transaction ${id} of a dead process is ${state} and not finished: ${names}`;
   return [finding('recovery-pending', { transaction: id, message, remedy: recover })];
+}
+
+/** A process may leave thousands of them. */
+function notCheckpointed({ root, transactions }: Inspection): Finding[] {
+  const left = transactions.filter(
+    ({ state, ownerAlive, paths }) =>
+      state === 'applied' && !ownerAlive && paths.every(({ blockedBy }) => blockedBy === undefined),
+  );
+  if (left.length === 0) return [];
+  const ids = shown(left.map(({ id }) => id));
+  const message = `${left.length} carried out by a process that ended before its checkpoint: ${ids}`;
+  return [finding('checkpoint-pending', { message, remedy: { command: forewrit(root, 'recover') } })];
 }
 
 const reasons = {

