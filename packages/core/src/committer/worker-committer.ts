@@ -163,14 +163,13 @@ export class WorkerCommitter implements Committer {
   }
 
   async #whileItWorks(done: Promise<void>): Promise<void> {
-    let isDone = false;
-    void done.then(() => {
-      isDone = true;
+    const answer = done.finally(() => {
+      this.#isAtWork = false;
     });
     do {
       this.#isAtWork = false;
-      await waitAtMost(done, closeTimeoutMs);
-    } while (!isDone && this.#isAtWork);
+      await waitAtMost(answer, closeTimeoutMs);
+    } while (this.#isAtWork);
   }
 
   #ask<T>(
