@@ -90,7 +90,7 @@ function notCheckpointed({ root, transactions }: Inspection): Finding[] {
   );
   if (left.length === 0) return [];
   const ids = shown(left.map(({ id }) => id));
-  const message = `${left.length} carried out by a process that ended before its checkpoint: ${ids}`;
+  const message = `${left.length} ${left.length === 1 ? 'transaction' : 'transactions'} carried out by a process that ended before its checkpoint: ${ids}`;
   return [finding('checkpoint-pending', { message, remedy: { command: forewrit(root, 'recover') } })];
 }
 
