@@ -71,8 +71,8 @@ export const deferredMutants: readonly Mutant[] = [
     package: 'core',
     edits: [
       {
-        snippet: 'this.#files.all(); while (this.#isUnfinished()',
-        replacement: 'while (this.#isUnfinished()',
+        snippet: 'the next open tries again. this.#files.all();',
+        replacement: 'the next open tries again.',
       },
     ],
     killer: { file: 'core/deferred', test: 'closing puts everything into the files' },
