@@ -7,6 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { assert, suite } from '@forewrit/testkit';
 import { type Damage } from './damaged/damage.js';
 import { DamagedStore, firstEntries, firstFiles } from './damaged/damaged-store.js';
+import { historyDamages } from './damaged/history-damages.js';
 import { damagedStoresPage, type Judged } from './damaged/page.js';
 import { judge } from './damaged/judgement.js';
 import { logDamages } from './damaged/log-damages.js';
@@ -16,7 +17,7 @@ import { processDamages } from './damaged/process-damages.js';
 const test = suite('damaged stores', { timeoutMs: 60_000 });
 
 const page = new URL('../../../docs/damaged-stores.md', import.meta.url);
-const damages: readonly Damage[] = [...logDamages, ...processDamages, ...placeDamages];
+const damages: readonly Damage[] = [...logDamages, ...processDamages, ...placeDamages, ...historyDamages];
 const judged: Judged[] = [];
 
 for (const damage of damages) {

@@ -23,6 +23,8 @@ export async function check(
     readData,
     signal,
     onProgress: (done, total) => terminal.progress(`reading: ${done} of ${counted(total, 'file')}`),
+    onHistoryProgress: (done, total) =>
+      terminal.progress(`looking at history: ${done} of ${counted(total, 'transaction')}`),
   });
   return {
     exitCode: report.clean ? exitCodes.clean : exitCodes.findings,

@@ -15,6 +15,7 @@ import {
   storeLayout,
   type StoreOptions,
   systemProcessTable,
+  type Volume,
   volumeDirectory,
   withStoreCode,
 } from '@forewrit/core';
@@ -22,15 +23,18 @@ import { inspect, type Inspection } from '../inspect.js';
 import { checkFiles, type FilesChecked } from './files.js';
 import { finding, type Finding, forewrit, isError, shown } from './finding.js';
 import { findingOfError } from './explain.js';
+import { checkHistory } from './history.js';
 import { checkPlaces } from './places.js';
 import { checkTransactions } from './transactions.js';
 
 export interface CheckOptions
   extends Pick<StoreOptions, 'roots' | 'processTable' | 'probeWitness' | 'allowSharedFileSystem'> {
-  /** Read every file and compare it with its recorded checksum. Default: false. */
+  /** Read every file, and all that history keeps, and compare it with its recorded checksum. Default: false. */
   readonly readData?: boolean;
   /** How many files of how many were read. */
   readonly onProgress?: (done: number, total: number) => void;
+  /** How many transactions of history, of how many, were looked at. */
+  readonly onHistoryProgress?: (done: number, total: number) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -54,7 +58,7 @@ export async function check(root: string | URL, options: CheckOptions = {}): Pro
   requireStore(roots.root);
   const first = await look(roots.root, options);
   const again = first.findings.some(isError) ? await look(roots.root, options) : first;
-  const read = options.readData === true ? await readFiles(roots.root, options, first) : nothingRead;
+  const read = await readContents(roots.root, options, first);
   const confirmed = new Set(again.findings.map(identityOf));
   const findings = [...first.findings.filter((each) => confirmed.has(identityOf(each))), ...read.findings];
   return {
@@ -94,8 +98,8 @@ function requireStore(root: string): void {
 
 interface Look {
   readonly findings: readonly Finding[];
-  /** Whether the log can be read, and is of this tree. */
-  readonly logIsSound: boolean;
+  /** Where the log can be read, and is of this tree. */
+  readonly sound: Inspection | undefined;
 }
 
 async function look(root: string, options: CheckOptions): Promise<Look> {
@@ -111,7 +115,7 @@ async function look(root: string, options: CheckOptions): Promise<Look> {
       found.push(...orErrors(root, () => checkTransactions({ inspection, fileSystem, readData })));
     }
   }
-  const logIsSound = inspection !== undefined && inspection.problems.length === 0;
+  const sound = inspection?.problems.length === 0 ? inspection : undefined;
   found.push(
     ...(await checkPlaces({
       root,
@@ -122,10 +126,10 @@ async function look(root: string, options: CheckOptions): Promise<Look> {
       areas: found.some(({ code }) => code === 'creation-unfinished')
         ? []
         : [layout.directory, ...areaDirectories(inspection)],
-      ...(logIsSound ? { log: namesInLog(inspection) } : {}),
+      ...(sound === undefined ? {} : { log: namesInLog(sound) }),
     })),
   );
-  return { findings: found, logIsSound };
+  return { findings: found, sound };
 }
 
 /** What the system answers is a finding. */
@@ -207,8 +211,10 @@ function areas({ root, areas: known }: Inspection): Finding[] {
   });
 }
 
-async function readFiles(root: string, options: CheckOptions, { logIsSound }: Look): Promise<FilesChecked> {
-  if (!logIsSound) return nothingRead;
+async function readContents(root: string, options: CheckOptions, { sound }: Look): Promise<FilesChecked> {
+  const { readData = false, onProgress, onHistoryProgress, signal } = options;
+  const kept = sound?.history.transactions ?? 0;
+  if (sound === undefined || (!readData && kept === 0)) return nothingRead;
   const readOnly = { ...storeOptions(options), readOnly: true };
   const opened = openRoot(root, readOnly, 'inspect');
   const parts = await openReadOnlyParts(opened, readOnly, {
@@ -217,12 +223,25 @@ async function readFiles(root: string, options: CheckOptions, { logIsSound }: Lo
     checkRowsAtOpen: false,
   });
   try {
-    return await checkFiles(openAccess(parts, readOnly, undefined), {
-      root,
-      progress: options.onProgress ?? (() => undefined),
-      signal: options.signal,
+    const progress = onProgress ?? (() => undefined);
+    const { files, findings } = readData
+      ? await checkFiles(openAccess(parts, readOnly, undefined), { root, progress, signal })
+      : nothingRead;
+    const { log, fileSystem } = parts;
+    const ofHistory = await checkHistory({
+      log,
+      fileSystem,
+      volumes: volumesIn(sound),
+      readData,
+      progress: (done) => onHistoryProgress?.(done, Math.max(done, kept)),
+      signal,
     });
+    return { files, findings: [...findings, ...ofHistory] };
   } finally {
     parts.log.close();
   }
+}
+
+function volumesIn({ areas: known }: Inspection): Map<string, Volume> {
+  return new Map(known.flatMap(({ path, volume }) => (volume === undefined ? [] : [[path, volume]])));
 }

@@ -196,6 +196,20 @@ export const findingKinds = {
     severity: 'error',
     meaning: 'It could not be compared with its recorded checksum.',
   },
+  'history-missing': {
+    severity: 'warning',
+    meaning:
+      'No file of yours depends on it. The transaction cannot be undone: what it replaced is not kept any more.',
+  },
+  'history-damaged': {
+    severity: 'warning',
+    meaning:
+      'No file of yours depends on it. The transaction cannot be undone: bytes have rotted, or a program has written there.',
+  },
+  'history-unreadable': {
+    severity: 'warning',
+    meaning: 'What is kept for undo could not be compared with what history says of it.',
+  },
 } as const satisfies Readonly<Record<string, Kind>>;
 
 export type FindingCode = keyof typeof findingKinds;
@@ -247,7 +261,7 @@ export function forewrit(root: string, ...words: readonly string[]): readonly st
 const namesShownMax = 3;
 
 /** The first few, and how many more. */
-export function shown(names: readonly string[]): string {
+export function shown(names: readonly string[], count = names.length): string {
   const first = names.slice(0, namesShownMax).join(', ');
-  return names.length <= namesShownMax ? first : `${first} and ${names.length - namesShownMax} more`;
+  return count <= namesShownMax ? first : `${first} and ${count - namesShownMax} more`;
 }

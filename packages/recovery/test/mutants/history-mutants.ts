@@ -492,4 +492,44 @@ export const historyMutants: readonly Mutant[] = [
       test: 'what has come to where a directory was is not mixed with what it held',
     },
   },
+  {
+    name: 'check-believes-first-look',
+    breaks: 'a check tells of content that history has let go of while it looked',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: 'if (found.length > 0 && look.log.view((view) => hasHistoryOf(view, row.revision)))',
+        replacement: 'if (found.length > 0)',
+      },
+    ],
+    killer: {
+      file: 'recovery/check-history',
+      test: 'what another process lets go of while it is looked at is not missing',
+    },
+  },
+  {
+    name: 'check-of-first-page',
+    breaks: 'a check looks at no more of history than the first page of its rows',
+    package: 'recovery',
+    edits: [{ snippet: 'if (page.length < pageRows) break;', replacement: 'break;' }],
+    killer: {
+      file: 'recovery/check-history',
+      test: 'of many transactions one finding tells how many there are, on however many pages of rows',
+    },
+  },
+  {
+    name: 'check-counts-kept-names',
+    breaks: 'for a check what history keeps is as it was if something is there',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: 'if (sizeBytes !== undefined && stat.size !== sizeBytes)',
+        replacement: 'if (false)',
+      },
+    ],
+    killer: {
+      file: 'recovery/check-history',
+      test: 'a file is cut off: its transaction is named, cannot be undone, and goes with history',
+    },
+  },
 ];
