@@ -5,6 +5,7 @@
 
 import { hasCode } from '../errors.js';
 import { linkRefusals } from '../files/content.js';
+import type { FileStat } from '../files/file-system.js';
 import type { StorePath } from '../path/path.js';
 import type { Preimage } from '../plan/preimage.js';
 import { RunningChecksum } from '../record/checksum.js';
@@ -22,9 +23,17 @@ export function lookBefore(
   job.draft.beforeName = job.name;
   const stat = job.fileSystem.lstat(job.absolute(basePath));
   if (stat === undefined || stat.type !== seen.type) throw new PlanOutdated(basePath);
-  // What is moved and what goes from its old place must be the same file.
-  if (job.planned.movedAway === true && stat.ino !== seen.ino) throw new PlanOutdated(basePath);
+  refuseOther(job, { basePath, stat: seen }, stat);
   return imageOf(stat, stat.mtimeNs === seen.mtimeNs ? checksum : undefined);
+}
+
+/** What is moved and what goes from its old place, or is replaced there, must be the same file. */
+function refuseOther(
+  { planned }: StagingJob,
+  { basePath, stat: seen }: Preimage,
+  now: FileStat | undefined,
+): void {
+  if (planned.movedAway === true && now?.ino !== seen.ino) throw new PlanOutdated(basePath);
 }
 
 /** Links (or copies) what will be replaced, then takes the fingerprint of what the link holds. */
@@ -41,10 +50,14 @@ export function takeBefore(job: StagingJob, path: StorePath, checksum: bigint | 
   job.made.push(() => job.fileSystem.unlink(to));
   const stat = job.fileSystem.lstat(to);
   if (stat === undefined || stat.type !== job.planned.stat?.type) throw new PlanOutdated(path);
-  if (stat.ino !== job.planned.stat.ino && stat.ino !== job.fileSystem.lstat(from)?.ino) {
-    // An overlay of several file systems gives what comes from its lower layer another number with each name.
-    job.fileSystem.unlink(to);
-    return copyBefore(job, path, checksum);
+  if (stat.ino !== job.planned.stat.ino) {
+    const now = job.fileSystem.lstat(from);
+    refuseOther(job, { basePath: path, stat: job.planned.stat }, now);
+    if (stat.ino !== now?.ino) {
+      // An overlay of several file systems gives what comes from its lower layer another number with each name.
+      job.fileSystem.unlink(to);
+      return copyBefore(job, path, checksum);
+    }
   }
   const same = stat.ino === job.planned.stat.ino && stat.mtimeNs === job.planned.stat.mtimeNs;
   return imageOf(stat, same ? checksum : undefined);
@@ -54,6 +67,7 @@ function copyBefore(job: StagingJob, path: StorePath, checksum: bigint | undefin
   const from = job.absolute(path);
   const stat = job.fileSystem.lstat(from);
   if (stat === undefined || stat.type !== job.planned.stat?.type) throw new PlanOutdated(path);
+  refuseOther(job, { basePath: path, stat: job.planned.stat }, stat);
   const copied = new RunningChecksum();
   if (stat.type === 'symlink') {
     job.fileSystem.symlink(job.fileSystem.readlink(from), beforePath(job.volume, job.name));

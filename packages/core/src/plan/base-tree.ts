@@ -20,8 +20,15 @@ import type { BaseTree } from './working-tree.js';
 
 type TreeContext = Pick<StoreContext, 'fileSystem' | 'roots' | 'log' | 'folding'>;
 
-/** The tree as it is, for the reducer. */
-export function baseTree(context: TreeContext, stats = new Map<StorePath, FileStat | undefined>()): BaseTree {
+/**
+ * The tree as it is, for the reducer. Each path is looked at once; where `listings` are kept, each directory is listed
+ * once, too: what has come since a directory was found empty must not go with it.
+ */
+export function baseTree(
+  context: TreeContext,
+  stats = new Map<StorePath, FileStat | undefined>(),
+  listings?: Map<StorePath, readonly string[]>,
+): BaseTree {
   const { fileSystem, roots, log, folding } = context;
   return {
     stat(path) {
@@ -29,12 +36,16 @@ export function baseTree(context: TreeContext, stats = new Map<StorePath, FileSt
       return stats.get(path) ?? log.view((view) => newFile(view, path, folding));
     },
     children(path) {
+      const known = listings?.get(path);
+      if (known !== undefined) return known;
       const names = fileSystem
         .list(absolutePath(path, roots))
         .filter((name) => !isReservedPath(joinPath(path, name)));
       const there = new Set(names);
       const made = log.view((view) => newFilesIn(view, path, { folding, there }));
-      return [...names, ...made].sort();
+      const listing = [...names, ...made].sort();
+      listings?.set(path, listing);
+      return listing;
     },
   };
 }

@@ -20,7 +20,7 @@ import { pathKey } from '../record/key.js';
 import { transactionId, type TransactionNumber } from '../record/record.js';
 import { type FileRow, fileRow, type LockRow } from '../record/rows.js';
 import type { StoreContext } from '../store/store-context.js';
-import { baseTree } from './base-tree.js';
+import { baseTree, directoryDigest } from './base-tree.js';
 import { deferredPlaces, type Place } from './deferred-plan.js';
 import { DeferredPlanner } from './deferred-planner.js';
 import { asRead, knownChecksum, refuseReads } from './read-check.js';
@@ -176,7 +176,8 @@ export class Planner {
     const context = this.#context;
     const entries = request.operations.filter(isEntryOperation);
     const looked = new Map<StorePath, FileStat | undefined>();
-    const tree = new WorkingTree(baseTree(context, looked));
+    const listings = new Map<StorePath, readonly string[]>();
+    const tree = new WorkingTree(baseTree(context, looked, listings));
     const requiredRevisions: { path: StorePath; revision: number }[] = [];
     const forced = new Set<StorePath>();
     const spellings = new Spellings(context.folding);
@@ -202,6 +203,7 @@ export class Planner {
     const rows = context.log.view((view) => this.#readRows(view, { targets, entries, relied }));
     if ('lock' in rows) return this.#held(rows.lock);
     for (const path of relied) if (looked.has(path)) this.#lookAgain(path, looked.get(path));
+    for (const [path, names] of listings) if (!vacated.includes(path)) this.#listAgain(path, names);
     const number = { owner: this.#owner, counter: request.counter };
     const volumes = new Map<StorePath, Volume>();
     const staged = context.stagingArea.stage(transactionId(number), targets, {
@@ -321,6 +323,12 @@ export class Planner {
     const { fileSystem, roots } = this.#context;
     const now = fileSystem.lstat(absolutePath(path, roots));
     if (now?.type !== seen?.type) throw new PlanOutdated(path);
+  }
+
+  /** Of a directory that stays. One that goes is listed when it has gone. */
+  #listAgain(path: StorePath, names: readonly string[]): void {
+    const now = directoryDigest(baseTree(this.#context), path);
+    if (now !== names.join('\0')) throw new PlanOutdated(path);
   }
 
   #overlaps(targets: readonly PlannedTarget[], relied: readonly StorePath[]): boolean {

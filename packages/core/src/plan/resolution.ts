@@ -1,5 +1,6 @@
 /** Operations on the paths that are really meant, after symbolic links. */
 
+import { PlanOutdated } from '../commit/plan-outdated.js';
 import type { EntryOperation } from '../commit/proposal.js';
 import type { FileStat } from '../files/file-system.js';
 import { parentPath, type StorePath } from '../path/path.js';
@@ -11,7 +12,7 @@ export type FileOperation = Exclude<Operation, EntryOperation>;
 
 /**
  * The same operation on resolved paths. A symbolic link that the transaction has removed or replaced is followed no
- * more. What was seen on the way is kept in `looked`.
+ * more. What was seen on the way is kept in `looked`; where that has something else, the plan is outdated.
  */
 export function resolveOperation(
   context: Pick<StoreContext, 'resolver'>,
@@ -22,10 +23,12 @@ export function resolveOperation(
   const real = (path: StorePath, followLast: boolean): StorePath => {
     const resolved = resolver.resolve(path, { followLast, op: operation.type });
     if (resolved.via !== undefined && tree.changed.has(resolved.via)) return resolved.via;
-    looked?.set(resolved.path, resolved.stat);
-    const parent = parentPath(resolved.path);
-    const parentStat = parent === undefined ? undefined : resolver.directory(parent);
-    if (parentStat !== undefined) looked?.set(parent!, parentStat);
+    if (looked !== undefined) {
+      see(looked, resolved.path, resolved.stat);
+      const parent = parentPath(resolved.path);
+      const parentStat = parent === undefined ? undefined : resolver.directory(parent);
+      if (parentStat !== undefined) see(looked, parent!, parentStat);
+    }
     return resolved.path;
   };
   switch (operation.type) {
@@ -47,4 +50,21 @@ export function resolveOperation(
     case 'make-directory':
       return { ...operation, path: real(operation.path, false) };
   }
+}
+
+/**
+ * A plan sees each path once. If one operation found no directory and makes it, and for the next one somebody else has
+ * made it meanwhile, what they have put there would be taken for what the transaction has removed.
+ */
+function see(
+  looked: Map<StorePath, FileStat | undefined>,
+  path: StorePath,
+  stat: FileStat | undefined,
+): void {
+  if (!looked.has(path)) looked.set(path, stat);
+  else if (!isSameFile(looked.get(path), stat)) throw new PlanOutdated(path);
+}
+
+function isSameFile(one: FileStat | undefined, other: FileStat | undefined): boolean {
+  return one?.type === other?.type && one?.ino === other?.ino && one?.dev === other?.dev;
 }

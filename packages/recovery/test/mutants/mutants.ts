@@ -15,11 +15,13 @@ import { deferredMutants } from './deferred-mutants.js';
 import { logMutants } from './log-mutants.js';
 import { historyMutants } from './history-mutants.js';
 import type { Mutant } from './mutant.js';
+import { planMutants } from './plan-mutants.js';
 import { redoMutants } from './redo-mutants.js';
 import { stagingMutants } from './staging-mutants.js';
 
-/** In the order of a transaction: from staging to the end of its recovery. */
+/** In the order of a transaction: from its plan to the end of its recovery. */
 export const mutants: readonly Mutant[] = [
+  ...planMutants,
   ...commitMutants,
   ...applyMutants,
   ...checkpointMutants,
