@@ -26,8 +26,7 @@ const nowhere: DirectoryTrace = { place: undefined, mayNeverHaveBeen: false };
 
 /**
  * Within one boot a directory is where the target takes it from, or not at all. After a power cut it may also be where
- * an older transaction took it from: that one's redo is skipped where its target is superseded, so whoever has the last
- * word on the directory looks for it there, too.
+ * an older transaction took it from, if somebody who lives has the last word where that one took it to.
  */
 export function traceDirectory({
   target,

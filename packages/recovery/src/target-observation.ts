@@ -354,14 +354,15 @@ export class TargetObservation implements ObservedTarget {
 
   /**
    * A directory has no second copy, and after a power cut it is where its last durable rename has put it. One that was
-   * removed and is back goes away again, whatever has come to its path since. One that still has its apply name was
-   * never put in its place: then nothing that later transactions did with it has lasted either, and they count on
-   * finding it there, with all that was put into it and made durable.
+   * removed and is back goes away again, whatever has come to its path since. One that is back where it was moved from
+   * leaves that place again: what newer transactions have put there is not to go on with it, nor to meet it. One that
+   * still has its apply name was never put in its place: then nothing that later transactions did with it has lasted
+   * either, and they count on finding it there, with all that was put into it and made durable.
    */
   get #directoryCameBack(): boolean {
     if (this.boot === 'same') return false;
     const { action, applyName } = this.target;
-    if (action === 'remove-directory') return this.directory !== undefined;
+    if (action === 'remove-directory' || action === 'move-directory') return this.directory !== undefined;
     if (action !== 'make-directory' && action !== 'make-parent') return false;
     if (applyName === undefined) return false;
     return this.#parts.context.fileSystem.lstat(stagedPath(this.volume, applyName))?.type === 'directory';

@@ -447,4 +447,21 @@ export const decisionMutants: readonly Mutant[] = [
       test: 'every crash of: roll-back of an apply that fails, without hard links',
     },
   },
+  {
+    name: 'moved-directory-left-behind',
+    breaks:
+      'a directory that a power cut has brought back stays in a place that it had left, and what came there since goes on with it',
+    package: 'recovery',
+    edits: [
+      {
+        snippet:
+          "if (action === 'remove-directory' || action === 'move-directory') return this.directory !== undefined;",
+        replacement: "if (action === 'remove-directory') return this.directory !== undefined;",
+      },
+    ],
+    killer: {
+      file: 'recovery/vacated-places',
+      test: 'a directory moves on, and another one is where it was first: both are whole after any power cut',
+    },
+  },
 ];
