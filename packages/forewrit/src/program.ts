@@ -123,7 +123,7 @@ class Program {
           ['dryRun', 'ownerDead'],
         ),
       )
-      .option('--yes', 'do not ask before --reset-log or --discard', false);
+      .option('--yes', 'do not ask before --reset-log, --discard or --owner-dead', false);
     this.#verb('dump', dump)
       .summary('the records of the log, one line each')
       .description(

@@ -71,6 +71,11 @@ export class StoreWorld implements AsyncDisposable {
     return readdirSync(this.#own(directory)).sort();
   }
 
+  /** The sockets of whoever has the store open, or did not close it. */
+  witnesses(): string[] {
+    return readdirSync(this.#own('log')).filter((name) => name.startsWith('witness-'));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const child of this.#processes) await child[Symbol.asyncDispose]();
     this.#directory.remove();

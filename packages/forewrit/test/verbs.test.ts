@@ -1,5 +1,7 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { assert, suite } from '@forewrit/testkit';
+import { runProgram } from '#src/program.js';
+import { openTerminal, type Terminal } from '#src/terminal.js';
 import { type JsonError, runCommand, runJson } from './command-run.js';
 import { StoreWorld } from './store-world.js';
 
@@ -297,6 +299,66 @@ test('an owner that a person declares dead is recovered', async () => {
   );
   assert.is((await status(world)).json.owners.length, 1);
   await child.stop();
+  assert.is((await runCommand(['recover', '--owner-dead', '1', '--yes', ...at(world)])).exitCode, 0);
+  assert.equal((await status(world)).json.owners, []);
+});
+
+test('against the proof that a process is alive a person has to say yes', async () => {
+  await using world = new StoreWorld();
+  const child = await world.keepOpen({ 'a.txt': 'one' });
+  const declare = ['recover', '--owner-dead', '1', ...at(world)];
+  const proof = `Owner 1 is proven alive: process ${child.pid} answers at its socket, and may be writing now`;
+  const refused = await runCommand(declare);
+  assert.equal(refused, {
+    exitCode: 2,
+    stdout: '',
+    stderr: `error: ${proof}; nobody can be asked here; say --yes\n`,
+  });
+  const asJson = await runJson<JsonError>(declare);
+  assert.is(asJson.exitCode, 2);
+  assert.equal(
+    [asJson.json.error.code, asJson.json.error.message.startsWith(proof)],
+    ['ERR_INVALID_ARGUMENT', true],
+  );
+
+  const asked: string[] = [];
+  const answering = (answer: boolean): Promise<number> => {
+    const stream = { write: () => true };
+    const terminal: Terminal = {
+      ...openTerminal({ stdout: stream, stderr: stream, env: {} }),
+      confirm: async (question) => {
+        asked.push(question);
+        return answer;
+      },
+    };
+    return runProgram({ args: declare, terminal, signal: new AbortController().signal });
+  };
+  assert.is(await answering(false), 1);
+  assert.equal(
+    (await status(world)).json.owners.map(({ id, alive }) => ({ id, alive })),
+    [{ id: '1', alive: true }],
+    'nothing was changed',
+  );
+  assert.is(await answering(true), 0);
+  assert.equal(asked, Array(2).fill(`${proof}. Take it for dead, and finish or sweep what it has begun?`));
+  assert.equal((await status(world)).json.owners, []);
+});
+
+const whyNotLinux =
+  process.platform === 'linux' ? undefined : 'needs /proc, which tells when a process started';
+test.skipIf(whyNotLinux, 'a process without a socket is proven alive by itself', async () => {
+  await using world = new StoreWorld();
+  const child = await world.keepOpen({ 'a.txt': 'one' });
+  unlinkSync(`${world.root}/.forewrit/log/${world.witnesses()[0]}`);
+  const refused = await runCommand(['recover', '--owner-dead', '1', ...at(world)]);
+  assert.is(refused.exitCode, 2);
+  assert.match(refused.stderr, `process ${child.pid} is there, the same that opened the store`);
+});
+
+test('whom nothing proves alive may be declared dead without a question', async () => {
+  await using world = new StoreWorld();
+  const child = await world.keepOpen({ 'a.txt': 'one' });
+  await child.kill();
   assert.is((await runCommand(['recover', '--owner-dead', '1', ...at(world)])).exitCode, 0);
   assert.equal((await status(world)).json.owners, []);
 });

@@ -3,6 +3,7 @@
 import { StoreError } from '@forewrit/core';
 import {
   inspect,
+  type InspectedOwner,
   type InspectedTransaction,
   type Inspection,
   recover as recoverStore,
@@ -10,6 +11,7 @@ import {
 } from '@forewrit/recovery';
 import type { Command } from 'commander';
 import type { CommandContext, CommandResult, Json } from '../command.js';
+import { requireConfirmation } from '../confirm.js';
 import { exitCodes } from '../exit-code.js';
 import { counted, formatMs } from '../format.js';
 import { discard, reset } from './last-resort.js';
@@ -35,9 +37,9 @@ export async function recover(
   const ownersDead = options.ownerDead === undefined ? [] : [options.ownerDead];
   if (options.dryRun || ownersDead.length > 0) {
     const inspection = await inspect(root, { ownersDead });
-    // Of a log that cannot be read nothing is known; opening it says so.
-    if (inspection.problems.length === 0) for (const id of ownersDead) requireOwner(inspection, id);
+    const owners = ownersDead.flatMap((id) => ownerOf(inspection, id) ?? []);
     if (options.dryRun) return dryRun(inspection, terminal.colors);
+    for (const owner of owners) await confirmDeath(context, owner, options, command);
   }
   terminal.progress('recovering');
   const report = await recoverStore(root, { ownersDead });
@@ -48,11 +50,37 @@ export async function recover(
   };
 }
 
-function requireOwner({ owners }: Inspection, id: string): void {
-  if (owners.some((owner) => owner.id === id)) return;
+/** Of a log that cannot be read nothing is known; opening it says so. */
+function ownerOf({ owners, problems }: Inspection, id: string): InspectedOwner | undefined {
+  const found = owners.find((owner) => owner.id === id);
+  if (found !== undefined || problems.length > 0) return found;
   throw new StoreError('ERR_NOT_FOUND', `There is no owner ${id}`, {
     op: 'recover',
     hint: '`forewrit status` lists the owners. It may have been recovered just now.',
+  });
+}
+
+/** What proves a life; of anything else a person may know better. */
+const proofsOfLife: Partial<Record<InspectedOwner['why'], string>> = {
+  self: 'is this one',
+  witness: 'answers at its socket',
+  process: 'is there, the same that opened the store',
+};
+
+/** Against a proof of life nobody says it by mistake. */
+async function confirmDeath(
+  context: CommandContext,
+  { id, pid, why }: InspectedOwner,
+  { yes }: RecoverOptions,
+  command: Command,
+): Promise<void> {
+  const proof = proofsOfLife[why];
+  if (proof === undefined) return;
+  await requireConfirmation(context, {
+    yes,
+    because: `Owner ${id} is proven alive: process ${pid} ${proof}, and may be writing now`,
+    question: 'Take it for dead, and finish or sweep what it has begun?',
+    command,
   });
 }
 
