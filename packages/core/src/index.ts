@@ -72,6 +72,7 @@ export {
   type OpenedRoot,
   type PartsOptions,
 } from './store/open-parts.js';
+export { takenStorePlace } from './store/store-place.js';
 export { runCommitterThread } from './committer/committer-thread.js';
 export { CommitterLoop, type LoopOptions } from './committer/committer-loop.js';
 export type { Committer, CommitterEvent, CommitterState } from './committer/committer.js';

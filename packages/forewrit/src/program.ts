@@ -246,10 +246,9 @@ class Program {
     const { json, debug } = this.#command.opts<GlobalOptions>();
     if (signal.aborted) return exitCodes.interrupted;
     const exitCode = exitCodeOf(error);
-    const shown = {
-      debug,
-      ...(exitCode === exitCodes.noStore ? { hint: noStoreHint } : { explanation: this.#explain(error) }),
-    };
+    const explanation = this.#explain(error);
+    const isMissing = exitCode === exitCodes.noStore && explanation === undefined;
+    const shown = { debug, ...(isMissing ? { hint: noStoreHint } : { explanation }) };
     if (json) this.#print(errorAsJson(error, shown));
     else terminal.writeError(errorAsText(error, { colors: terminal.colors, ...shown }));
     return exitCode;

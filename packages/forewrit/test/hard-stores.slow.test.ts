@@ -1,7 +1,7 @@
 /** Every verb on stores that it cannot use: each says what it sees, what that means, and the exact command that mends it. */
 
 import { spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, lstatSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, lstatSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { formatRow, metaKeys } from '@forewrit/core';
 import { assert, suite } from '@forewrit/testkit';
 import { whyNotUnder } from '@forewrit/testkit/mounts';
@@ -109,6 +109,26 @@ for (const { name, make, sees, means, mend } of hard) {
   });
 }
 
+test('each verb says what stands in the place of `.forewrit`, and how the store is put back', async () => {
+  await using store = await filled();
+  const elsewhere = `${store.directory}/elsewhere`;
+  renameSync(store.own, elsewhere);
+  symlinkSync(elsewhere, store.own);
+  const all = [...verbs, ['history'], ['recover', '--reset-log', '--yes']];
+  const outputs = await Promise.all(all.map((args) => say(store, args)));
+  for (const [index, { exitCode, text }] of outputs.entries()) {
+    const verb = all[index]!.join(' ');
+    assert.is(exitCode, 10, `${verb}: ${text}`);
+    assert.match(text, `is a symbolic link to '${elsewhere}', and should be a directory itself`, verb);
+    assert.match(text, 'Something else stands where the store needs a place of its own', verb);
+    assert.not.match(text, '--root.', verb);
+  }
+  const line = /mend: (sh .*)\n/.exec(outputs[0]!.text)?.[1];
+  assert.ok(line !== undefined, outputs[0]!.text);
+  assert.is(spawnSync('sh', ['-c', line], { cwd: '/' }).status, 0);
+  assert.is((await say(store, ['check'])).exitCode, 0);
+});
+
 test('the same with --json: the command that mends it is a key', async () => {
   await using store = await filled();
   rmSync(store.data);
@@ -171,9 +191,10 @@ const whyNotRoot = isRoot ? undefined : 'needs root, to be two users';
 test.skipIf(whyNotRoot, 'each verb says whose store it is, and how to run it as that user', async () => {
   await using store = await filled();
   chmodSync(store.directory, 0o755);
-  const outputs = await Promise.all(verbs.map((args) => say(store, args, { uid: nobody, cwd: '/' })));
+  const all = [...verbs, ['recover', '--reset-log', '--yes']];
+  const outputs = await Promise.all(all.map((args) => say(store, args, { uid: nobody, cwd: '/' })));
   for (const [index, { exitCode, text }] of outputs.entries()) {
-    const words = verbs[index]!.join(' ');
+    const words = all[index]!.join(' ');
     assert.is(exitCode, 1, `${words}: ${text}`);
     assert.match(text, /ERR_PERMISSION|no-permission/, words);
     assert.match(text, 'This user may not do here what has to be done');
@@ -222,14 +243,14 @@ test.skipIf(
   },
 );
 
-const readOnlyMount = ['unshare', '-m', 'sh', '-ec'];
+const withMounts = ['unshare', '-m', 'sh', '-ec'];
 test.skipIf(
   whyNotUnder(['unshare', '-m']),
   'on a disk that is mounted read-only, looking works',
   async () => {
     await using store = await filled();
     const mounts = 'mount --bind "$0" "$0"; mount -o remount,ro,bind "$0"; exec "$@"';
-    const under = [...readOnlyMount, mounts, store.directory];
+    const under = [...withMounts, mounts, store.directory];
     for (const args of [...looking, ['check', '--read-data']]) {
       const { exitCode, text } = await say(store, args, { under });
       assert.is(exitCode, 0, `${args.join(' ')}: ${text}`);
@@ -238,7 +259,32 @@ test.skipIf(
       const { exitCode, text } = await say(store, args, { under });
       assert.is(exitCode, 1, text);
       assert.match(text, `mend: mount -o remount,rw ${store.directory}\n`);
+      assert.match(text, 'means: The file system is mounted read-only');
+      assert.not.match(text, 'This user may not');
     }
+  },
+);
+
+test.skipIf(
+  whyNotUnder(['unshare', '-m']),
+  'a reset on a full disk says that it is full, and that it goes on later',
+  async () => {
+    await using store = await filled();
+    store.overwrite(store.data, Buffer.alloc(8192), 0);
+    const fill = [
+      'copy=$(mktemp -d); cp -a "$0/." "$copy"; mount -t tmpfs -o nr_inodes=200 none "$0"; cp -a "$copy/." "$0"',
+      'rm -r "$copy"; i=0; while touch "$0/$i" 2>/dev/null; do i=$((i+1)); done; exec "$@"',
+    ];
+    const under = [...withMounts, fill.join('; '), store.directory];
+    const { exitCode, text } = await say(store, ['recover', '--reset-log', '--yes'], { under });
+    assert.is(exitCode, 1, text);
+    for (const expected of [
+      /\(ERR_NO_SPACE\)$/m,
+      'means: The disk is full',
+      `mend: df -h ${quoted(store)}\n`,
+    ])
+      assert.match(text, expected);
+    assert.match(text, 'it goes on where it stopped');
   },
 );
 

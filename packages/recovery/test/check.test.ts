@@ -1,8 +1,29 @@
 /** What a check sees that no damage is needed for, and that it sees nothing where others are only busy. */
 
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { type Store, StoreError } from '@forewrit/core';
-import { accept, check, discardStaged, type Finding, openStore, recover, resetLog } from '@forewrit/recovery';
+import {
+  accept,
+  check,
+  discardStaged,
+  explain,
+  type Finding,
+  inspect,
+  openStore,
+  recover,
+  resetLog,
+} from '@forewrit/recovery';
 import * as assert from '@forewrit/testkit/assert';
 import { suite } from '@forewrit/testkit/suite';
 import { temporaryDirectory } from '@forewrit/testkit/temp-directory';
@@ -227,6 +248,106 @@ test('something else in place of the table of readers, or of the queue, is found
   await recover(root);
   assert.equal(codesOf((await check(root)).findings), ['kept-aside']);
   assert.equal(await entries(root), whole);
+});
+
+test('a `.forewrit` that is no directory is refused by whoever opens or looks', async () => {
+  using directory = temporaryDirectory('check');
+  const root = `${directory.path}/store`;
+  await saved(root, { a: 'content' });
+  const own = `${root}/.forewrit`;
+  const elsewhere = `${directory.path}/else where`;
+  renameSync(own, elsewhere);
+  const state = (): string[] => [...readdirSync(elsewhere, { recursive: true, encoding: 'utf8' })].sort();
+  const before = state();
+  const ways: readonly (readonly [string, () => void])[] = [
+    [
+      `'${own}' is a symbolic link to '${elsewhere}', and should be a directory itself`,
+      () => symlinkSync('../else where', own),
+    ],
+    [`'${own}' is a symbolic link to 'nowhere', where no directory is`, () => symlinkSync('nowhere', own)],
+    [`'${own}' is a file`, () => writeFileSync(own, 'mine')],
+  ];
+  for (const [message, take] of ways) {
+    take();
+    for (const call of [
+      () => openStore(root),
+      () => openStore(root, { committer: 'inline', create: false }),
+      () => openStore(root, { readOnly: true }),
+      () => inspect(root),
+      () => check(root),
+      () => recover(root),
+      () => resetLog(root),
+      () => accept(root, ['a']),
+    ]) {
+      const error = await assert.rejectsWithCode(call(), 'ERR_NOT_DIRECTORY');
+      assert.match(error.message, message);
+      assert.is((error as StoreError).path, own);
+    }
+    rmSync(own);
+  }
+  assert.equal(state(), before);
+  assert.equal(readdirSync(root), ['a']);
+});
+
+test('the command that is named for it puts a store back that was linked', async () => {
+  using directory = temporaryDirectory('check');
+  const root = `${directory.path}/store`;
+  await saved(root, { a: 'content' });
+  const own = `${root}/.forewrit`;
+  renameSync(own, `${directory.path}/there`);
+  symlinkSync(`${directory.path}/there`, `${directory.path}/between`);
+  symlinkSync(`${directory.path}/between`, own);
+  const error = (await assert.rejectsWithCode(check(root), 'ERR_NOT_DIRECTORY')) as StoreError;
+  const [program, ...words] = explain(error, { root })!.remedy.command!;
+  assert.is(spawnSync(program!, words).status, 0);
+  assert.ok(lstatSync(own).isDirectory());
+  assert.equal((await check(root, { readData: true })).findings, []);
+});
+
+const taken = [
+  { name: 'id', make: (path: string) => mkdirSync(path, { mode: 0o700 }) },
+  { name: 'conflicts', make: (path: string) => writeFileSync(path, '', { mode: 0o600 }) },
+  { name: 'set-aside', make: (path: string) => writeFileSync(path, '', { mode: 0o600 }) },
+  { name: 'spare', make: (path: string) => writeFileSync(path, '', { mode: 0o600 }) },
+  { name: 'staged', make: (path: string) => writeFileSync(path, '', { mode: 0o600 }) },
+];
+for (const { name, make } of taken) {
+  test(`something else in place of ${name} is the one finding, and moved away by the command that is named`, async () => {
+    using directory = temporaryDirectory('check');
+    const root = directory.path;
+    await saved(root, { a: 'content' });
+    const path = `${root}/.forewrit/${name}`;
+    rmSync(path, { recursive: true, force: true });
+    make(path);
+    const { findings } = await check(root);
+    assert.equal(codesOf(findings), ['place-taken']);
+    assert.is(findings[0]!.path, path);
+    const [program, ...words] = findings[0]!.remedy.command!;
+    assert.is(spawnSync(program!, words).status, 0);
+    await recover(root);
+    assert.equal(
+      (await check(root, { readData: true })).findings.filter(({ severity }) => severity !== 'note'),
+      [],
+    );
+  });
+}
+
+test('what is in the way of a reset is found first, and refused before anything is moved', async () => {
+  using directory = temporaryDirectory('check');
+  const root = directory.path;
+  await saved(root, { a: 'content' });
+  writeFileSync(`${root}/.forewrit/log/data.mdb`, 'no log');
+  const path = `${root}/.forewrit/set-aside`;
+  writeFileSync(path, '', { mode: 0o600 });
+  const { findings } = await check(root);
+  assert.equal(codesOf(findings), ['place-taken', 'log-damaged']);
+  const error = (await assert.rejectsWithCode(resetLog(root), 'ERR_NOT_DIRECTORY')) as StoreError;
+  assert.equal([error.op, error.path], ['reset', path]);
+  assert.equal(explain(error, { root })?.remedy, findings[0]!.remedy);
+  assert.ok(existsSync(`${root}/.forewrit/id`));
+  const [program, ...words] = findings[0]!.remedy.command!;
+  assert.is(spawnSync(program!, words).status, 0);
+  assert.is((await resetLog(root)).setAside, `${path}/1`);
 });
 
 test('a reset that was interrupted is told of, and continued from wherever it was', async () => {

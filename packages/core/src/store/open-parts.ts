@@ -21,6 +21,7 @@ import { identityOfToken, queueToken } from '../log/queue-token.js';
 import { refuseSharedFileSystem } from '../files/shared-file-system.js';
 import type { ContextParts } from './store-context.js';
 import { refuseLostLog } from './store-identity.js';
+import { refuseTakenStorePlace } from './store-place.js';
 import { makeDirectoryIfMissing, storeLayout } from '../files/volume.js';
 
 export interface OpenedRoot {
@@ -46,6 +47,7 @@ function findRoot(root: string | URL, options: StoreOptions, op: string): Opened
   if (stat.type !== 'directory') {
     throw new StoreError('ERR_NOT_DIRECTORY', `'${given}' is not a directory`, { op, path: given });
   }
+  refuseTakenStorePlace(fileSystem, found, op);
   const named = new Map<string, string>();
   const aliases = new Map<string, StorePath>();
   if (given !== found) aliases.set(given, '');

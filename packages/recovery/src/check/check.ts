@@ -64,12 +64,17 @@ export async function check(root: string | URL, options: CheckOptions = {}): Pro
   return {
     root: roots.root,
     files: read.files,
-    findings: findings.sort((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity)),
+    findings: findings.sort((a, b) => rankOf(a) - rankOf(b)),
     clean: !findings.some(isError),
   };
 }
 
 const order: readonly Finding['severity'][] = ['error', 'warning', 'note'];
+/** What is in the way of mending others comes first. */
+function rankOf({ severity, code }: Finding): number {
+  return code === 'place-taken' ? -1 : order.indexOf(severity);
+}
+
 const nothingRead: FilesChecked = { files: 0, findings: [] };
 
 function storeOptions({
@@ -88,6 +93,12 @@ function storeOptions({
 
 function identityOf({ code, path = '', transaction = '' }: Finding): string {
   return `${code}\0${path}\0${transaction}`;
+}
+
+/** What stands in the way of one look stands in the way of others. */
+function withoutRepeats(found: readonly Finding[]): Finding[] {
+  const first = new Map(found.toReversed().map((each) => [identityOf(each), each]));
+  return found.filter((each) => each.code !== 'place-taken' || first.get(identityOf(each)) === each);
 }
 
 function requireStore(root: string): void {
@@ -129,7 +140,7 @@ async function look(root: string, options: CheckOptions): Promise<Look> {
       ...(sound === undefined ? {} : { log: namesInLog(sound) }),
     })),
   );
-  return { findings: found, sound };
+  return { findings: withoutRepeats(found), sound };
 }
 
 /** What the system answers is a finding. */
@@ -182,7 +193,8 @@ function problems({ root, problems: known }: Inspection): Finding[] {
     if (said.has(message)) return [];
     said.add(message);
     const error = new StoreError(code as StoreError['code'], message, { op: 'inspect' });
-    return [{ ...findingOfError(error, { root }), path: `${storeLayout(root).log}/data.mdb` }];
+    const found = findingOfError(error, { root });
+    return [found.code === 'place-taken' ? found : { ...found, path: `${storeLayout(root).log}/data.mdb` }];
   });
 }
 

@@ -12,6 +12,7 @@ import {
   systemCode,
 } from '@forewrit/core';
 import { finding, type Finding, type FindingCode, findingKinds, forewrit, type Remedy } from './finding.js';
+import { takenPlaces } from './taken.js';
 
 export interface Explanation {
   readonly meaning: string;
@@ -26,11 +27,17 @@ export interface ExplainOptions {
   readonly fileSystem?: FileSystem;
 }
 
+const readOnlyMeaning = 'The file system is mounted read-only, so nothing in the store can be changed here.';
+
 /** `undefined` for what is no matter of the store's health. */
 export function explain(error: StoreError, options: ExplainOptions): Explanation | undefined {
+  const taken = takenBehind(error, options);
+  if (taken !== undefined) return taken;
   const code = codeOf(error, options);
   if (code !== undefined) {
-    return { meaning: findingKinds[code].meaning, remedy: remedyOf(code, error, options) };
+    const isReadOnly = causeOf(error) === 'EROFS';
+    const meaning = isReadOnly ? readOnlyMeaning : findingKinds[code].meaning;
+    return { meaning, remedy: remedyOf(code, error, options) };
   }
   const { root } = options;
   switch (error.code) {
@@ -58,7 +65,9 @@ export function explain(error: StoreError, options: ExplainOptions): Explanation
     case 'ERR_NO_SPACE':
       return {
         meaning:
-          'The log must never meet a full disk, so the store stops a little early. Nothing was changed.',
+          error.op === 'reset'
+            ? 'The disk is full. Nothing is lost: what was set aside is whole, and a reset that has begun goes on later.'
+            : 'The log must never meet a full disk, so the store stops a little early. Nothing was changed.',
         remedy: { command: ['df', '-h', root], advice: 'Free some space there, then try again.' },
       };
     default:
@@ -68,12 +77,30 @@ export function explain(error: StoreError, options: ExplainOptions): Explanation
 
 /** The same as a finding of a check, for a store that could not be looked at further. */
 export function findingOfError(error: StoreError, options: ExplainOptions): Finding {
+  const taken = takenBehind(error, options);
+  if (taken !== undefined) return taken;
   const code = codeOf(error, options) ?? 'not-readable';
   return finding(code, {
     ...(error.path === undefined ? {} : { path: error.path }),
     message: error.message,
     remedy: remedyOf(code, error, options),
   });
+}
+
+/** What the system answers where a place of the store's own is taken by something else. */
+const codesOfTaken: ReadonlySet<string> = new Set([
+  'ERR_NOT_DIRECTORY',
+  'ERR_IS_DIRECTORY',
+  'ERR_EXISTS',
+  'ERR_INVALID_PATH',
+  'ERR_IO',
+]);
+
+function takenBehind(
+  { code }: StoreError,
+  { root, fileSystem = new NodeFileSystem() }: ExplainOptions,
+): Finding | undefined {
+  return codesOfTaken.has(code) ? takenPlaces(root, fileSystem)[0] : undefined;
 }
 
 function codeOf(

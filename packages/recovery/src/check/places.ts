@@ -17,6 +17,7 @@ import {
 import { parseStagingName } from '../undo.js';
 import { finding, type Finding, forewrit, shown } from './finding.js';
 import { setAsideName, unfinishedName } from './set-aside.js';
+import { takenPlace, takenPlaces } from './taken.js';
 
 export interface PlaceLook {
   /** The root of the store. */
@@ -42,6 +43,7 @@ const makingPrefixes = ['creating-', 'queue-new-'];
 export async function checkPlaces(look: PlaceLook): Promise<Finding[]> {
   const layout = storeLayout(look.root);
   return [
+    ...takenPlaces(look.root, look.fileSystem),
     ...topNames(look, layout),
     ...(await logNames(look, layout)),
     ...look.areas.flatMap((area) => areaNames(look, area)),
@@ -97,7 +99,7 @@ async function logNames(look: PlaceLook, { log }: StoreLayout): Promise<Finding[
     if (name === 'flush-failed') {
       const message = `A flush of the log has failed: ${path}`;
       found.push(finding('flush-failed', { path, message, remedy: recover }));
-    } else if (ownLogNames.includes(name)) found.push(...takenInLog(look, path, name));
+    } else if (ownLogNames.includes(name)) continue;
     else if (name.startsWith(witnessPrefix)) {
       const isRegistered = look.log?.witnesses.has(name) ?? true;
       if (isRegistered || (await look.probeWitness(path)) !== 'refused') continue;
@@ -114,15 +116,6 @@ async function logNames(look: PlaceLook, { log }: StoreLayout): Promise<Finding[
       if (name !== 'free' && !name.startsWith('held-')) found.push(...foreign(look, `${log}/queue/${name}`));
   }
   return found;
-}
-
-/** Of `data.mdb` the log itself says so. */
-function takenInLog(look: PlaceLook, path: string, name: string): Finding[] {
-  const wanted = { 'lock.mdb': 'file', queue: 'directory' }[name];
-  const type = lookAt(look, path)?.type;
-  return wanted === undefined || type === undefined || type === wanted
-    ? []
-    : [takenPlace(look, path, { is: type, wanted })];
 }
 
 /** What is ours there and belongs to nobody is known by the log. */
@@ -148,22 +141,9 @@ function kept(directory: string, names: readonly string[]): Finding[] {
 }
 
 function missingPlace(look: PlaceLook, path: string, stat: FileStat | undefined): Finding {
-  if (stat !== undefined) return takenPlace(look, path, { is: stat.type, wanted: 'directory' });
+  if (stat !== undefined) return takenPlace(path, { ...look, is: stat.type, wanted: 'directory' });
   const remedy = { command: forewrit(look.root, 'recover') };
   return finding('place-missing', { path, message: `The directory ${path} is missing`, remedy });
-}
-
-function takenPlace(
-  { root }: PlaceLook,
-  path: string,
-  { is, wanted }: { readonly is: string; readonly wanted: string },
-): Finding {
-  const message = `${path} is a ${is}, and should be a ${wanted}`;
-  const conflicts = `${storeLayout(root).directory}/conflicts`;
-  const to = path === conflicts ? `${root}/forewrit-conflicts.aside` : `${conflicts}/`;
-  const advice = `The command moves it out of the way. Then recover, which makes the ${wanted}.`;
-  const remedy = { command: ['mv', '-n', '--', path, to], advice };
-  return finding('place-taken', { path, message, remedy });
 }
 
 function foreign({ root }: PlaceLook, path: string): Finding[] {

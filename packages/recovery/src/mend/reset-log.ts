@@ -24,6 +24,7 @@ import {
   type StoreOptions,
   systemProcessTable,
   unlinkIfThere,
+  withStoreCode,
   witnessPrefix,
 } from '@forewrit/core';
 import { setAsideName, unfinishedName } from '../check/set-aside.js';
@@ -51,6 +52,17 @@ export interface ResetReport extends Salvaged {
  * whatever else keeps the log from being read
  */
 export async function resetLog(root: string | URL, options: ResetOptions = {}): Promise<ResetReport> {
+  try {
+    return await reset(root, options);
+  } catch (thrown) {
+    const error = withStoreCode(thrown, { op: 'reset', path: String(root) });
+    if (!isStoreError(error, 'ERR_NO_SPACE')) throw error;
+    const hint = 'Free some space, then run it again: it goes on where it stopped.';
+    throw new StoreError(error.code, error.message, { op: 'reset', path: error.path, hint, cause: error });
+  }
+}
+
+async function reset(root: string | URL, options: ResetOptions): Promise<ResetReport> {
   const fileSystem = new NodeFileSystem();
   const { roots } = openRoot(root, { ...options, create: false }, 'open');
   const layout = storeLayout(roots.root);
@@ -150,7 +162,13 @@ function unfinishedReset(
 
 function begin(fileSystem: FileSystem, { directory }: StoreLayout): string {
   const place = `${directory}/${setAsideName}`;
-  if (fileSystem.lstat(place) === undefined) fileSystem.makeDirectory(place, 0o700);
+  const type = fileSystem.lstat(place)?.type;
+  if (type === undefined) fileSystem.makeDirectory(place, 0o700);
+  else if (type !== 'directory') {
+    const hint = 'Move it away: the reset makes a directory there. `forewrit check` has the command.';
+    const message = `'${place}' is a ${type}, and should be a directory`;
+    throw new StoreError('ERR_NOT_DIRECTORY', message, { op: 'reset', path: place, hint });
+  }
   let number = 1;
   while (fileSystem.lstat(`${place}/${number}`) !== undefined) number += 1;
   const aside = `${place}/${number}`;
