@@ -122,6 +122,15 @@ test('of a store with a damaged log', async () => {
   });
 });
 
+test('of a store with a log that cannot be read', async () => {
+  await using world = await store();
+  world.overwrite(world.data, Buffer.alloc(8192), 0);
+  await validated(world, { verb: 'status', title: 'status, unreadable', args: ['status'] });
+  await validated(world, { verb: 'dump', title: 'dump, unreadable', args: ['dump'] });
+  const stats = ['dump', '--stats'];
+  await validated(world, { verb: 'dump --stats', title: 'dump --stats, unreadable', args: stats });
+});
+
 test('of what is followed, a document on each line', async () => {
   await using world = await store();
   await world.die(dying);

@@ -19,17 +19,21 @@ import {
   type LogView,
   lookVolume,
   metaKeys,
+  NodeFileSystem,
   numberRow,
+  type OpenedRoot,
   openReadOnlyParts,
   openRoot,
   type Owner,
   PathResolver,
   probeOwner,
+  probeWitness,
   readFormat,
   readOwners,
   readVolumes,
   refuseForeignLog,
   type Resumable,
+  storeLayout,
   type StoreOptions,
   type StorePath,
   systemCode,
@@ -37,6 +41,7 @@ import {
   transactionId,
   type Volume,
 } from '@forewrit/core';
+import { answeringWitnesses } from './answering.js';
 import { readTransactionRows, revisionOf } from './analysis.js';
 import { subjectOf } from './completion.js';
 import { PathHistory } from './path-history.js';
@@ -128,9 +133,13 @@ export interface Inspection {
   readonly storeId?: string;
   readonly formatVersion?: number;
   readonly createdAtMs?: number;
-  /** The newest. */
-  readonly revision: number;
+  /** The newest. Absent where the log does not tell. */
+  readonly revision?: number;
   readonly owners: readonly InspectedOwner[];
+  /** Whether the log tells who has the store open. Where it does not, `owners` is empty. */
+  readonly ownersKnown: boolean;
+  /** Sockets in the directory of the log where somebody listens who has it open; asked only where the log does not tell. */
+  readonly answering: readonly string[];
   /** Everything in the log, the oldest first: applied ones wait for their checkpoint. */
   readonly transactions: readonly InspectedTransaction[];
   /** Names in the staging areas that belong to nobody. */
@@ -142,6 +151,7 @@ export interface Inspection {
   /** The staging areas: the store's own, and those on other file systems. Without a volume where one is not there. */
   readonly areas: readonly InspectedArea[];
   readonly history: InspectedHistory;
+  /** Absent where the log cannot be read: then nothing is known of transactions, locks and history, either. */
   readonly log?: LogStats;
   /** What is damaged or cannot be read. */
   readonly problems: readonly InspectedProblem[];
@@ -164,14 +174,20 @@ export async function inspect(root: string | URL, options: InspectOptions = {}):
   const problems: InspectedProblem[] = [];
   const empty = {
     root: opened.roots.root,
-    revision: 0,
     owners: [],
+    ownersKnown: false,
+    answering: [],
     transactions: [],
     leftovers: [],
     conflicts: [],
     locks: [],
     areas: [],
     history: { transactions: 0, keptBytes: 0, rowBytes: 0 },
+  };
+  const unreadable = async (error: unknown): Promise<Inspection> => {
+    if (!isStoreError(error) || !damageCodes.has(error.code)) throw error;
+    const answering = await witnessesOf(opened, options);
+    return { ...empty, answering, problems: [problemOf(error)], clean: false };
   };
   let parts: Awaited<ReturnType<typeof openReadOnlyParts>>;
   try {
@@ -185,13 +201,27 @@ export async function inspect(root: string | URL, options: InspectOptions = {}):
       },
     );
   } catch (error) {
-    if (!isStoreError(error) || !damageCodes.has(error.code)) throw error;
-    return { ...empty, problems: [problemOf(error)], clean: false };
+    return await unreadable(error);
   }
   try {
     return { ...empty, ...(await look(parts, options, problems)) };
+  } catch (error) {
+    return await unreadable(error);
   } finally {
     parts.log.close();
+  }
+}
+
+/** Whoever may not look there sees nobody. */
+async function witnessesOf(
+  { roots }: OpenedRoot,
+  { probeWitness: ask = probeWitness }: InspectOptions,
+): Promise<string[]> {
+  try {
+    return await answeringWitnesses(new NodeFileSystem(), storeLayout(roots.root).log, ask);
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return [];
   }
 }
 
@@ -205,11 +235,8 @@ async function look(
   const { log, fileSystem, roots, processTable } = parts;
   const format = noted(problems, () => log.view(readFormat), undefined);
   if (format !== undefined) noted(problems, () => refuseForeignLog(parts, format), undefined);
-  const owners = await lookAtOwners(
-    parts,
-    options,
-    noted(problems, () => log.view(readOwners), []),
-  );
+  const registered = noted(problems, () => log.view(readOwners), undefined);
+  const owners = await lookAtOwners(parts, options, registered ?? []);
   const living = new Set(owners.filter(({ alive }) => alive).map(({ number }) => number));
   const places = noted(problems, () => log.view(readVolumes), []);
   const areas = ['', ...places].map((path) => lookArea(parts, path));
@@ -230,7 +257,7 @@ async function look(
   // What a damaged record names is not known to belong to nobody.
   const leftovers = problems.length > 0 ? [] : leftoversAmong(names, { living, ...read });
   const transactions = describeAll(read, { nowMs: Date.now(), context, living, problems });
-  const revision = noted(problems, () => log.view(newestRevision), 0);
+  const revision = noted(problems, () => log.view(newestRevision), undefined);
   // Rows that none of these have read, and what opening the store would refuse.
   if (problems.length === 0) noted(problems, () => log.examine(), undefined);
   const pending = transactions.some(
@@ -241,8 +268,10 @@ async function look(
     ...(format === undefined
       ? {}
       : { storeId: format.storeId, formatVersion: format.version, createdAtMs: format.createdAtMs }),
-    revision,
+    ...(revision === undefined ? {} : { revision }),
     owners,
+    ownersKnown: registered !== undefined,
+    answering: registered === undefined ? await witnessesOf(parts, options) : [],
     transactions,
     leftovers: leftovers.map(({ volume, place, name }) => `${volume[place]}/${name}`),
     conflicts: noted(problems, () => volumes.flatMap((volume) => listConflicts(fileSystem, volume)), []),

@@ -27,19 +27,20 @@ export async function dump(context: CommandContext, options: DumpOptions): Promi
   if (options.follow) return await follow(context, options);
   const { root, terminal } = context;
   const inspection = await inspect(root);
-  const { problems } = inspection;
+  const { problems, log } = inspection;
   const lines = inspection.transactions.flatMap(({ records }) => linesOf(records));
   const shown = options.limit === undefined ? lines : lines.slice(-options.limit);
   const stats = statsOf(inspection, lines);
-  const records = shown.map(lineAsJson);
+  const records = log === undefined ? null : shown.map(lineAsJson);
   return {
     exitCode: problems.length === 0 ? exitCodes.clean : exitCodes.findings,
     json: {
-      ...(options.stats ? { stats: { ...stats } } : { records }),
+      ...(options.stats ? { stats: stats === undefined ? null : { ...stats } } : { records }),
       problems: problemsAsJson(inspection),
     },
     text: () => {
       const said = problemsAsText(inspection, terminal.colors);
+      if (stats === undefined) return `${said}not known what the log holds\n`;
       if (!options.stats) return said + (shown.map(lineAsText).join('') || 'the log holds no records\n');
       return (
         said + table(terminal.colors, { head: ['of the log', ''], rows: statsAsRows(stats), right: [1] })
@@ -80,7 +81,9 @@ interface LogNumbers {
   readonly fileBytes: number;
 }
 
-function statsOf({ transactions, log }: Inspection, lines: readonly Line[]): LogNumbers {
+/** `undefined` where the log cannot be read. */
+function statsOf({ transactions, log }: Inspection, lines: readonly Line[]): LogNumbers | undefined {
+  if (log === undefined) return undefined;
   const recordsByKind: Record<string, number> = {};
   for (const { kind } of lines) recordsByKind[kind] = (recordsByKind[kind] ?? 0) + 1;
   const contentBytes = transactions
@@ -91,8 +94,8 @@ function statsOf({ transactions, log }: Inspection, lines: readonly Line[]): Log
     records: lines.length,
     recordsByKind,
     contentBytes,
-    usedBytes: log?.usedBytes ?? 0,
-    fileBytes: log?.fileBytes ?? 0,
+    usedBytes: log.usedBytes,
+    fileBytes: log.fileBytes,
   };
 }
 

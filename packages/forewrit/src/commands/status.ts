@@ -24,7 +24,9 @@ interface Lag {
   readonly ageMs?: number;
 }
 
-function lagOf({ transactions }: Inspection, nowMs: number): Lag {
+/** `undefined` where the log does not tell. */
+function lagOf({ transactions, log }: Inspection, nowMs: number): Lag | undefined {
+  if (log === undefined) return undefined;
   const applied = transactions.filter(({ state }) => state === 'applied');
   const begun = applied.flatMap(({ startedAtMs }) => startedAtMs ?? []);
   // Another clock may be ahead of ours.
@@ -32,18 +34,23 @@ function lagOf({ transactions }: Inspection, nowMs: number): Lag {
   return { transactions: applied.length, ...(begun.length === 0 ? {} : { ageMs }) };
 }
 
-function statusAsJson(inspection: Inspection, lag: Lag): Json {
+/** `null` is what is not known. */
+function statusAsJson(inspection: Inspection, lag: Lag | undefined): Json {
   const { log, transactions, owners } = inspection;
+  const ofLog = (value: Json): Json => (log === undefined ? null : value);
   return {
     root: inspection.root,
     storeId: inspection.storeId ?? null,
     formatVersion: inspection.formatVersion ?? null,
     createdAtMs: inspection.createdAtMs ?? null,
-    revision: inspection.revision,
+    revision: inspection.revision ?? null,
     clean: inspection.clean,
-    owners: owners.map(({ id, pid, alive, why, openedAtMs }) => ({ id, pid, alive, why, openedAtMs })),
-    transactions: transactions.map(
-      ({ id, owner, state, staging, ownerAlive, revision, startedAtMs, paths }) => ({
+    owners: inspection.ownersKnown
+      ? owners.map(({ id, pid, alive, why, openedAtMs }) => ({ id, pid, alive, why, openedAtMs }))
+      : null,
+    answering: [...inspection.answering],
+    transactions: ofLog(
+      transactions.map(({ id, owner, state, staging, ownerAlive, revision, startedAtMs, paths }) => ({
         id,
         state,
         ...(staging === undefined ? {} : { staging: { ...staging } }),
@@ -52,18 +59,18 @@ function statusAsJson(inspection: Inspection, lag: Lag): Json {
         revision: revision ?? null,
         startedAtMs: startedAtMs ?? null,
         paths: paths.map(({ path, action }) => ({ path, action })),
-      }),
+      })),
     ),
-    checkpointLag: { transactions: lag.transactions, ageMs: lag.ageMs ?? null },
-    leftovers: [...inspection.leftovers],
-    conflicts: [...inspection.conflicts],
-    history: { ...inspection.history },
+    checkpointLag: lag === undefined ? null : { transactions: lag.transactions, ageMs: lag.ageMs ?? null },
+    leftovers: ofLog([...inspection.leftovers]),
+    conflicts: ofLog([...inspection.conflicts]),
+    history: ofLog({ ...inspection.history }),
     log: log === undefined ? null : { usedBytes: log.usedBytes, fileBytes: log.fileBytes },
     problems: problemsAsJson(inspection),
   };
 }
 
-function statusAsText(inspection: Inspection, lag: Lag, colors: Colors): string {
+function statusAsText(inspection: Inspection, lag: Lag | undefined, colors: Colors): string {
   const { leftovers, conflicts } = inspection;
   const sections = [
     overview(inspection, lag),
@@ -83,17 +90,19 @@ function indented(line: string): string {
   return `  ${printable(line)}\n`;
 }
 
-function overview(inspection: Inspection, lag: Lag): string {
+function overview(inspection: Inspection, lag: Lag | undefined): string {
   const { root, revision, formatVersion, log } = inspection;
-  const facts = [`revision ${revision}`, `format ${formatVersion ?? 'unknown'}`];
+  const facts = [`revision ${revision ?? 'unknown'}`, `format ${formatVersion ?? 'unknown'}`];
   if (log !== undefined) facts.push(`log ${formatBytes(log.usedBytes)} of ${formatBytes(log.fileBytes)}`);
+  return [`${printable(root)}\n`, `${facts.join(', ')}\n`, lagAsText(lag), historyAsText(inspection)].join(
+    '',
+  );
+}
+
+function lagAsText(lag: Lag | undefined): string {
+  if (lag === undefined) return 'the log does not tell what is under way\n';
   const age = lag.ageMs === undefined ? '' : `, the oldest for ${formatMs(lag.ageMs)}`;
-  return [
-    `${printable(root)}\n`,
-    `${facts.join(', ')}\n`,
-    `${counted(lag.transactions, 'applied transaction')} waiting for a checkpoint${age}\n`,
-    historyAsText(inspection),
-  ].join('');
+  return `${counted(lag.transactions, 'applied transaction')} waiting for a checkpoint${age}\n`;
 }
 
 function historyAsText({ history: { transactions, keptBytes } }: Inspection): string {
@@ -101,7 +110,10 @@ function historyAsText({ history: { transactions, keptBytes } }: Inspection): st
   return `${counted(transactions, 'transaction')} in history, ${formatBytes(keptBytes)} kept for undo\n`;
 }
 
-function ownersAsText({ owners }: Inspection, colors: Colors): string {
+function ownersAsText({ owners, ownersKnown, answering }: Inspection, colors: Colors): string {
+  if (answering.length > 0)
+    return `somebody has it open, as ${shortened(answering)} in .forewrit/log answers; the log does not tell who\n`;
+  if (!ownersKnown) return 'not known who has it open, as the log does not tell\n';
   if (owners.length === 0) return 'nobody has it open\n';
   const rows = owners.map(({ id, pid, alive, why, openedAtMs }) => [
     id,

@@ -25,8 +25,8 @@ import {
   systemProcessTable,
   unlinkIfThere,
   withStoreCode,
-  witnessPrefix,
 } from '@forewrit/core';
+import { answeringWitnesses } from '../answering.js';
 import { setAsideName, unfinishedName } from '../check/set-aside.js';
 import { inspect } from '../inspect.js';
 import { openStore } from '../open.js';
@@ -125,11 +125,8 @@ async function refuseIfInUse(
   { log, directory }: StoreLayout,
   { probeWitness: ask = probeWitness, processTable = systemProcessTable() }: ResetOptions,
 ): Promise<void> {
-  if (fileSystem.lstat(log)?.type !== 'directory') return;
-  for (const name of fileSystem.list(log)) {
-    if (name.startsWith(witnessPrefix) && (await ask(`${log}/${name}`)) === 'accepted')
-      throw inUse(directory, 'a process that answers');
-  }
+  if ((await answeringWitnesses(fileSystem, log, ask)).length > 0)
+    throw inUse(directory, 'a process that answers');
   if (fileSystem.lstat(`${log}/queue`)?.type !== 'directory') return;
   const held = fileSystem.list(`${log}/queue`).filter((name) => name.startsWith(heldPrefix));
   if (held.some((name) => isTokenAlive(name.slice(heldPrefix.length), processTable)))
