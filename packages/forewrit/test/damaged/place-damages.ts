@@ -79,6 +79,25 @@ export const placeDamages: readonly Damage[] = [
     kept: ['a file\n'],
   },
   {
+    name: 'a directory in place of the id of the store',
+    damage: (store) => {
+      unlinkSync(`${store.own}/id`);
+      mkdirSync(`${store.own}/id`, { mode: 0o700 });
+    },
+    finds: ['place-taken'],
+    mends: ['mv -n -- .forewrit/id .forewrit/conflicts/', 'recover'],
+  },
+  {
+    name: 'a file in place of the directory of what is kept aside',
+    damage: (store) => {
+      rmdirSync(`${store.own}/conflicts`);
+      store.touch('conflicts', 'a file\n');
+    },
+    finds: ['place-taken'],
+    mends: ['mv -n -- .forewrit/conflicts forewrit-conflicts.aside', 'recover'],
+    files: { 'forewrit-conflicts.aside': 'a file\n' },
+  },
+  {
     name: 'a file edited by another program',
     damage: (store) => appendFileSync(`${store.root}/a.txt`, 'one more line\n'),
     finds: ['file-changed'],

@@ -39,7 +39,7 @@ export function masked(text: string): string {
       /^(\d+ +)\d+( +(?:alive|dead)) +(?:witness|witness-refused|no-process|zombie) /gm,
       '$1<pid>$2 <proof> ',
     )
-    .replaceAll(/\bpid \d+/g, 'pid <pid>')
+    .replaceAll(/\b(pid|process) \d+/g, '$1 <pid>')
     .replaceAll(/^(Killed|.*: (?:line )?\d+: +\d+ Killed).*$/gm, 'Killed')
     .replaceAll(/ {2,}/g, '  ')
     .replaceAll(/ +$/gm, '');
