@@ -147,8 +147,8 @@ test('a close waits for a thread that is at work, and not for one that is silent
 
 test('where the log cannot be opened beside the thread, the thread is ended', async () => {
   using directory = temporaryDirectory('worker');
-  mkdirSync(`${directory.path}/store`);
-  writeFileSync(`${directory.path}/store/.forewrit`, 'a file');
+  mkdirSync(`${directory.path}/store/.forewrit`, { recursive: true });
+  writeFileSync(`${directory.path}/store/.forewrit/log`, 'a file');
   const entry = thread(`
     import { writeFileSync } from 'node:fs';
     ready();
