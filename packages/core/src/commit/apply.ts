@@ -235,21 +235,15 @@ function fromOf(context: ApplyContext, staged: StagedTarget): string | undefined
 /** `false` for what is not ours any more. `vacated`: places that directories have left, and go back to. */
 function revertTarget(context: ApplyContext, staged: StagedTarget, vacated: readonly StorePath[]): boolean {
   const { fileSystem } = context;
-  const { target, absolute, volume } = staged;
+  const { target, absolute } = staged;
   const now = fileSystem.lstat(absolute);
   switch (target.action) {
     case 'write':
     case 'move':
       return revertFile(fileSystem, staged, now);
     case 'remove':
-    case 'remove-directory': {
-      const before = beforePath(volume, target.beforeName!);
-      if (fileSystem.lstat(before) === undefined) return true;
-      if (now !== undefined) return false;
-      fileSystem.rename(before, absolute);
-      context.resolver.forget();
-      return true;
-    }
+    case 'remove-directory':
+      return revertRemoved(context, staged, now);
     case 'make-parent':
       // Others may have come to rely on it; but not where a directory is to go back to, for that place is locked.
       if (!vacated.some((from) => target.path === from || isBelow(target.path, from))) return true;
@@ -265,14 +259,14 @@ function revertTarget(context: ApplyContext, staged: StagedTarget, vacated: read
         fileSystem.rename(absolute, from);
         context.resolver.forget();
       }
-      return revertDisplaced(fileSystem, staged, isBack ? now : undefined);
+      return revertRemoved(context, staged, isBack ? now : undefined);
     }
   }
 }
 
-/** The file whose place a directory has taken, or was about to. */
-function revertDisplaced(
-  fileSystem: FileSystem,
+/** Also the file whose place a directory has taken, or was about to. */
+function revertRemoved(
+  { fileSystem, resolver }: ApplyContext,
   { target, absolute, volume }: StagedTarget,
   now: FileStat | undefined,
 ): boolean {
@@ -281,6 +275,7 @@ function revertDisplaced(
   if (fileSystem.lstat(before) === undefined) return true;
   if (now !== undefined) return false;
   fileSystem.rename(before, absolute);
+  resolver.forget();
   return true;
 }
 

@@ -26,7 +26,7 @@ import { type Committer, type CommitterState, Counters } from './committer.js';
 import { belongsToOthers, findDead } from './dead-owner.js';
 import { StagingQueue } from './staging-queue.js';
 import { LockWaits, tolerate } from './lock-waits.js';
-import { Registration, type RegistrationOptions } from './registration.js';
+import { closeCommitTimeoutMs, Registration, type RegistrationOptions } from './registration.js';
 import { standAsideMs } from './turn-taking.js';
 
 const groupMax = 256;
@@ -38,7 +38,6 @@ const transactionsMany = 64;
 /** Each commit costs more the more pages the log has in use, and the more scattered they are. */
 const loggedBytesMany = 2 * 1024 * 1024;
 const markDelayMs = 5;
-const closeCommitTimeoutMs = 800;
 /** So long after it began to close, a store is still busy with what another one has left. */
 const backlogUntilMs = 500;
 const untried = -1;

@@ -19,7 +19,8 @@ import type { CommitterEvent } from './committer.js';
 import { findDead, recoverOrRefuse } from './dead-owner.js';
 import type { Recoverer, Recovery } from './recoverer.js';
 
-const deregisterTimeoutMs = 800;
+/** How long a batch of an owner that goes may queue. */
+export const closeCommitTimeoutMs = 800;
 
 export interface RegistrationOptions {
   readonly parts: ContextParts;
@@ -75,13 +76,13 @@ export class Registration {
 
   /** Whoever asks must see that this owner is gone: its locks are for recovery from now on. */
   abandon(): void {
-    deregisterQuietly(this.context, this.owner, { timeoutMs: deregisterTimeoutMs });
+    deregisterQuietly(this.context, this.owner, { timeoutMs: closeCommitTimeoutMs });
     void this.#witness?.close();
   }
 
   async end(): Promise<void> {
     // The file of a witness that no longer listens is what proves that this owner is gone.
-    if (deregisterQuietly(this.context, this.owner, { timeoutMs: deregisterTimeoutMs }))
+    if (deregisterQuietly(this.context, this.owner, { timeoutMs: closeCommitTimeoutMs }))
       await this.#witness?.remove();
     else await this.#witness?.close();
   }

@@ -57,7 +57,7 @@ export function prepareDirectory(options: LogDirectoryOptions): void {
 }
 
 /** LMDB ends the process (SIGSEGV) where it meets anything but a file under this name, or one that it may not write. */
-export function hasLockFile({
+function hasLockFile({
   directory,
   fileSystem,
 }: Pick<LogDirectoryOptions, 'directory' | 'fileSystem'>): boolean {

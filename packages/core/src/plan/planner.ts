@@ -203,7 +203,7 @@ export class Planner {
     const rows = context.log.view((view) => this.#readRows(view, { targets, entries, relied }));
     if ('lock' in rows) return this.#held(rows.lock);
     for (const path of relied) if (looked.has(path)) this.#lookAgain(path, looked.get(path));
-    for (const [path, names] of listings) if (!vacated.includes(path)) this.#listAgain(path, names);
+    for (const path of listings.keys()) if (!vacated.includes(path)) this.#listAgain(tree, path);
     const number = { owner: this.#owner, counter: request.counter };
     const volumes = new Map<StorePath, Volume>();
     const staged = context.stagingArea.stage(transactionId(number), targets, {
@@ -326,9 +326,9 @@ export class Planner {
   }
 
   /** Of a directory that stays. One that goes is listed when it has gone. */
-  #listAgain(path: StorePath, names: readonly string[]): void {
+  #listAgain({ base }: WorkingTree, path: StorePath): void {
     const now = directoryDigest(baseTree(this.#context), path);
-    if (now !== names.join('\0')) throw new PlanOutdated(path);
+    if (now !== directoryDigest(base, path)) throw new PlanOutdated(path);
   }
 
   #overlaps(targets: readonly PlannedTarget[], relied: readonly StorePath[]): boolean {

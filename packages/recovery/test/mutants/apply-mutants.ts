@@ -71,7 +71,7 @@ export const applyMutants: readonly Mutant[] = [
     package: 'core',
     edits: [
       {
-        snippet: 'return revertDisplaced(fileSystem, staged, isBack ? now : undefined);',
+        snippet: 'return revertRemoved(context, staged, isBack ? now : undefined);',
         replacement: 'return true;',
       },
     ],

@@ -41,7 +41,7 @@ export const planMutants: readonly Mutant[] = [
     package: 'core',
     edits: [
       {
-        snippet: 'if (!vacated.includes(path)) this.#listAgain(path, names);',
+        snippet: 'if (!vacated.includes(path)) this.#listAgain(tree, path);',
         replacement: ';',
       },
     ],
