@@ -2,7 +2,8 @@
 //
 //   npm test                         everything
 //   npm test -- core/test/record     only files whose path contains this (several: any of them)
-//   npm run test:quick               without files named *.slow.test.ts
+//   npm run test:quick               without files named *.slow.test.ts, and without the thread where a test takes both
+//                                    committers in turn
 //   npm test -- --jobs=1             one file at a time (default 2); *.serial.test.ts always run alone
 //   npm test -- --verbose            every test by name and time, output shown also when all is well
 //
@@ -79,6 +80,7 @@ function runFile(file, directory) {
         ...process.env,
         FOREWRIT_TEST_DIR: directory,
         ...(verbose ? { FOREWRIT_TEST_VERBOSE: '1' } : {}),
+        ...(quick ? { FOREWRIT_TEST_QUICK: '1' } : {}),
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

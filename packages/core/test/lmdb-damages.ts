@@ -74,7 +74,7 @@ export class Anatomy {
 
 export type Damage = readonly [what: string, damage: (log: Anatomy) => void, found: RegExp];
 
-/** To a log as `lmdb-walk.test.ts` fills it. */
+/** To a log as `lmdb-walk.slow.test.ts` fills it. */
 export const damages: readonly Damage[] = [
   ['the newest meta two commits older', (log) => log.add(log.newest + 152, -2), /is not of transaction/],
   ['the older meta two commits newer', (log) => log.add(log.previous + 152, 2), /is not of transaction/],

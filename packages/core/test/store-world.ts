@@ -7,8 +7,10 @@ import type { Store } from '#src/store/store.js';
 import { assert, temporaryDirectory } from '@forewrit/testkit';
 import { noRecovery } from './no-recovery.js';
 
-export const committers = ['inline', 'worker'] as const;
-export type CommitterKind = (typeof committers)[number];
+export type CommitterKind = 'inline' | 'worker';
+/** `npm run test:quick` leaves out the thread: to start one takes longer than most tests. */
+export const committers: readonly CommitterKind[] =
+  process.env['FOREWRIT_TEST_QUICK'] === '1' ? ['inline'] : ['inline', 'worker'];
 
 export function openTestStore(root: string, options: StoreOptions = {}): Promise<Store> {
   return openStoreWith(

@@ -1,5 +1,5 @@
 /**
- * One process's view of a simulated disk. Results and error codes are those of Linux (`conformance.test.ts` compares
+ * One process's view of a simulated disk. Results and error codes are those of Linux (`conformance.slow.test.ts` compares
  * them with the real ones). The caller is root: permissions are recorded and never refused.
  */
 import type { Descriptor, FileStat, FileSystem, FileSystemSpace } from '@forewrit/core';

@@ -180,7 +180,7 @@ export const applyMutants: readonly Mutant[] = [
         replacement: "this.context.failpoints.hit('apply.after');",
       },
     ],
-    killer: { file: 'recovery/campaign', test: 'deaths without power cuts, files alone' },
+    killer: { file: 'recovery/campaign.slow', test: 'deaths without power cuts, files alone' },
   },
   {
     name: 'applied-without-unlock',

@@ -13,7 +13,7 @@ export const checkpointMutants: readonly Mutant[] = [
         replacement: 'syncedFiles += 1;',
       },
     ],
-    killer: { file: 'recovery/campaign', test: 'one process after another, files alone' },
+    killer: { file: 'recovery/campaign.slow', test: 'one process after another, files alone' },
   },
   {
     name: 'checkpoint-directories-unsynced',
@@ -25,7 +25,7 @@ export const checkpointMutants: readonly Mutant[] = [
         replacement: '',
       },
     ],
-    killer: { file: 'recovery/campaign', test: 'one process after another, files alone' },
+    killer: { file: 'recovery/campaign.slow', test: 'one process after another, files alone' },
   },
   {
     name: 'checkpoint-parents-unsynced',
@@ -84,7 +84,7 @@ export const checkpointMutants: readonly Mutant[] = [
           'let syncedFiles = 0; const directories = new Set(); log.commit((batch) => { context.writeMarks(batch); for (const { number } of set) trimRecords(batch, number); }, context.commitOptions());',
       },
     ],
-    killer: { file: 'recovery/campaign', test: 'one process after another, files alone' },
+    killer: { file: 'recovery/campaign.slow', test: 'one process after another, files alone' },
   },
   {
     name: 'unlink-before-trim',
@@ -278,6 +278,6 @@ export const checkpointMutants: readonly Mutant[] = [
         replacement: 'return own.oldestRevision;',
       },
     ],
-    killer: { file: 'recovery/campaign', test: 'two processes at once, with directories' },
+    killer: { file: 'recovery/campaign.slow', test: 'two processes at once, with directories' },
   },
 ];

@@ -295,7 +295,7 @@ export const commitMutants: readonly Mutant[] = [
         replacement: 'undefined;',
       },
     ],
-    killer: { file: 'recovery/campaign', test: 'one process after another, with directories' },
+    killer: { file: 'recovery/campaign.slow', test: 'one process after another, with directories' },
   },
   {
     name: 'locks-not-taken',

@@ -176,7 +176,7 @@ export const completionMutants: readonly Mutant[] = [
     package: 'recovery',
     edits: [{ snippet: "stat === undefined || stat.type === 'directory'", replacement: 'true' }],
     killer: {
-      file: 'recovery/repair',
+      file: 'recovery/repair.slow',
       test: 'a repair that a power cut has interrupted is repeated: blocked, and repaired back',
     },
   },
@@ -191,7 +191,7 @@ export const completionMutants: readonly Mutant[] = [
       },
     ],
     killer: {
-      file: 'recovery/repair',
+      file: 'recovery/repair.slow',
       test: 'a repair that a power cut has interrupted is repeated: blocked with a directory that has moved, and repaired back',
     },
   },

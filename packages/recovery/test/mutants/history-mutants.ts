@@ -272,7 +272,7 @@ export const historyMutants: readonly Mutant[] = [
     breaks: 'the history of a store that writes nothing but entries grows without end',
     package: 'core',
     edits: [{ snippet: 'return transactions > 0 || rowBytes > 0;', replacement: 'return transactions > 0;' }],
-    killer: { file: 'core/history-entries', test: 'close shortens history' },
+    killer: { file: 'core/history-entries.slow', test: 'close shortens history' },
   },
   {
     name: 'history-before-entries',
@@ -280,7 +280,7 @@ export const historyMutants: readonly Mutant[] = [
     package: 'core',
     edits: [{ snippet: 'if (!this.#isForHistory(error, live)) throw error;', replacement: 'throw error;' }],
     killer: {
-      file: 'core/history-entries',
+      file: 'core/history-entries.slow',
       test: 'where the log has no room for history, entries are committed without (ERR_LOG_FULL)',
     },
   },
@@ -295,7 +295,7 @@ export const historyMutants: readonly Mutant[] = [
       },
     ],
     killer: {
-      file: 'core/history-entries',
+      file: 'core/history-entries.slow',
       test: 'of a group that is too much for one batch each keeps its history',
     },
   },
@@ -305,7 +305,7 @@ export const historyMutants: readonly Mutant[] = [
     package: 'core',
     edits: [{ snippet: '&& request.history !== false', replacement: '' }],
     killer: {
-      file: 'core/history-entries',
+      file: 'core/history-entries.slow',
       test: 'what is left out of history leaves no trace there, and cannot be undone',
     },
   },
@@ -358,7 +358,7 @@ export const historyMutants: readonly Mutant[] = [
       },
     ],
     killer: {
-      file: 'recovery/repair',
+      file: 'recovery/repair.slow',
       test: 'what was carried out forward is in history, as its owner kept it, and undone',
     },
   },
@@ -368,7 +368,7 @@ export const historyMutants: readonly Mutant[] = [
     package: 'recovery',
     edits: [{ snippet: 'history.flush(); return kept;', replacement: 'return kept;' }],
     killer: {
-      file: 'recovery/repair',
+      file: 'recovery/repair.slow',
       test: 'a repair that a power cut has interrupted is repeated: blocked with history, and repaired forward',
     },
   },
@@ -378,7 +378,7 @@ export const historyMutants: readonly Mutant[] = [
     package: 'recovery',
     edits: [{ snippet: 'this.#removeNames(history?.keeps);', replacement: 'this.#removeNames();' }],
     killer: {
-      file: 'recovery/repair',
+      file: 'recovery/repair.slow',
       test: 'what was carried out forward is in history, as its owner kept it, and undone',
     },
   },
@@ -393,7 +393,7 @@ export const historyMutants: readonly Mutant[] = [
       },
     ],
     killer: {
-      file: 'recovery/repair',
+      file: 'recovery/repair.slow',
       test: 'what somebody has written into a before-image is put aside by a repair forward',
     },
   },
@@ -503,7 +503,7 @@ export const historyMutants: readonly Mutant[] = [
       },
     ],
     killer: {
-      file: 'recovery/check-history',
+      file: 'recovery/check-history.slow',
       test: 'what another process lets go of while it is looked at is not missing',
     },
   },
@@ -513,7 +513,7 @@ export const historyMutants: readonly Mutant[] = [
     package: 'recovery',
     edits: [{ snippet: 'if (page.length < pageRows) break;', replacement: 'break;' }],
     killer: {
-      file: 'recovery/check-history',
+      file: 'recovery/check-history.slow',
       test: 'of many transactions one finding tells how many there are, on however many pages of rows',
     },
   },
@@ -528,7 +528,7 @@ export const historyMutants: readonly Mutant[] = [
       },
     ],
     killer: {
-      file: 'recovery/check-history',
+      file: 'recovery/check-history.slow',
       test: 'a file is cut off: its transaction is named, cannot be undone, and goes with history',
     },
   },

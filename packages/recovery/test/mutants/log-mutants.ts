@@ -9,7 +9,7 @@ export const logMutants: readonly Mutant[] = [
     package: 'core',
     edits: [{ snippet: "if (options.previous === 'whole') checkPrevious(file, metas);", replacement: '' }],
     killer: {
-      file: 'core/lmdb-walk',
+      file: 'core/lmdb-walk.slow',
       test: 'damage of every kind is named, and refused when the log is opened',
     },
   },

@@ -25,7 +25,7 @@ export const redoMutants: readonly Mutant[] = [
     package: 'recovery',
     edits: [{ snippet: "return isBack ? 'kept' : goBack(", replacement: 'return goBack(' }],
     killer: {
-      file: 'recovery/repair',
+      file: 'recovery/repair.slow',
       test: 'back may be repeated where a directory is back in its place already',
     },
   },
@@ -40,7 +40,7 @@ export const redoMutants: readonly Mutant[] = [
       },
     ],
     killer: {
-      file: 'recovery/repair',
+      file: 'recovery/repair.slow',
       test: 'back takes a parent away that was made where a directory was',
     },
   },
@@ -191,7 +191,7 @@ export const redoMutants: readonly Mutant[] = [
         replacement: 'this.#complete(); this.#flushDirectories(); for',
       },
     ],
-    killer: { file: 'recovery/campaign', test: 'one process after another, files alone' },
+    killer: { file: 'recovery/campaign.slow', test: 'one process after another, files alone' },
   },
   {
     name: 'retried-sync-believed',

@@ -204,7 +204,7 @@ export const stagingMutants: readonly Mutant[] = [
     package: 'recovery',
     edits: [{ snippet: 'keepAdopted(this.#context, subject, effects);', replacement: '' }],
     killer: {
-      file: 'recovery/repair',
+      file: 'recovery/repair.slow',
       test: 'back keeps aside content that was staged over time, whether or not it was applied',
     },
   },
