@@ -26,11 +26,18 @@ export interface DirectoryMove {
   readonly path: StorePath;
 }
 
+/** A directory that a transaction has made. */
+export interface MadeDirectory {
+  readonly revision: number;
+  readonly volume: StorePath;
+  readonly applyName: string | undefined;
+}
+
 export class PathHistory {
   readonly #folding: Folding;
   readonly #images = new Map<string, Known[]>();
   readonly #moves = new Map<string, DirectoryMove[]>();
-  readonly #made = new Map<string, number>();
+  readonly #made = new Map<string, MadeDirectory[]>();
 
   constructor(folding: Folding, transactions: readonly LoggedTransaction[]) {
     this.#folding = folding;
@@ -62,8 +69,12 @@ export class PathHistory {
 
   /** Whether a transaction older than `revision` made a directory here: it may never have become durable. */
   wasMade(path: StorePath, revision: number): boolean {
-    const made = this.#made.get(this.#key(path));
-    return made !== undefined && made < revision;
+    return (this.#made.get(this.#key(path)) ?? []).some((made) => made.revision < revision);
+  }
+
+  /** Directories that transactions newer than `revision` made here. */
+  madeSince(path: StorePath, revision: number): MadeDirectory[] {
+    return (this.#made.get(this.#key(path)) ?? []).filter((made) => made.revision > revision);
   }
 
   #add(transaction: LoggedTransaction): void {
@@ -73,12 +84,12 @@ export class PathHistory {
   }
 
   #addTarget(target: Target, revision: number): void {
-    const { action, path, from, before, after, volume } = target;
+    const { action, path, from, before, after, volume, applyName } = target;
     this.#addImage(path, { revision, image: before });
     this.#addImage(path, { revision, image: after });
     if (action === 'make-directory' || action === 'make-parent') {
       const key = this.#key(path);
-      this.#made.set(key, Math.min(revision, this.#made.get(key) ?? revision));
+      this.#made.set(key, [...(this.#made.get(key) ?? []), { revision, volume, applyName }]);
     }
     const ino = inodeOf(after);
     if (action !== 'move-directory' || from === undefined || ino === undefined) return;

@@ -30,6 +30,8 @@ export interface RedoSubject extends ConflictSubject {
   readonly boot: 'same' | 'other';
   /** Where a directory that is moved or removed is now. */
   readonly directory: StorePath | undefined;
+  /** Apply names of directories that newer transactions have made in the same place. */
+  readonly madeSince: readonly string[];
   /** Before-images are kept for history. */
   readonly keeps: boolean;
 }
@@ -222,12 +224,28 @@ export class Redo {
     const mode = (after.type === 'directory' ? after.mode : undefined) ?? defaultDirectoryMode;
     const apply = applyName === undefined ? undefined : stagedPath(volume, applyName);
     // On another boot, too, if it is still there: it may hold what newer transactions have put into it.
-    const made = apply !== undefined && fileSystem.lstat(apply)?.type === 'directory';
-    const source = made ? apply : this.#freshPath;
-    if (made) fileSystem.chmodPath(source, mode);
+    const made = this.#filledSince() ?? (this.#isDirectory(apply) ? apply : undefined);
+    const source = made ?? this.#freshPath;
+    if (made !== undefined) fileSystem.chmodPath(source, mode);
     else makeFresh(fileSystem, { path: source, mode });
     this.#clear('directory');
     fileSystem.rename(source, this.#absolute);
+  }
+
+  /**
+   * Of two owners that made the same parent at a time it was the newer one's that stood here, if that has something in
+   * it: its rename alone was lost.
+   */
+  #filledSince(): string | undefined {
+    if (this.#subject.boot === 'same') return undefined;
+    const { fileSystem } = this.#context;
+    return this.#subject.madeSince.find(
+      (path) => this.#isDirectory(path) && fileSystem.list(path).length > 0,
+    );
+  }
+
+  #isDirectory(path: string | undefined): path is string {
+    return path !== undefined && this.#context.fileSystem.lstat(path)?.type === 'directory';
   }
 
   #moveDirectory(): void {

@@ -50,6 +50,8 @@ export interface ObservedTarget extends Observation {
   readonly stat: FileStat | undefined;
   /** Where the directory is that is to be moved or removed, if it is anywhere. */
   readonly directory: StorePath | undefined;
+  /** Apply names of directories that newer transactions have made here, too. */
+  readonly madeSince: readonly string[];
 }
 
 const escapeCodes = new Set(['ERR_PATH_ESCAPE', 'ERR_NOT_DIRECTORY', 'ERR_PATH_RESERVED']);
@@ -189,6 +191,14 @@ export class TargetObservation implements ObservedTarget {
 
   get directory(): StorePath | undefined {
     return this.#trace.place;
+  }
+
+  get madeSince(): string[] {
+    const { context, history } = this.#parts;
+    return history.madeSince(this.target.path, this.#revision).flatMap(({ applyName, volume }) => {
+      const area = applyName === undefined ? undefined : context.volume(volume);
+      return area === undefined ? [] : [stagedPath(area, applyName!)];
+    });
   }
 
   get #revision(): number {

@@ -118,12 +118,12 @@ export class TransactionRedo {
   }
 
   #redoOf({ target, observed }: PlannedPath): Redo {
-    const { volume, boot, directory } = observed!;
+    const { volume, boot, directory, madeSince } = observed!;
     const { id, begin } = this.#plan.transaction;
     const effects: Effects = { touched: this.#hooks.touched, saved: this.#hooks.saved };
     return new Redo(
       this.#context,
-      { transaction: id, target, volume, boot, directory, keeps: begin?.keeps === true },
+      { transaction: id, target, volume, boot, directory, madeSince, keeps: begin?.keeps === true },
       effects,
     );
   }

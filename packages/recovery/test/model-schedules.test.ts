@@ -182,4 +182,37 @@ test('what is written into a file that a power cut has brought back is not lost 
   assert.equal(recovery?.kept, ['1-2']);
 });
 
+test('of two that make the same parent, the one that stood there comes back, with what others have flushed in it', async () => {
+  let armed = false;
+  let commits = false;
+  const { world, first } = await between(
+    (what) => {
+      commits ||= armed && what === beforeCommit;
+      return commits && what === `before lstat ${root}/d`;
+    },
+    (other) => {
+      other.commit(write('d/b', 'b'));
+      other.flushMarks();
+    },
+  );
+  first.commit(write('a', 'first'));
+  first.flushMarks();
+  armed = true;
+  first.commit(write('d/a', 'a'));
+  first.flushMarks();
+  world.disk.clock.advance(1000);
+  const { outside } = world;
+  const descriptor = outside.create(`${root}/d/edited`, 0o644);
+  outside.write(descriptor, Buffer.from('edited'), 0);
+  outside.sync(descriptor);
+  outside.close(descriptor);
+  outside.rename(`${root}/d/edited`, `${root}/d/a`);
+  outside.syncDirectory(`${root}/d`);
+  // The rename of the directory alone is lost.
+  const cut = world.powerCut(({ kind }) => kind !== 'move');
+  assert.equal(tree(cut.outside), { a: 'first' });
+  await cut.open();
+  assert.equal(tree(cut.outside), { a: 'first', 'd/': '', 'd/a': 'edited', 'd/b': 'b' });
+});
+
 test.run();

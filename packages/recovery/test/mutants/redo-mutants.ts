@@ -4,6 +4,17 @@ import type { Mutant } from './mutant.js';
 
 export const redoMutants: readonly Mutant[] = [
   {
+    name: 'parent-of-the-other',
+    breaks:
+      'a parent is made anew, although a newer transaction has the one that stood there, with what is in it',
+    package: 'recovery',
+    edits: [{ snippet: 'this.#filledSince() ?? ', replacement: '' }],
+    killer: {
+      file: 'recovery/model-schedules',
+      test: 'of two that make the same parent, the one that stood there comes back, with what others have flushed in it',
+    },
+  },
+  {
     name: 'displaced-dropped',
     breaks: 'recovery drops the file whose place a directory takes, and history has nothing of it',
     package: 'recovery',
