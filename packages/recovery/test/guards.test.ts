@@ -3,7 +3,7 @@
  * guards of the commit batch meet it, and nothing has happened.
  */
 
-import { formatRow, isStoreError, type Job, metaKeys, type Operation } from '@forewrit/core';
+import { formatRow, isStoreError, type Job, metaKeys, type Operation, type StorePath } from '@forewrit/core';
 import { assert, suite } from '@forewrit/testkit';
 import {
   contentOf,
@@ -102,6 +102,32 @@ test('a transaction whose files somebody has saved since the plan is planned aga
   process.commit(write('b', 'ours'), write('a', 'ours'));
   assert.equal(tree(world.outside), { a: 'ours', b: 'ours' });
 });
+
+for (const [what, change, waitedFor] of [
+  ['a file that comes', write('d/new', 'theirs'), 'd/new'],
+  ['one that comes with its directory', write('d/e/new', 'theirs'), 'd/e/new'],
+  ['one that goes', remove('d/old'), 'd/old'],
+  ['one that is replaced', write('d/old', 'theirs'), undefined],
+] as const) {
+  test(`who has listed a directory waits for what is committed there and not carried out: ${what}`, async () => {
+    const world = new World();
+    const other = await world.open(stopped);
+    const process = await world.open(small);
+    const { revision } = process.commit(write('d/old', 'old'));
+    process.flushMarks();
+    process.checkpoint();
+    assert.instance(other.attempt(change), Error);
+    const read = { kind: 'directory', path: 'd' as StorePath, names: 'old', since: revision + 1 } as const;
+    const outcome = process.attemptRequest({
+      counter: process.nextCounter(),
+      operations: [write('x', 'ours')],
+      reads: [read],
+      relaxed: false,
+    });
+    if (waitedFor === undefined) assert.not.instance(outcome, Error);
+    else assertLocked(outcome, waitedFor);
+  });
+}
 
 test('a revision that is asked for is looked at in the commit itself', async () => {
   const world = new World();

@@ -205,10 +205,10 @@ export class Monitor {
       )
         continue;
       const kept = durable.lstat(`${this.#root}/${path}`);
-      // Large content was durable before its commit: what somebody writes into it since is theirs to flush.
-      const isEdited =
-        after.type === 'file' && content === undefined && now?.mtimeNs !== after.fingerprint.mtimeNs;
-      if (kept?.ino === now?.ino && (isEdited || kept?.size === now?.size)) continue;
+      // What somebody has written into it since is theirs to flush. Large content was durable before its commit.
+      const isEdited = after.type === 'file' && now?.mtimeNs !== after.fingerprint.mtimeNs;
+      const keepsOurs = isEdited && (content === undefined || kept?.size === after.fingerprint.size);
+      if (kept?.ino === now?.ino && (keepsOurs || kept?.size === now?.size)) continue;
       throw violation(`${id} was trimmed before ${path} was durable`);
     }
   }

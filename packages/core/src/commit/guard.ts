@@ -2,11 +2,20 @@
 
 import { StoreError } from '../errors.js';
 import type { LogView } from '../log/log.js';
-import { ancestors, pathNames, type StorePath } from '../path/path.js';
+import { ancestors, isBelow, pathNames, type StorePath } from '../path/path.js';
 import type { TrackedRead } from '../plan/operation.js';
-import { entryKey, type Folding, transactionKey, u32Key } from '../record/key.js';
+import { isInLogOnly } from '../record/image.js';
+import { entryKey, type Folding, subtreeRange, transactionKey, u32Key } from '../record/key.js';
 import { sequences, type TransactionNumber } from '../record/record.js';
-import { entryRow, type FormatRow, formatRow, metaKeys } from '../record/rows.js';
+import {
+  entryRow,
+  type FileRow,
+  type FormatRow,
+  formatRow,
+  lockRow,
+  type LockRow,
+  metaKeys,
+} from '../record/rows.js';
 import { entriesDigest } from '../store/collection-range.js';
 import { newestRevisionBelow, rowOf, rowsBelow } from './file-row.js';
 import type { Proposal, Verdict } from './proposal.js';
@@ -54,9 +63,12 @@ export function changedSince(view: LogView, proposal: Proposal, folding: Folding
     return { kind: 'conflict', error };
   }
   for (const read of proposal.reads) {
-    if (readStands(view, read, folding)) continue;
-    const what = 'path' in read ? read.path : `${read.collection}/${'key' in read ? read.key : '*'}`;
-    return { kind: 'conflict', error: conflict(what) };
+    if (!readStands(view, read, folding)) {
+      const what = 'path' in read ? read.path : `${read.collection}/${'key' in read ? read.key : '*'}`;
+      return { kind: 'conflict', error: conflict(what) };
+    }
+    const lock = read.kind === 'directory' ? onItsWay(view, read, folding) : undefined;
+    if (lock !== undefined) return { kind: 'locked', lock };
   }
   for (const { key, value } of proposal.planReads) {
     if (!sameBytes(view.get('files', key), value)) return { kind: 'outdated' };
@@ -139,13 +151,39 @@ function listingStands(
   folding: Folding,
 ): boolean {
   if (newestRevision(view) <= read.since) return true;
-  const names = new Set(read.names.split('\0'));
+  const isListed = listing(directory, read.names);
+  return rowsBelow(view, directory, folding).every((row) => row.revision <= read.since || isListed(row));
+}
+
+/**
+ * The lock of a commit that was there when a directory was listed, and whose files were not, or not yet gone: what else
+ * that commit has changed was read as it left it, or will be. Files that are in the log alone are listed.
+ */
+function onItsWay(
+  view: LogView,
+  { path: directory, names }: Extract<TrackedRead, { kind: 'directory' }>,
+  folding: Folding,
+): LockRow | undefined {
+  if (names === undefined) return undefined;
+  const isListed = listing(directory, names);
+  return view
+    .range('locks', subtreeRange(directory, folding))
+    .map(([key, value]) => lockRow.decode(key, value))
+    .find(({ what }) => {
+      const row = rowOf(view, what, folding);
+      if (row === undefined || isInLogOnly(row.image)) return false;
+      return isBelow(what, directory) && !isListed(row);
+    });
+}
+
+/** Whether a listing has what a row says. */
+function listing(directory: StorePath, names: string): (row: FileRow) => boolean {
+  const listed = new Set(names.split('\0'));
   const depth = pathNames(directory).length;
-  return rowsBelow(view, directory, folding).every(({ path, revision, image }) => {
-    if (revision <= read.since) return true;
+  return ({ path, image }) => {
     const [name = '', ...deeper] = pathNames(path).slice(depth);
-    return image.type === 'absent' ? deeper.length > 0 || !names.has(name) : names.has(name);
-  });
+    return image.type === 'absent' ? deeper.length > 0 || !listed.has(name) : listed.has(name);
+  };
 }
 
 /** A directory leaves, or comes, only when what was written below needs no recovery any more. */

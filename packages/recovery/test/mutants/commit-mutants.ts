@@ -124,6 +124,22 @@ export const commitMutants: readonly Mutant[] = [
     },
   },
   {
+    name: 'listed-while-on-its-way',
+    breaks:
+      'who has listed a directory commits beside a commit of which the listing has nothing yet, and other reads have',
+    package: 'core',
+    edits: [
+      {
+        snippet: "read.kind === 'directory' ? onItsWay(view, read, folding) : undefined",
+        replacement: 'undefined',
+      },
+    ],
+    killer: {
+      file: 'recovery/guards',
+      test: 'who has listed a directory waits for what is committed there and not carried out: a file that comes',
+    },
+  },
+  {
     name: 'locks-not-guarded',
     breaks: 'the commit batch does not look at locks that others took since the plan',
     package: 'core',
