@@ -46,7 +46,7 @@ import { readTransactionRows, revisionOf } from './analysis.js';
 import { subjectOf } from './completion.js';
 import { PathHistory } from './path-history.js';
 import { foresee } from './foresight.js';
-import { mountLook, placeOf, type RecoveryContext } from './recovery-context.js';
+import { mountLook, rowLook, placeOf, type RecoveryContext } from './recovery-context.js';
 import type { Subject } from './target-observation.js';
 import { keptAmong, leftoversAmong, listStagingNames, type StagingName } from './undo.js';
 
@@ -242,18 +242,20 @@ async function look(
   const areas = ['', ...places].map((path) => lookArea(parts, path));
   const volumes = areas.flatMap(({ volume }) => volume ?? []);
   const volume = (place: StorePath): Volume | undefined => volumes.find(({ path }) => path === place);
+  const folding = format ?? parts.folding;
   const context: RecoveryContext = {
     fileSystem,
     roots,
-    folding: format ?? parts.folding,
+    folding,
     resolver: new PathResolver(fileSystem, roots, { symlinks: 'follow' }),
     bootId: processTable.identity().bootId,
     volume,
     mountOf: mountLook({ fileSystem, roots, volume }),
+    rowAt: rowLook(log, folding),
   };
   // Names before the log, as recovery does: what is made meanwhile has an owner that the log knows.
   const names = noted(problems, () => listStagingNames(fileSystem, volumes), []);
-  const read = log.view((view) => readLog(view, { living, folding: context.folding, problems, names }));
+  const read = log.view((view) => readLog(view, { living, folding, problems, names }));
   // What a damaged record names is not known to belong to nobody.
   const leftovers = problems.length > 0 ? [] : leftoversAmong(names, { living, ...read });
   const transactions = describeAll(read, { nowMs: Date.now(), context, living, problems });

@@ -2,11 +2,14 @@
 
 import {
   absolutePath,
+  type FileRow,
   type FileSystem,
   type Folding,
   isStoreError,
+  type Log,
   type PathResolver,
   type Roots,
+  rowOf,
   type StoreContext,
   type StorePath,
   type Target,
@@ -22,12 +25,14 @@ export interface RecoveryContext {
   readonly bootId: string;
   /** How the file system of a staging area is mounted now; '' where it cannot be known. */
   readonly mountOf: (path: StorePath) => string;
+  /** What the newest transaction says of a path, whoever it was and whether or not its records are trimmed. */
+  readonly rowAt: (path: StorePath) => FileRow | undefined;
   /** `undefined` where the file system that holds it is not there, or not among the roots. */
   readonly volume: (path: StorePath) => Volume | undefined;
 }
 
 export function recoveryContext(context: StoreContext): RecoveryContext {
-  const { fileSystem, roots, resolver, folding, processTable, volumes } = context;
+  const { fileSystem, roots, resolver, folding, processTable, volumes, log } = context;
   const volume = (path: StorePath): Volume | undefined => volumes.get(path);
   return {
     fileSystem,
@@ -37,7 +42,12 @@ export function recoveryContext(context: StoreContext): RecoveryContext {
     bootId: processTable.identity().bootId,
     volume,
     mountOf: mountLook({ fileSystem, roots, volume }),
+    rowAt: rowLook(log, folding),
   };
+}
+
+export function rowLook(log: Pick<Log, 'view'>, folding: Folding): RecoveryContext['rowAt'] {
+  return (path) => log.view((view) => rowOf(view, path, folding));
 }
 
 /** Looks once for each area: what was known when the store was opened may have been mounted again since. */

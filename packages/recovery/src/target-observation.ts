@@ -372,10 +372,18 @@ export class TargetObservation implements ObservedTarget {
   get #directoryCameBack(): boolean {
     if (this.boot === 'same') return false;
     const { action, applyName } = this.target;
-    if (action === 'remove-directory' || action === 'move-directory') return this.directory !== undefined;
+    if (action === 'remove-directory' || action === 'move-directory')
+      return this.directory !== undefined && !this.#wasPutThere(this.directory);
     if (action !== 'make-directory' && action !== 'make-parent') return false;
     if (applyName === undefined) return false;
     return this.#parts.context.fileSystem.lstat(stagedPath(this.volume, applyName))?.type === 'directory';
+  }
+
+  /** A newer transaction has moved the directory there. It need not be in the log any more, but its row is. */
+  #wasPutThere(place: StorePath): boolean {
+    const row = this.#parts.context.rowAt(place);
+    if (row === undefined || row.revision <= this.#revision || row.image.type !== 'directory') return false;
+    return row.image.ino === this.#lstat(this.#parts.locate(place))?.ino;
   }
 
   /** The directory that was to be removed has come back under an older name. */

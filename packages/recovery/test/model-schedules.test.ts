@@ -215,4 +215,29 @@ test('of two that make the same parent, the one that stood there comes back, wit
   assert.equal(tree(cut.outside), { a: 'first', 'd/': '', 'd/a': 'edited', 'd/b': 'b' });
 });
 
+for (const [what, there] of [
+  ['once', ['d/g', 'p']],
+  ['twice', ['d/g', 'q', 'p']],
+] as const) {
+  test(`a directory that was moved ${what}, and by another process to where it was, stays there after a power cut`, async () => {
+    const world = new World();
+    const first = await world.open();
+    const second = await world.open();
+    first.commit(mkdir('d'), mkdir('d/g'));
+    first.flushMarks();
+    first.checkpoint();
+    there.slice(1).forEach((path, index) => {
+      first.commit(move(there[index]!, path));
+      first.flushMarks();
+    });
+    second.commit(move('p', 'd/g'));
+    second.flushMarks();
+    second.checkpoint();
+    const cut = world.powerCut();
+    const { recovery } = await cut.open();
+    assert.equal(tree(cut.outside), { 'd/': '', 'd/g/': '' });
+    assert.equal(recovery?.kept, []);
+  });
+}
+
 test.run();

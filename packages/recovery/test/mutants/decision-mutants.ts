@@ -4,6 +4,22 @@ import type { Mutant } from './mutant.js';
 
 export const decisionMutants: readonly Mutant[] = [
   {
+    name: 'back-where-it-was-put',
+    breaks:
+      'a directory that a newer transaction has moved back, and that is not in the log any more, is moved again after a power cut',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: 'this.directory !== undefined && !this.#wasPutThere(this.directory)',
+        replacement: 'this.directory !== undefined',
+      },
+    ],
+    killer: {
+      file: 'recovery/model-schedules',
+      test: 'a directory that was moved once, and by another process to where it was, stays there after a power cut',
+    },
+  },
+  {
     name: 'removed-taken-for-displaced',
     breaks:
       'a directory that is to take the place of a file goes there on the same boot, though somebody has removed that',
