@@ -190,8 +190,8 @@ export const commitMutants: readonly Mutant[] = [
     package: 'core',
     edits: [
       {
-        snippet: 'if (readStands(view, read, folding)) continue;',
-        replacement: 'if (readStands(view, read, folding) || true) continue;',
+        snippet: 'if (!readStands(view, read, folding)) {',
+        replacement: 'if (false) {',
       },
     ],
     killer: { file: 'core/transaction', test: 'transactions that commit together see each other' },

@@ -471,7 +471,7 @@ export const decisionMutants: readonly Mutant[] = [
     edits: [
       {
         snippet:
-          "if (action === 'remove-directory' || action === 'move-directory') return this.directory !== undefined;",
+          "if (action === 'remove-directory' || action === 'move-directory') return this.directory !== undefined && !this.#wasPutThere(this.directory);",
         replacement: "if (action === 'remove-directory') return this.directory !== undefined;",
       },
     ],
