@@ -46,6 +46,13 @@ const simpleAction: fc.Arbitrary<Action> = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('mkdir', 'remove', 'list'), path: directory }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('move' as const), from: directory, path: directory }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('trade places' as const),
+      path: fc.constantFrom('f', 'd/g'),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('put', 'delete', 'get'), key }) },
   {
     weight: 4,

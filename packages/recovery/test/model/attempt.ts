@@ -4,7 +4,7 @@ import { isStoreError, type Store, type Transaction } from '@forewrit/core';
 import { assert } from '@forewrit/testkit';
 import type { Member } from './member.js';
 import { type Oracle, type Read, type Undo, violation } from './oracle.js';
-import { type Action, counterFile, counterKey, type TransactionSpec } from './program.js';
+import { type Action, counterFile, counterKey, placeName, type TransactionSpec } from './program.js';
 import { type Change, changed, isDirectory, isFile, isPossible, type State } from './state.js';
 
 export const collection = 'c';
@@ -89,6 +89,7 @@ class Script {
   readonly #tx: Transaction;
   /** Reads that stand only as long as what they guard is asked for. */
   readonly #guards = new Set<Read>();
+  readonly #before: State;
   #draft: State;
 
   constructor(
@@ -98,6 +99,7 @@ class Script {
     this.#asking = asking;
     this.#attempt = parts.attempt;
     this.#tx = parts.tx;
+    this.#before = parts.draft;
     this.#draft = parts.draft;
   }
 
@@ -124,6 +126,9 @@ class Script {
       case 'move':
         if (action.from !== action.path && this.#can({ type: 'move', from: action.from, path: action.path }))
           tx.rename(action.from, action.path);
+        break;
+      case 'trade places':
+        await this.#tradePlaces(action.path);
         break;
       case 'swap':
         this.#swap(action.from, action.path);
@@ -203,6 +208,25 @@ class Script {
       assert.ok(this.#can({ type: 'move', from, path }));
       this.#tx.rename(from, path);
     }
+  }
+
+  async #tradePlaces(directory: string): Promise<void> {
+    const { files } = this.#draft;
+    if (isDirectory(files, placeName)) {
+      if (!this.#can({ type: 'move', from: placeName, path: directory })) return;
+      this.#tx.rename(placeName, directory);
+    } else if (isFile(files, placeName)) {
+      if (this.#can({ type: 'mkdir', path: directory })) this.#tx.mkdir(directory);
+      // One that this transaction has made cannot take the place of a file.
+      if (!isDirectory(this.#before.files, directory) || this.#isOwn(directory)) return;
+      assert.ok(this.#can({ type: 'remove', path: placeName }));
+      this.#tx.rm(placeName);
+      assert.ok(this.#can({ type: 'move', from: directory, path: placeName }));
+      this.#tx.rename(directory, placeName);
+      return;
+    }
+    const content = this.#text();
+    if (this.#can({ type: 'write', path: placeName, content })) await this.#tx.writeFile(placeName, content);
   }
 
   async #read(path: string): Promise<string | undefined> {

@@ -6,6 +6,8 @@
 
 export const fileNames = ['a', 'b', 'c', 'd/a', 'd/b', 'e/a'] as const;
 export const directoryNames = ['d', 'e', 'f', 'd/g'] as const;
+/** A file, or a directory in its place. */
+export const placeName = 'p';
 export const keyNames = ['k', 'l'] as const;
 /** Numbers that only ever go up by one, in a file and in an entry. */
 export const counterFile = 'n';
@@ -15,6 +17,8 @@ export type Action =
   | { readonly do: 'write'; readonly path: string; readonly large: boolean; readonly how: WriteHow }
   | { readonly do: 'append' | 'remove' | 'mkdir' | 'read' | 'list'; readonly path: string }
   | { readonly do: 'copy' | 'move' | 'swap'; readonly from: string; readonly path: string }
+  /** It takes the place of the file `placeName`; or is what has taken it, and goes, and a file comes. */
+  | { readonly do: 'trade places'; readonly path: string }
   | { readonly do: 'put' | 'delete' | 'get'; readonly key: string }
   | { readonly do: 'range' | 'count in a file' | 'count in an entry' }
   /** Whatever is changed in between is taken back. */

@@ -8,7 +8,7 @@ import { root, stagingNames, tree } from '../world.js';
 import { ask, type Attempt, collection, isGivenUp, nextTurn } from './attempt.js';
 import type { Member } from './member.js';
 import { Violation, violation } from './oracle.js';
-import type { Program, Rival, Step, TransactionSpec } from './program.js';
+import { placeName, type Program, type Rival, type Step, type TransactionSpec } from './program.js';
 import { readBeside } from './reader.js';
 import { type Due, NeedsPerson, Scene, type Tally } from './scene.js';
 import { Timeline } from './timeline.js';
@@ -28,6 +28,14 @@ export async function runProgram(program: Program, tally: Tally = new Map()): Pr
     const thrown = error instanceof Error ? error : new Error(String(error));
     throw new Error(`${thrown.stack}\n\nWhat happened:\n${run.trace.join('\n')}`, { cause: error });
   }
+}
+
+const typeChangeCodes = new Set(['ERR_INVALID_PATH', 'ERR_IS_DIRECTORY', 'ERR_NOT_DIRECTORY', 'ERR_EXISTS']);
+
+/** Not every way in which files and directories trade places can be one transaction. */
+function isTooMuch(error: unknown, changes: Attempt['changes']): boolean {
+  if (!isStoreError(error) || !typeChangeCodes.has(error.code)) return false;
+  return changes.some((each) => 'path' in each && each.path === placeName);
 }
 
 class Run {
@@ -122,8 +130,9 @@ class Run {
     this.#scene.timeline = undefined;
     await this.#finishQueues();
     if (isQuiet && !this.#scene.disturbed) {
-      for (const { name, error, stage } of asked) {
-        if (stage !== 'acknowledged') throw violation(`${name} was refused for no reason: ${String(error)}`);
+      for (const { name, error, stage, changes } of asked) {
+        if (stage !== 'acknowledged' && !isTooMuch(error, changes))
+          throw violation(`${name} was refused for no reason: ${String(error)}`);
       }
     }
     this.#scene.tidyUp();

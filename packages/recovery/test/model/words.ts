@@ -59,6 +59,8 @@ function actionInWords(action: Action): string {
     case 'copy':
     case 'move':
       return `${action.do} ${action.from} to ${action.path}`;
+    case 'trade places':
+      return `${action.path} trades places with the file p`;
     case 'swap':
       return `swap ${action.from} and ${action.path}`;
     case 'append':
