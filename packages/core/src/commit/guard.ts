@@ -144,7 +144,7 @@ function comeOrGoneSince(
 }
 
 /** Whether no commit since has made a name in a directory, or taken one away. */
-function listingStands(
+export function listingStands(
   view: LogView,
   directory: StorePath,
   read: { readonly names: string; readonly since: number },

@@ -5,12 +5,14 @@
  * runs again from a newer one, and then reads at once what it has asked for before, so that no writer can starve it.
  */
 
+import { newestRevisionBelow } from '../commit/file-row.js';
+import { listingStands } from '../commit/guard.js';
 import { coded, isStoreError } from '../errors.js';
 import { checkFlags } from './check-arguments.js';
 import type { ReaddirOptions } from '../files/listing.js';
 import type { StorePath } from '../path/path.js';
 import type { ReadFile } from './reader.js';
-import { namesIn } from './names-in.js';
+import { listingOfMoment } from './listing-of-moment.js';
 import type { StoreAccess } from './store-access.js';
 import { statOfRead, type StoreStat } from './store-stat.js';
 import { decoded, encodingOf, type ReadOptions } from '../record/text.js';
@@ -24,6 +26,8 @@ export class Snapshot {
   readonly #access: StoreAccess;
   readonly #seen = new Map<StorePath, ReadFile>();
   readonly #wanted: Set<StorePath>;
+  /** The names in each directory that was listed. */
+  readonly #listed = new Map<StorePath, string>();
   /** The newest revision at the moment that this shows. */
   #since: number | undefined;
 
@@ -76,10 +80,33 @@ export class Snapshot {
     return read!.stat !== undefined;
   }
 
+  /** As the store's `readdir`, of the moment of the snapshot. */
   async readdir(path: string | URL, options: ReaddirOptions = {}): Promise<string[]> {
     checkFlags('readdir', options, ['recursive']);
     const parsed = this.#access.parse(path, 'readdir', true);
-    return await coded({ op: 'readdir', path: parsed }, () => namesIn(this.#access, parsed, options ?? {}));
+    return await coded({ op: 'readdir', path: parsed }, () => this.#list(parsed, options ?? {}));
+  }
+
+  /** It belongs to the moment if no commit since has touched what is below the directory. */
+  async #list(path: StorePath, options: ReaddirOptions): Promise<string[]> {
+    const { names, directories, revision } = await listingOfMoment(this.#access, path, options);
+    if (revision === undefined) throw new SnapshotMoved();
+    this.#since ??= revision;
+    const [top = path] = directories.keys();
+    const { log, folding } = this.#access;
+    const newest = log.view((view) => newestRevisionBelow(view, top, folding));
+    if (newest > this.#since) this.#since = await this.#moveOn(revision, 'readdir');
+    for (const [at, listed] of directories) this.#listed.set(at, listed);
+    return names;
+  }
+
+  /** Whether no commit since the moment has made or taken away a name in what was listed. */
+  #listingsStand(): boolean {
+    const { log, folding } = this.#access;
+    const since = this.#since!;
+    return log.view((view) =>
+      [...this.#listed].every(([at, names]) => listingStands(view, at, { names, since }, folding)),
+    );
   }
 
   /**
@@ -95,7 +122,7 @@ export class Snapshot {
     if (only === undefined) for (const path of paths) this.#wanted.add(path);
     const reads = await this.#access.reader.readSet(paths, { op, ...(only === undefined ? {} : { only }) });
     this.#since ??= reads[0]?.since;
-    if (!reads.every((read) => this.#isOfMoment(read))) this.#since = await this.#moveOn(reads, op);
+    if (!reads.every((read) => this.#isOfMoment(read))) this.#since = await this.#moveOn(reads[0]!.since, op);
     for (const [index, path] of paths.entries()) this.#seen.set(path, reads[index]!);
     return reads;
   }
@@ -118,14 +145,15 @@ export class Snapshot {
     return revision === undefined || (row !== undefined && revision <= this.#since!);
   }
 
-  /** Afterwards: what still is as it was read before was so at the moment of the new reads. */
-  async #moveOn(reads: readonly ReadFile[], op: string): Promise<number> {
+  /** Afterwards: what still is as it was read and listed before was so at the new moment, too. */
+  async #moveOn(since: number, op: string): Promise<number> {
+    if (!this.#listingsStand()) throw new SnapshotMoved();
     const earlier = [...this.#seen.keys()];
     const again = await this.#access.reader.readSet(earlier, { op, only: 'stat' });
     for (const [index, path] of earlier.entries()) {
       if (!sameRead(this.#seen.get(path)!, again[index]!)) throw new SnapshotMoved();
     }
-    return reads[0]!.since;
+    return since;
   }
 }
 

@@ -30,7 +30,7 @@ import { RelaxedCommits } from './relaxed-commits.js';
 import { Resumables, type StagedOperation, type StageOptions } from './resumables.js';
 import { Snapshot, SnapshotMoved } from './snapshot.js';
 import type { StagedContent } from './staged-content.js';
-import { namesIn } from './names-in.js';
+import { listingOfMoment } from './listing-of-moment.js';
 import type { StoreAccess } from './store-access.js';
 import { findForUndo, listHistory, notInHistory, undoIn } from './store-history.js';
 import { statOfRead, type StoreStat } from './store-stat.js';
@@ -329,12 +329,18 @@ export class Store implements AsyncDisposable {
     });
   }
 
-  /** Names in a directory, sorted, without the store's own; with `recursive` relative paths of everything below. */
+  /**
+   * Names in a directory, sorted, without the store's own; with `recursive` relative paths of everything below. All names that
+   * a commit makes or takes away, or none; unless they change without pause for a second or so, then as the disk has them.
+   */
   async readdir(path: string | URL, options: ReaddirOptions = {}): Promise<string[]> {
     checkFlags('readdir', options, ['recursive']);
     const parsed = this.#access.parse(path, 'readdir', true);
     await this.#readable('readdir');
-    return await coded({ op: 'readdir', path: parsed }, () => namesIn(this.#access, parsed, options ?? {}));
+    return await coded(
+      { op: 'readdir', path: parsed },
+      async () => (await listingOfMoment(this.#access, parsed, options ?? {})).names,
+    );
   }
 
   /** Durable entries beside the files. `history: false`: what `put` and `delete` of it do is not in history. */

@@ -124,6 +124,40 @@ export const commitMutants: readonly Mutant[] = [
     },
   },
   {
+    name: 'listing-of-the-disk',
+    breaks: 'a directory is listed as the disk has it while a save is half in it',
+    package: 'core',
+    edits: [
+      { snippet: 'isLast ? new Map() : await typesOnTheirWay(access, target)', replacement: 'new Map()' },
+    ],
+    killer: { file: 'core/listing', test: 'what is committed and not carried out is listed as it will be' },
+  },
+  {
+    name: 'listing-of-another-moment',
+    breaks: 'what a snapshot lists is of a later moment than what it has read',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'if (newest > this.#since) this.#since = await',
+        replacement: 'if (false) this.#since = await',
+      },
+    ],
+    killer: {
+      file: 'core/listing',
+      test: 'a listing of a snapshot belongs to its moment, or the snapshot runs again',
+    },
+  },
+  {
+    name: 'read-after-listing',
+    breaks: 'what a snapshot reads is of a later moment than what it has listed',
+    package: 'core',
+    edits: [{ snippet: 'if (!this.#listingsStand()) throw', replacement: 'if (false) throw' }],
+    killer: {
+      file: 'core/listing',
+      test: 'a listing of a snapshot belongs to its moment, or the snapshot runs again',
+    },
+  },
+  {
     name: 'listed-while-on-its-way',
     breaks:
       'who has listed a directory commits beside a commit of which the listing has nothing yet, and other reads have',
