@@ -62,7 +62,11 @@ const reads: readonly Use[] = [
   async (store) => (await store.readdir('.')).sort(),
   async (store) => [await store.collection('notes').get('k'), await store.collection('notes').range()],
   async (store) =>
-    await store.snapshot(async (view) => [text(await view.readFile('b')), await view.exists('d/c')]),
+    await store.snapshot(async (view) => [
+      text(await view.readFile('b')),
+      await view.exists('d/c'),
+      ...(await view.readdir('.')),
+    ]),
 ];
 
 async function* streamed(): AsyncGenerator<Buffer> {
