@@ -89,7 +89,9 @@ export class PathHistory {
     this.#addImage(path, { revision, image: after });
     if (action === 'make-directory' || action === 'make-parent') {
       const key = this.#key(path);
-      this.#made.set(key, [...(this.#made.get(key) ?? []), { revision, volume, applyName }]);
+      const made = this.#made.get(key);
+      if (made === undefined) this.#made.set(key, [{ revision, volume, applyName }]);
+      else made.push({ revision, volume, applyName });
     }
     const ino = inodeOf(after);
     if (action !== 'move-directory' || from === undefined || ino === undefined) return;

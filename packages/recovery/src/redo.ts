@@ -31,7 +31,7 @@ export interface RedoSubject extends ConflictSubject {
   /** Where a directory that is moved or removed is now. */
   readonly directory: StorePath | undefined;
   /** Apply names of directories that newer transactions have made in the same place. */
-  readonly madeSince: readonly string[];
+  readonly madeSince: () => readonly string[];
   /** Before-images are kept for history. */
   readonly keeps: boolean;
 }
@@ -239,9 +239,9 @@ export class Redo {
   #filledSince(): string | undefined {
     if (this.#subject.boot === 'same') return undefined;
     const { fileSystem } = this.#context;
-    return this.#subject.madeSince.find(
-      (path) => this.#isDirectory(path) && fileSystem.list(path).length > 0,
-    );
+    return this.#subject
+      .madeSince()
+      .find((path) => this.#isDirectory(path) && fileSystem.list(path).length > 0);
   }
 
   #isDirectory(path: string | undefined): path is string {

@@ -51,7 +51,7 @@ export interface ObservedTarget extends Observation {
   /** Where the directory is that is to be moved or removed, if it is anywhere. */
   readonly directory: StorePath | undefined;
   /** Apply names of directories that newer transactions have made here, too. */
-  readonly madeSince: readonly string[];
+  madeSince(): readonly string[];
 }
 
 const escapeCodes = new Set(['ERR_PATH_ESCAPE', 'ERR_NOT_DIRECTORY', 'ERR_PATH_RESERVED']);
@@ -193,7 +193,7 @@ export class TargetObservation implements ObservedTarget {
     return this.#trace.place;
   }
 
-  get madeSince(): string[] {
+  madeSince(): string[] {
     const { context, history } = this.#parts;
     return history.madeSince(this.target.path, this.#revision).flatMap(({ applyName, volume }) => {
       const area = applyName === undefined ? undefined : context.volume(volume);

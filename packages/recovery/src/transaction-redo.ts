@@ -118,12 +118,20 @@ export class TransactionRedo {
   }
 
   #redoOf({ target, observed }: PlannedPath): Redo {
-    const { volume, boot, directory, madeSince } = observed!;
+    const { volume, boot, directory } = observed!;
     const { id, begin } = this.#plan.transaction;
     const effects: Effects = { touched: this.#hooks.touched, saved: this.#hooks.saved };
     return new Redo(
       this.#context,
-      { transaction: id, target, volume, boot, directory, madeSince, keeps: begin?.keeps === true },
+      {
+        transaction: id,
+        target,
+        volume,
+        boot,
+        directory,
+        madeSince: () => observed!.madeSince(),
+        keeps: begin?.keeps === true,
+      },
       effects,
     );
   }
