@@ -263,6 +263,9 @@ export class Oracle {
       if (found !== undefined || aside.some((content) => content.includes(token.text))) continue;
       throw violation(`what another program wrote to ${token.path} is lost: ${token.text}`);
     }
+    // What somebody has written and not flushed has moved with the directory that it is in.
+    for (const path of Array.from(this.#loose))
+      for (const image of this.#images(path)) this.#loose.add(image);
     this.#disputed.clear();
     this.#settledMoves.push(...this.#moves);
     this.#moves = [];
