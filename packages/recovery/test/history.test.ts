@@ -394,6 +394,21 @@ test('a roll-back leaves nothing to history', async () => {
   assertWell(world);
 });
 
+test('nor does recovery find anything in one to keep', async () => {
+  const { world } = await begun();
+  const process = await world.open({
+    history,
+    faults: [{ at: ({ method, dest }) => method === 'rename' && dest === `${root}/b`, error: 'EIO' }],
+  });
+  assert.instance(process.attempt(write('a', 'a1.'), write('b', 'b1.')), Error);
+  process.kill();
+  for (const after of [world.powerCut(), world]) {
+    await after.open({ history });
+    assert.equal(historyRows(after), []);
+    assert.equal(contentOf(after.outside, 'a'), 'a0.');
+  }
+});
+
 test('a before-image that cannot be flushed is not kept, and the checkpoint goes on', async () => {
   const { world } = await begun();
   let isArmed = false;

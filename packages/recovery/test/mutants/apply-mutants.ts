@@ -279,7 +279,7 @@ export const applyMutants: readonly Mutant[] = [
         replacement: '',
       },
     ],
-    killer: { file: 'recovery/crash-order', test: 'directories whose removal was rolled back stay' },
+    killer: { file: 'recovery/history', test: 'nor does recovery find anything in one to keep' },
   },
   {
     name: 'roll-back-discards-first',
