@@ -24,6 +24,11 @@ export interface DirectoryTrace {
 
 const nowhere: DirectoryTrace = { place: undefined, mayNeverHaveBeen: false };
 
+/** Of the directory that a target moves or removes. */
+export function inodeOfDirectory({ action, before, after }: Target): bigint | undefined {
+  return inodeOf(action === 'move-directory' ? after : before);
+}
+
 /**
  * Within one boot a directory is where the target takes it from, or not at all. After a power cut it may also be where
  * an older transaction took it from, if somebody who lives has the last word where that one took it to.
@@ -37,7 +42,7 @@ export function traceDirectory({
 }: DirectoryTraceParts): DirectoryTrace {
   const isMove = target.action === 'move-directory';
   if (!isMove && target.action !== 'remove-directory') return nowhere;
-  const ino = inodeOf(isMove ? target.after : target.before);
+  const ino = inodeOfDirectory(target);
   const start = isMove ? target.from : target.path;
   if (ino === undefined || start === undefined) return nowhere;
   if (holds(start, ino)) return { place: start, mayNeverHaveBeen: false };

@@ -26,7 +26,7 @@ import {
 } from '@forewrit/core';
 import { appliedHere, bootOf, revisionOf } from './analysis.js';
 import type { Observation } from './decision.js';
-import { type DirectoryTrace, traceDirectory } from './directory-trace.js';
+import { type DirectoryTrace, inodeOfDirectory, traceDirectory } from './directory-trace.js';
 import type { PathHistory } from './path-history.js';
 import type { RecoveryContext } from './recovery-context.js';
 
@@ -383,7 +383,7 @@ export class TargetObservation implements ObservedTarget {
   #wasPutThere(place: StorePath): boolean {
     const row = this.#parts.context.rowAt(place);
     if (row === undefined || row.revision <= this.#revision || row.image.type !== 'directory') return false;
-    return row.image.ino === this.#lstat(this.#parts.locate(place))?.ino;
+    return row.image.ino === inodeOfDirectory(this.target);
   }
 
   /** The directory that was to be removed has come back under an older name. */

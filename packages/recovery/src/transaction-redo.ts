@@ -25,6 +25,7 @@ import {
   toError,
 } from '@forewrit/core';
 import type { Decision } from './decision.js';
+import { inodeOfDirectory } from './directory-trace.js';
 import { saveOurs, saveTheirs, type SavedConflict } from './conflicts.js';
 import type { ObservedTarget } from './target-observation.js';
 import type { RecoveryContext } from './recovery-context.js';
@@ -113,8 +114,7 @@ export class TransactionRedo {
     if (!isSame(now, observed?.stat)) throw new Surprise(target.path);
     const directory = observed?.directory;
     if (directory === undefined || directory === target.path) return;
-    const expected = target.action === 'remove-directory' ? target.before : target.after;
-    if (this.#lstat(directory)?.ino !== inodeOf(expected)) throw new Surprise(directory);
+    if (this.#lstat(directory)?.ino !== inodeOfDirectory(target)) throw new Surprise(directory);
   }
 
   #redoOf({ target, observed }: PlannedPath): Redo {

@@ -1,8 +1,19 @@
 /** Schedules that the model test has found to go wrong, each kept as a few lines. See `model/`. */
 
-import { isStoreError, type Operation } from '@forewrit/core';
+import { isStoreError, type Operation, syncFile } from '@forewrit/core';
 import { assert, suite } from '@forewrit/testkit';
-import { contentOf, mkdir, move, remove, root, type SimulatedProcess, tree, World, write } from './world.js';
+import {
+  contentOf,
+  edit,
+  mkdir,
+  move,
+  remove,
+  root,
+  type SimulatedProcess,
+  tree,
+  World,
+  write,
+} from './world.js';
 
 const test = suite('schedules of the model');
 
@@ -202,11 +213,8 @@ test('of two that make the same parent, the one that stood there comes back, wit
   first.flushMarks();
   world.disk.clock.advance(1000);
   const { outside } = world;
-  const descriptor = outside.create(`${root}/d/edited`, 0o644);
-  outside.write(descriptor, Buffer.from('edited'), 0);
-  outside.sync(descriptor);
-  outside.close(descriptor);
-  outside.rename(`${root}/d/edited`, `${root}/d/a`);
+  edit(outside, 'd/a', 'edited');
+  syncFile(outside, `${root}/d/a`);
   outside.syncDirectory(`${root}/d`);
   // The rename of the directory alone is lost.
   const cut = world.powerCut(({ kind }) => kind !== 'move');

@@ -210,23 +210,31 @@ test('quarantine leaves the tree as it is, and keeps everything aside', async ()
   assert.ok(report.paths.every(({ did }) => did === 'kept'));
 });
 
+/** Of 2-1, by a process that does not get further than so many calls. */
+async function repairThatDies(
+  world: World,
+  direction: 'forward' | 'back' | 'quarantine',
+  calls: number,
+): Promise<void> {
+  let left = Number.POSITIVE_INFINITY;
+  const dying = await world.open({
+    ...large,
+    beforeCall: () => {
+      if (left-- === 0) dying.kill();
+    },
+  });
+  left = calls;
+  const request = { id: '2-1', direction, blocked: ['2-1'] };
+  await repairTransaction(dying.context, dying.owner, request).catch(() => undefined);
+  dying.kill();
+}
+
 test('a repair that dies can be repeated, in any direction', async () => {
   for (const direction of ['forward', 'back', 'quarantine'] as const) {
     for (let call = 0; call < 60; call += 3) {
       const { world, process: first } = await blocked(...changes, remove('gone'));
       first.kill();
-      let left = Number.POSITIVE_INFINITY;
-      const dying = await world.open({
-        ...large,
-        beforeCall: () => {
-          if (left-- === 0) dying.kill();
-        },
-      });
-      left = call;
-      await repairTransaction(dying.context, dying.owner, { id: '2-1', direction, blocked: ['2-1'] }).catch(
-        () => undefined,
-      );
-      dying.kill();
+      await repairThatDies(world, direction, call);
       const process = await world.open(large);
       if (process.recovery?.blocked.length === 0) continue;
       await settle({ world, process }, 'back');
@@ -244,20 +252,7 @@ test('back may be repeated where a directory is back in its place already', asyn
     for (let call = 0, isDone = false; !isDone; call += 1) {
       const { world, process: first } = await blocked(...operations);
       first.kill();
-      let left = Number.POSITIVE_INFINITY;
-      const dying = await world.open({
-        ...large,
-        beforeCall: () => {
-          if (left-- === 0) dying.kill();
-        },
-      });
-      left = call;
-      await repairTransaction(dying.context, dying.owner, {
-        id: '2-1',
-        direction: 'back',
-        blocked: ['2-1'],
-      }).catch(() => undefined);
-      dying.kill();
+      await repairThatDies(world, 'back', call);
       const process = await world.open(large);
       isDone = process.recovery?.blocked.length === 0;
       if (!isDone) await settle({ world, process }, 'back');

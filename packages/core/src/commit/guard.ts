@@ -2,22 +2,15 @@
 
 import { StoreError } from '../errors.js';
 import type { LogView } from '../log/log.js';
-import { ancestors, isBelow, pathNames, type StorePath } from '../path/path.js';
+import { ancestors, pathNames, type StorePath } from '../path/path.js';
 import type { TrackedRead } from '../plan/operation.js';
 import { isInLogOnly } from '../record/image.js';
-import { entryKey, type Folding, subtreeRange, transactionKey, u32Key } from '../record/key.js';
+import { entryKey, type Folding, transactionKey, u32Key } from '../record/key.js';
 import { sequences, type TransactionNumber } from '../record/record.js';
-import {
-  entryRow,
-  type FileRow,
-  type FormatRow,
-  formatRow,
-  lockRow,
-  type LockRow,
-  metaKeys,
-} from '../record/rows.js';
+import { entryRow, type FileRow, type FormatRow, formatRow, type LockRow, metaKeys } from '../record/rows.js';
 import { entriesDigest } from '../store/collection-range.js';
 import { newestRevisionBelow, rowOf, rowsBelow } from './file-row.js';
+import { locksBelow } from './lock.js';
 import type { Proposal, Verdict } from './proposal.js';
 import { readResumable } from './resumable.js';
 import { newestRevision } from './revision.js';
@@ -166,14 +159,10 @@ function onItsWay(
 ): LockRow | undefined {
   if (names === undefined) return undefined;
   const isListed = listing(directory, names);
-  return view
-    .range('locks', subtreeRange(directory, folding))
-    .map(([key, value]) => lockRow.decode(key, value))
-    .find(({ what }) => {
-      const row = rowOf(view, what, folding);
-      if (row === undefined || isInLogOnly(row.image)) return false;
-      return isBelow(what, directory) && !isListed(row);
-    });
+  return locksBelow(view, directory, folding).find(({ what }) => {
+    const row = rowOf(view, what, folding);
+    return row !== undefined && !isInLogOnly(row.image) && !isListed(row);
+  });
 }
 
 /** Whether a listing has what a row says. */

@@ -2,7 +2,7 @@
 
 import { assert } from '../assert.js';
 import type { LogBatch, LogView } from '../log/log.js';
-import { ancestors, type StorePath } from '../path/path.js';
+import { ancestors, isBelow, type StorePath } from '../path/path.js';
 import { entryLockKey, type Folding, pathKey, subtreeRange } from '../record/key.js';
 import { sameTransaction, type Target, type TransactionNumber } from '../record/record.js';
 import { lockRow, type LockRow } from '../record/rows.js';
@@ -58,6 +58,14 @@ export function lockedBy(
     if (lock !== undefined) return { kind: 'locked', lock };
   }
   return undefined;
+}
+
+/** The locks of what is below a directory. */
+export function locksBelow(view: LogView, directory: StorePath, folding: Folding): LockRow[] {
+  return view
+    .range('locks', subtreeRange(directory, folding))
+    .map(([key, value]) => lockRow.decode(key, value))
+    .filter(({ what }) => isBelow(what, directory));
 }
 
 export class LockWriter {

@@ -2,6 +2,7 @@
 
 import type { FileStat } from '../files/file-system.js';
 import { rowOf } from '../commit/file-row.js';
+import { locksBelow } from '../commit/lock.js';
 import type { LogView } from '../log/log.js';
 import {
   absolutePath,
@@ -13,8 +14,7 @@ import {
 } from '../path/path.js';
 import { decodeTransaction } from '../record/codec.js';
 import { isInLogOnly } from '../record/image.js';
-import { type Folding, pathKey, subtreeRange, transactionRange } from '../record/key.js';
-import { lockRow } from '../record/rows.js';
+import { type Folding, pathKey, transactionRange } from '../record/key.js';
 import type { StoreContext } from '../store/store-context.js';
 import type { BaseTree } from './working-tree.js';
 
@@ -69,9 +69,8 @@ function newFilesIn(
   directory: StorePath,
   { folding, there }: { readonly folding: Folding; readonly there: ReadonlySet<string> },
 ): string[] {
-  return view
-    .range('locks', subtreeRange(directory, folding))
-    .map(([key, value]) => lockRow.decode(key, value).what)
+  return locksBelow(view, directory, folding)
+    .map(({ what }) => what)
     .filter((path) => parentPath(path) === directory && !there.has(baseName(path)))
     .filter((path) => newFile(view, path, folding) !== undefined)
     .map((path) => baseName(path));

@@ -7,18 +7,20 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { rowOf } from '../commit/file-row.js';
 import { listingStands } from '../commit/guard.js';
+import { locksBelow } from '../commit/lock.js';
 import { newestRevision } from '../commit/revision.js';
 import { changedCodes, hasCode, isStoreError } from '../errors.js';
 import { listDirectory, type ReaddirOptions } from '../files/listing.js';
-import { absolutePath, baseName, isBelow, joinPath, parentPath, type StorePath } from '../path/path.js';
+import { absolutePath, ancestors, baseName, joinPath, type StorePath } from '../path/path.js';
 import { baseTree } from '../plan/base-tree.js';
-import type { Row } from '../log/log.js';
 import { isInLogOnly } from '../record/image.js';
-import { pathKey, subtreeRange } from '../record/key.js';
+import { pathKey } from '../record/key.js';
 import { lockRow } from '../record/rows.js';
 import type { StoreAccess } from './store-access.js';
 
 export interface Listing {
+  /** Of the directory, symbolic links followed. */
+  readonly path: StorePath;
   readonly names: string[];
   /** The names in each directory that was looked into. */
   readonly directories: ReadonlyMap<StorePath, string>;
@@ -63,7 +65,7 @@ async function tryListing(
       );
       return stand ? newestRevision(view) : undefined;
     });
-    return { names, directories, revision };
+    return { path: target, names, directories, revision };
   } catch (error) {
     const isGone = hasCode(error, changedCodes) || isStoreError(error, 'ERR_NOT_DIRECTORY');
     const stands = access.fileSystem.lstat(absolutePath(target, access.roots))?.type === 'directory';
@@ -83,10 +85,8 @@ async function typesOnTheirWay(
   const paths = log.view((view) => {
     const key = pathKey(directory, folding);
     const own = view.get('locks', key);
-    const rows: Row[] = own === undefined ? [] : [[key, own]];
-    return [...rows, ...view.range('locks', subtreeRange(directory, folding))]
-      .map((row) => lockRow.decode(...row))
-      .filter(({ what, blocked }) => !blocked && (what === directory || isBelow(what, directory)))
+    return [...(own === undefined ? [] : [lockRow.decode(key, own)]), ...locksBelow(view, directory, folding)]
+      .filter(({ blocked }) => !blocked)
       .map(({ what }) => what)
       .filter((what) => {
         const row = rowOf(view, what, folding);
@@ -113,7 +113,7 @@ function list(
   const goes = (at: StorePath): boolean => types.has(at) && types.get(at) === undefined;
   const names = listDirectory(
     {
-      typeOf: (at) => types.get(at) ?? (goes(at) ? undefined : tree.stat(at)?.type),
+      typeOf: (at) => (types.has(at) ? types.get(at) : tree.stat(at)?.type),
       children: (at) => {
         const onDisk = tree.stat(at)?.type === 'directory' ? tree.children(at) : [];
         const stay = onDisk.filter((name) => !goes(joinPath(at, name)));
@@ -139,12 +139,12 @@ function treeOf(
   const types = new Map(onItsWay);
   const children = new Map<StorePath, Set<string>>();
   for (const [path, type] of onItsWay) {
-    if (type === undefined) continue;
-    for (let at = path; at !== top; ) {
-      const parent = parentPath(at);
-      if (parent === undefined) break;
+    if (type === undefined || path === top) continue;
+    let at = path;
+    for (const parent of ancestors(path)) {
       children.set(parent, (children.get(parent) ?? new Set()).add(baseName(at)));
       types.set(parent, 'directory');
+      if (parent === top) break;
       at = parent;
     }
   }

@@ -89,12 +89,12 @@ export class Snapshot {
 
   /** It belongs to the moment if no commit since has touched what is below the directory. */
   async #list(path: StorePath, options: ReaddirOptions): Promise<string[]> {
-    const { names, directories, revision } = await listingOfMoment(this.#access, path, options);
+    const listing = await listingOfMoment(this.#access, path, options);
+    const { names, directories, revision } = listing;
     if (revision === undefined) throw new SnapshotMoved();
     this.#since ??= revision;
-    const [top = path] = directories.keys();
     const { log, folding } = this.#access;
-    const newest = log.view((view) => newestRevisionBelow(view, top, folding));
+    const newest = log.view((view) => newestRevisionBelow(view, listing.path, folding));
     if (newest > this.#since) this.#since = await this.#moveOn(revision, 'readdir');
     for (const [at, listed] of directories) this.#listed.set(at, listed);
     return names;

@@ -331,7 +331,7 @@ export class Store implements AsyncDisposable {
 
   /**
    * Names in a directory, sorted, without the store's own; with `recursive` relative paths of everything below. All names that
-   * a commit makes or takes away, or none; unless they change without pause for a second or so, then as the disk has them.
+   * a commit makes or takes away, or none; unless they change without pause for half a second or so, then as the disk has them.
    */
   async readdir(path: string | URL, options: ReaddirOptions = {}): Promise<string[]> {
     checkFlags('readdir', options, ['recursive']);

@@ -1,5 +1,6 @@
 /** Programs that know nothing of the store. */
 
+import { syncFile } from '@forewrit/core';
 import type { FileSystemCall } from '@forewrit/testkit';
 import { edit as replace, root, type World } from '../world.js';
 import type { Edit } from './program.js';
@@ -44,11 +45,7 @@ export function editFromOutside(
   disk.clock.advance(5);
   const edited = { content: how === 'delete' ? undefined : text };
   if (!flushed) return edited;
-  if (how !== 'delete') {
-    const descriptor = outside.openRead(absolute);
-    outside.sync(descriptor);
-    outside.close(descriptor);
-  }
+  if (how !== 'delete') syncFile(outside, absolute);
   outside.syncDirectory(directory);
   return edited;
 }
