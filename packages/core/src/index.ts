@@ -201,6 +201,7 @@ export {
   syncFile,
   writeFully,
 } from './files/content.js';
+export { valueBytesMax } from './log/log-limits.js';
 export { changesInLog } from './history/entry-changes.js';
 export {
   encodeHistory,

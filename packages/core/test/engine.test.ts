@@ -144,6 +144,27 @@ const edits: readonly Edited[] = [
     left: { b: 'old b+' },
   },
   {
+    name: 'a file is added to a directory whose place another one is to take',
+    run: (tx) => {
+      tx.mkdir('aa');
+      tx.rename('d/x', 'n');
+      tx.rm('d', { recursive: true });
+      tx.rename('e', 'd');
+    },
+    edit: (root) => writeFileSync(`${root}/d/n`, 'edited'),
+    left: { 'd/n': 'edited' },
+  },
+  {
+    name: 'a file is edited in a directory whose place another one is to take',
+    run: (tx) => {
+      tx.mkdir('aa');
+      tx.rm('d', { recursive: true });
+      tx.rename('e', 'd');
+    },
+    edit: (root) => appendFileSync(`${root}/d/x`, '+'),
+    left: { 'd/x': 'old x+' },
+  },
+  {
     name: 'a file is edited that moves away from where a directory is to be',
     run: (tx) => {
       tx.rename('e', 'a2');

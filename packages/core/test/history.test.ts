@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   closeSync,
+  existsSync,
   linkSync,
   openSync,
   readdirSync,
@@ -15,10 +16,10 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import type { StoreError } from '#src/errors.js';
 import type { HistoryEntry } from '#src/history/history-entry.js';
 import type { StoreOptions } from '#src/store/options.js';
 import type { Store } from '#src/store/store.js';
+import type { Transaction } from '#src/store/transaction.js';
 import { assert, suite } from '@forewrit/testkit';
 import { engineWorld } from './engine-world.js';
 import { type StoreWorld, storeWorld } from './store-world.js';
@@ -344,17 +345,36 @@ test('another name of a before-image that is written to needs no rescue', async 
   assert.is(w.text('b'), 'edited');
 });
 
-test('a pipe in a removed directory cannot be made again, and history says so', async () => {
+test('a pipe comes back as the one that it was, and goes again', async () => {
   await using w = await world();
-  await w.store.writeFile('d/a', 'a');
-  execFileSync('mkfifo', [`${w.root}/d/pipe`]);
-  const { transaction } = await w.store.rm('d', { recursive: true });
-  const error = await assert.rejectsWithCode(w.store.undo(transaction), 'ERR_INVALID_PATH');
-  assert.match((error as StoreError).hint ?? '', /\.forewrit\/before/);
-  assert.is((await all(w.store))[0]?.obstacle?.path, 'd/pipe');
+  await w.store.writeFiles({ 'd/a': 'a', 'e/b': 'b' });
+  const pipe = `${w.root}/d/pipe`;
+  execFileSync('mkfifo', [pipe]);
+  const { ino } = statSync(pipe);
+  let last = (await w.store.rm('d', { recursive: true })).transaction;
+  for (let round = 0; round < 3; round += 1) {
+    last = (await w.store.undo(last)).transaction;
+    assert.is(w.text('d/a'), 'a');
+    assert.equal([statSync(pipe).isFIFO(), statSync(pipe).ino], [true, ino]);
+    last = (await w.store.undo(last)).transaction;
+    assert.equal(w.tree(), { 'e/b': 'b' });
+  }
+  await w.store.undo(last);
+  last = (await w.store.rm('d/pipe')).transaction;
+  assert.not.ok(existsSync(pipe));
+  await w.store.undo(last);
+  assert.is(statSync(pipe).ino, ino);
+  const tx = await w.store.begin();
+  tx.rename('d', 't');
+  tx.rename('e', 'd');
+  tx.rename('t', 'e');
+  const { transaction } = await tx.commit();
+  assert.is(statSync(`${w.root}/e/pipe`).ino, ino);
+  await w.store.undo(transaction);
+  assert.is(statSync(pipe).ino, ino);
 });
 
-test('a directory that made room for another one of its name comes back into it, and goes again', async () => {
+test('a directory that made room for another one of its name comes back, and goes again', async () => {
   await using w = await world();
   const made = await w.store.writeFiles({
     'logs/a': 'a',
@@ -373,16 +393,14 @@ test('a directory that made room for another one of its name comes back into it,
   tx.rm('logs.1/old/c');
   const { transaction } = await tx.commit();
   states.push(w.tree());
-  const { ino } = statSync(`${w.root}/logs`);
-  const old = statSync(`${w.root}/logs.1/old`).ino;
+  const old = statSync(`${w.root}/logs.1`).ino;
   assert.is((await all(w.store))[0]?.undoable, true);
   let last = transaction;
   for (let round = 0; round < 5; round += 1) {
     last = (await w.store.undo(last)).transaction;
     assert.equal(w.tree(), states[round % 2]);
   }
-  assert.is(statSync(`${w.root}/logs`).ino, ino, 'the directory that is there stays');
-  assert.is(statSync(`${w.root}/logs/old`).ino, old, 'a directory below it moves as it is');
+  assert.is(statSync(`${w.root}/logs`).ino, old, 'it moves as it is');
   await w.store.undo(made.transaction);
   assert.equal(w.tree(), {}, 'older transactions know the files again');
   assert.equal(
@@ -420,7 +438,7 @@ test('what has come to where a directory was is not mixed with what it held', as
   assert.equal(w.tree(), { 'd/a': 'a' });
 });
 
-test('what comes into a directory while its move is undone is no part of the undo', async () => {
+test('what comes to where a directory is to come back to, while that is undone, is nothing that goes', async () => {
   await using w = await engineWorld({ history: {} });
   await w.store.writeFile('d/a', 'one');
   const tx = await w.store.begin();
@@ -428,11 +446,11 @@ test('what comes into a directory while its move is undone is no part of the und
   await tx.writeFile('d/a', 'two');
   const { transaction } = await tx.commit();
   w.before(
-    ({ method, dest }) => method === 'rename' && dest?.endsWith('/d/a') === true,
-    () => writeFileSync(`${w.root}/e/b`, 'theirs'),
+    ({ method, path }) => method === 'rename' && path === `${w.root}/d`,
+    () => writeFileSync(`${w.root}/d/b`, 'theirs'),
   );
   await assert.rejectsWithCode(w.store.undo(transaction), 'ERR_CONFLICT');
-  assert.equal(w.tree(), { 'd/a': 'two', 'e/a': 'one', 'e/b': 'theirs' });
+  assert.equal(w.tree(), { 'd/a': 'two', 'd/b': 'theirs', 'e/a': 'one' });
 });
 
 test('a directory comes back to where a file or a symbolic link is, and goes again', async () => {
@@ -465,19 +483,148 @@ test('a directory comes back to where a file or a symbolic link is, and goes aga
   }
 });
 
-test('where a directory would have to give way to a file, history says so', async () => {
-  await using w = await world();
-  await w.store.writeFile('d/a', 'a');
-  const tx = await w.store.begin();
-  tx.rename('d', 'e');
-  tx.mkdir('d/a', { recursive: true });
-  const { transaction } = await tx.commit();
-  const state = w.tree();
-  assert.is((await all(w.store))[0]?.obstacle?.code, 'ERR_INVALID_PATH');
-  const error = await assert.rejectsWithCode(w.store.undo(transaction), 'ERR_INVALID_PATH');
-  assert.match((error as StoreError).hint ?? '', /\.forewrit\/before/);
-  assert.equal(w.tree(), state);
-});
+const replacements: readonly (readonly [string, (tx: Transaction) => unknown])[] = [
+  [
+    'a directory is where the one that moved has a file',
+    (tx) => {
+      tx.rename('d', 'n');
+      tx.mkdir('d/a', { recursive: true });
+    },
+  ],
+  [
+    'another directory, of which files and directories have left',
+    async (tx) => {
+      tx.rename('d/a', 'a');
+      tx.rename('d/s', 's');
+      tx.rm('d', { recursive: true });
+      tx.rename('e', 'd');
+      await tx.writeFile('d/s/n', 'new');
+      tx.rm('d/z');
+    },
+  ],
+  [
+    'another one of which files of the same name are elsewhere now',
+    (tx) => {
+      tx.rename('e/a', 'x');
+      tx.rename('d/b', 'y');
+      tx.rm('d', { recursive: true });
+      tx.rename('e', 'd');
+    },
+  ],
+  [
+    'another one, below a directory that has moved as well',
+    async (tx) => {
+      tx.rename('p', 'q');
+      tx.rename('q/o/f', 'q/f');
+      tx.rm('q/o', { recursive: true });
+      tx.rename('e', 'q/o');
+      await tx.writeFile('q/o/a', 'new');
+    },
+  ],
+  [
+    'another one, of which a file is in a directory that has moved',
+    (tx) => {
+      tx.rename('d/a', 'p/n');
+      tx.rename('p', 'q');
+      tx.rm('d', { recursive: true });
+      tx.rename('e', 'd');
+    },
+  ],
+  [
+    'another one in the place of a file, below a directory that has moved as well',
+    (tx) => {
+      tx.rename('p', 'q');
+      tx.rename('q/o/f', 'f');
+      tx.rename('e', 'q/o/f');
+    },
+  ],
+  [
+    'another one in the place of a file that goes, below a directory that has moved as well',
+    (tx) => {
+      tx.rename('p', 'q');
+      tx.rm('q/o/f');
+      tx.rename('e', 'q/o/f');
+    },
+  ],
+  [
+    'another one, which another one has replaced',
+    (tx) => {
+      tx.rename('d', 't');
+      tx.rm('p', { recursive: true });
+      tx.rename('e', 'd');
+      tx.rename('t', 'p');
+    },
+  ],
+  [
+    'one that was in it',
+    (tx) => {
+      tx.rename('d', 'x');
+      tx.rename('x/s', 'd');
+    },
+  ],
+  [
+    'one that has something of it',
+    async (tx) => {
+      tx.rename('d', 'x');
+      tx.mkdir('d');
+      tx.rename('x/s', 'd/t');
+      await tx.writeFile('d/s', 'new');
+    },
+  ],
+  [
+    'the one that it has replaced',
+    (tx) => {
+      tx.rename('d', 't');
+      tx.rename('e', 'd');
+      tx.rename('t', 'e');
+    },
+  ],
+  [
+    'others, in a circle of four',
+    (tx) => {
+      tx.rename('e', 'x');
+      tx.mkdir('e');
+      tx.rename('d', 'w');
+      tx.rename('w/s', 'e/k');
+      tx.rename('x/o', 'd');
+    },
+  ],
+];
+
+for (const [name, change] of replacements) {
+  test(`what was replaced by a directory comes back, and goes again: ${name}`, async () => {
+    await using w = await world();
+    const made = await w.store.writeFiles({
+      'd/a': 'a',
+      'd/b': 'b',
+      'd/s/c': 'c',
+      'e/a': 'ea',
+      'e/o/g': 'og',
+      'e/z': 'ez',
+      'p/o/f': 'f',
+      'p/o/g': 'g',
+    });
+    const before = w.tree();
+    const tx = await w.store.begin();
+    await change(tx);
+    const { transaction } = await tx.commit();
+    const after = w.tree();
+    let last = transaction;
+    for (const expected of [before, after, before, after, before]) {
+      const [newest] = await all(w.store);
+      assert.equal([newest?.undoable, newest?.obstacle], [true, undefined]);
+      last = (await w.store.undo(last)).transaction;
+      assert.equal(w.tree(), expected);
+    }
+    await w.store.undo(made.transaction);
+    assert.equal(w.tree(), {}, 'older transactions know the files again');
+    await w.store.checkpoint();
+    assert.equal(
+      w.leftovers().filter((each) => !each.startsWith('before/')),
+      [],
+    );
+  });
+}
 
 test('a directory that moved out of one that was removed comes back with it', async () => {
   await using w = await world();

@@ -26,13 +26,14 @@ export function writeFresh(fileSystem: FileSystem, file: FreshFile, content: Uin
   createFresh(fileSystem, file, (descriptor) => writeFully(fileSystem, descriptor, content, 0));
 }
 
-/** A link of a file that is durable already; a copy where the file system will not link it. */
+/** A link of what is durable already; a copy of a file or symbolic link where the file system will not link it. */
 export function linkFresh(fileSystem: FileSystem, file: FreshFile, from: string): void {
   removeTree(fileSystem, file.path);
   try {
     fileSystem.link(from, file.path);
   } catch (error) {
-    if (!hasCode(error, linkRefusals)) throw error;
+    // A copy of a pipe would be a file.
+    if (!hasCode(error, linkRefusals) || fileSystem.lstat(from)?.type === 'other') throw error;
     copyFresh(fileSystem, file, from);
   }
 }

@@ -9,8 +9,11 @@ import {
   type FileSystem,
   keepTransaction,
   type Log,
+  type Logger,
+  type StoreContext,
   type Target,
   unflushedPaths,
+  valueBytesMax,
 } from '@forewrit/core';
 import { bootOf } from './analysis.js';
 import type { Completion, EncodedHistory } from './completion.js';
@@ -20,12 +23,14 @@ export class RecoveredHistory {
   readonly #context: RecoveryContext;
   readonly #fileSystem: FileSystem;
   readonly #log: Log;
+  readonly #logger: Logger;
   readonly #directories = new Set<string>();
 
-  constructor(context: RecoveryContext, log: Log) {
+  constructor(context: RecoveryContext, { log, logger }: Pick<StoreContext, 'log' | 'logger'>) {
     this.#context = context;
     this.#fileSystem = context.fileSystem;
     this.#log = log;
+    this.#logger = logger;
   }
 
   /** On return what is kept of it is durable but for its names: `flush` makes them so. */
@@ -60,7 +65,10 @@ export class RecoveredHistory {
         keeps.add(targets[at]!.target.index);
         this.#directories.add(targets[at]!.volume!.before);
       }
-      return { row, encoded: encodeHistory(row), keeps };
+      const encoded = encodeHistory(row);
+      if (encoded[1].byteLength <= valueBytesMax) return { row, encoded, keeps };
+      this.#logger.warn({ transaction: transaction.id }, 'there is no room to keep what it replaced');
+      return undefined;
     }
   }
 

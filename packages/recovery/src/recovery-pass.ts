@@ -237,7 +237,7 @@ export class RecoveryPass {
 
   /** Durable before the rows that name it; what cannot be kept is let go like everything else. */
   #keepHistory(): void {
-    const history = new RecoveredHistory(this.#context, this.#store.log);
+    const history = new RecoveredHistory(this.#context, this.#store);
     for (const [index, completion] of this.#completions.entries()) {
       const kept = completion.blocked ? undefined : history.keep(completion);
       if (kept === undefined) continue;

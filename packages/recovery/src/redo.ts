@@ -263,11 +263,12 @@ export class Redo {
     this.#effects.touched(directoryOf(from));
   }
 
-  /** The file whose place the directory takes goes into `before/`, as it does when that is applied. */
+  /** What the directory takes the place of goes into `before/`, as it does when that is applied. */
   #displace(): void {
+    const { before, beforeName } = this.#subject.target;
     const there = this.#context.fileSystem.lstat(this.#absolute);
-    if (there === undefined || there.type === 'directory') return;
-    if (this.#subject.target.beforeName !== undefined) this.#remove(this.#absolute);
+    if (there === undefined || beforeName === undefined) return;
+    if (there.type !== 'directory' || there.ino === inodeOf(before)) this.#remove(this.#absolute);
   }
 
   #remove(absolute: string): void {

@@ -76,12 +76,12 @@ function planForward(
 
 /** On return what is kept is durable; what somebody has written into the rest is put aside. */
 export function keepForHistory(
-  { log }: StoreContext,
+  store: StoreContext,
   { context, carriedOut }: { readonly context: RecoveryContext; readonly carriedOut: CarriedOut },
   effects: RepairEffects,
 ): EncodedHistory | undefined {
   const { transaction } = carriedOut;
-  const history = new RecoveredHistory(context, log);
+  const history = new RecoveredHistory(context, store);
   for (const conflict of saveEdited(context, transaction)) effects.saved(conflict);
   const isNothing = transaction.targets.length === 0 && transaction.commit?.entries.length === 0;
   const kept = isNothing ? undefined : history.keep(carriedOut);

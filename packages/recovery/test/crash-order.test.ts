@@ -4,7 +4,7 @@
  * notices; `mutants/` does so.
  */
 
-import { hash64, isStoreError, type Operation, rowOf } from '@forewrit/core';
+import { hash64, type Image, isStoreError, type Operation, rowOf } from '@forewrit/core';
 import { assert, type Fault, suite } from '@forewrit/testkit';
 import type { Tree } from './campaign-model.js';
 import { afterEveryPowerCut } from './power-cuts.js';
@@ -39,6 +39,7 @@ const changes: Readonly<Record<string, readonly Operation[]>> = {
   'files trade places': [move('a', 'tmp'), move('b', 'a'), move('tmp', 'b')],
   'a file is moved over another': [move('a', 'b'), write('c', 'new c')],
   'a directory is made, moved and removed': [move('d', 'e'), mkdir('f'), remove('g')],
+  'a directory takes the place of another': [move('d/x', 'x'), remove('d'), move('g', 'd')],
   'directories leave others that go': [move('d/s', 'b2'), move('d', 'e'), move('g/t', 'b3'), remove('g')],
 };
 
@@ -149,14 +150,15 @@ test('what was put into a removed directory is durable when a checkpoint lets go
 const leaving: readonly (readonly Operation[])[] = [
   [move('d/s', 'b'), move('d', 'e')],
   [move('d/s', 'e'), remove('d')],
+  [move('d/s', 'e'), remove('d'), move('f', 'd')],
 ];
 
 for (const [index, operations] of leaving.entries()) {
-  const goes = index === 0 ? 'moves' : 'is removed';
+  const goes = ['moves', 'is removed', 'is replaced'][index];
   const begin = async (): Promise<World> => {
     const world = new World();
     const first = await world.open(small);
-    first.commit(write('d/s/x', 'old x'), write('d/y', 'old y'));
+    first.commit(write('d/s/x', 'old x'), write('d/y', 'old y'), write('f/z', 'old z'));
     first.checkpoint();
     first.kill();
     return world;
@@ -176,7 +178,7 @@ for (const [index, operations] of leaving.entries()) {
     await afterEveryPowerCut(world, (after) => assert.equal(tree(after.outside), expected));
   });
 
-  test(`so it is before recovery ${index === 0 ? 'moves' : 'removes'} that one, whoever has moved the other`, async () => {
+  test(`so it is before recovery ${['moves', 'removes', 'replaces'][index]} that one, whoever has moved the other`, async () => {
     const world = await begin();
     let hasLeft = false;
     const process = await world.open({
@@ -253,6 +255,36 @@ test('a file whose place a directory has taken, or was about to, is back after a
     assert.equal([row?.image.type, row?.revision], ['file', 3]);
     process.kill();
     assert.equal(tree(world.outside), before);
+    await afterEveryPowerCut(world, (after) => assert.equal(tree(after.outside), before));
+  }
+});
+
+test('a directory whose place another one has taken, or was about to, is back after a roll-back', async () => {
+  for (const fails of ['d', 'n']) {
+    const world = await worldBefore(small);
+    const before = tree(world.outside);
+    const process = await world.open({
+      ...small,
+      faults: [
+        { at: ({ method, dest }) => method === 'rename' && dest === `${root}/${fails}`, error: 'EIO' },
+      ],
+    });
+    const { log, folding } = process.context;
+    const rows = (): Record<string, Image['type'] | undefined> =>
+      log.view((view) =>
+        Object.fromEntries(
+          Object.keys(before).map((path) => {
+            const at = path.replace(/\/$/, '');
+            return [at, rowOf(view, at, folding)?.image.type];
+          }),
+        ),
+      );
+    const known = rows();
+    const outcome = process.attempt(move('d/x', 'moved'), remove('d'), move('g', 'd'), write('n', 'new n'));
+    assert.ok(isStoreError(outcome, 'ERR_APPLY_ROLLED_BACK'), String(outcome));
+    assert.equal(tree(world.outside), before);
+    assert.equal(rows(), { ...known, d: 'directory', g: 'directory' });
+    process.kill();
     await afterEveryPowerCut(world, (after) => assert.equal(tree(after.outside), before));
   }
 });

@@ -1,4 +1,4 @@
-/** A directory that takes the place of a file, and who else may have been there when its process died. */
+/** A directory that takes the place of a file or of another directory, and who else may have been there when its process died. */
 
 import { assert, suite } from '@forewrit/testkit';
 import {
@@ -19,10 +19,10 @@ const small: ProcessOptions = { inlineLimitBytes: 1024 };
 const moved = { 'a/': '', 'a/x': 'old x', n: 'new n' };
 
 /** `d` is to take the place of `a`. Dies before that (`first`), or when there is room. */
-async function died(when: 'first' | 'between'): Promise<World> {
+async function died(when: 'first' | 'between', place = 'a'): Promise<World> {
   const world = new World();
   const first = await world.open(small);
-  first.commit(write('a', 'old a'), write('d/x', 'old x'));
+  first.commit(write(place, 'old a'), write('d/x', 'old x'));
   first.checkpoint();
   first.kill();
   const process = await world.open({
@@ -35,10 +35,15 @@ async function died(when: 'first' | 'between'): Promise<World> {
   return world;
 }
 
-for (const when of ['first', 'between'] as const) {
-  for (const boot of ['same', 'other'] as const) {
-    test(`what is as it was left is redone, on ${boot === 'same' ? 'the same' : 'another'} boot: ${when}`, async () => {
-      const before = await died(when);
+const moments = (['first', 'between'] as const).flatMap((when) =>
+  (['same', 'other'] as const).map((boot) => ({ when, boot })),
+);
+
+for (const { when, boot } of moments) {
+  for (const place of ['a', 'a/s/f']) {
+    const what = place === 'a' ? 'file' : 'directory';
+    test(`a ${what} that is as it was left gives way, on ${boot === 'same' ? 'the same' : 'another'} boot: ${when}`, async () => {
+      const before = await died(when, place);
       const world = boot === 'same' ? before : before.powerCut();
       const { redone, kept, conflicts } = (await world.open(small)).recovery!;
       assert.equal([redone, kept, conflicts], [['2-1'], [], []]);
@@ -47,6 +52,36 @@ for (const when of ['first', 'between'] as const) {
     });
   }
 }
+
+test('what somebody has written into a directory that gives way goes to conflicts', async () => {
+  for (const when of ['first', 'between'] as const) {
+    const world = await died(when, 'a/f');
+    world.disk.clock.advance(100);
+    const name = world.outside.list(`${root}/.forewrit/before`)[0];
+    edit(world.outside, when === 'first' ? 'a/f' : `.forewrit/before/${name}/f`, 'theirs');
+    const { redone } = (await world.open(small)).recovery!;
+    assert.equal(redone, ['2-1']);
+    assert.equal(tree(world.outside), moved);
+    assert.equal(conflictContents(world.outside), ['theirs']);
+  }
+});
+
+test('a directory that somebody has put there instead stays, and so does the one that was to come', async () => {
+  const world = await died('first', 'a/f');
+  const { outside } = world;
+  outside.rename(`${root}/a`, `${root}/old`);
+  outside.makeDirectory(`${root}/a`, 0o755);
+  const { kept } = (await world.open(small)).recovery!;
+  assert.equal(kept, ['2-1']);
+  assert.equal(tree(outside), {
+    'a/': '',
+    'd/': '',
+    'd/x': 'old x',
+    n: 'new n',
+    'old/': '',
+    'old/f': 'old a',
+  });
+});
 
 test('a file that is edited stays, and so does the directory', async () => {
   const world = await died('first');

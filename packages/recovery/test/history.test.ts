@@ -1,6 +1,6 @@
 /** What a death or a power cut leaves of history, whoever recovers; and what its rows say then. */
 
-import { isStoreError, StoreError, transactionId } from '@forewrit/core';
+import { isStoreError, type Operation, StoreError, transactionId, valueBytesMax } from '@forewrit/core';
 import { assert, suite } from '@forewrit/testkit';
 import { showTree } from './campaign-model.js';
 import {
@@ -97,17 +97,49 @@ test('what was committed and not applied is redone, and what that replaces is ke
   assertWell(world);
 });
 
-test('of a file whose place a directory takes, what recovery puts aside is kept', async () => {
-  const { world } = await begun();
-  const process = await world.open({ history, failpoint: { name: 'log.after', action: 'throw' } });
-  assert.instance(process.attempt(remove('b'), move('d', 'b')), Error);
+test('a row that the log would not take costs the undo, and not the recovery', async () => {
+  const { world, process } = await begun();
+  const count = 4000;
+  const putAll = (bytes: number, size: number): Operation[] =>
+    Array.from({ length: count }, (_, index) => ({
+      type: 'put',
+      collection: `${bytes}`,
+      key: `${index}`,
+      value: new Uint8Array(size),
+    }));
+  // Of a record that just fits: its row has some bytes more of each entry.
+  let bytes = Math.floor(valueBytesMax / count) - 10;
+  for (let outcome: unknown = new Error(); outcome instanceof Error; bytes -= 1) {
+    process.commit(...putAll(bytes, bytes));
+    outcome = process.attempt(write('a', 'a1.'), ...putAll(bytes, 0));
+  }
+  const written = historyRows(world).length;
   process.kill();
-  for (const after of [world.fork(), world.powerCut()]) {
-    const next = await after.open();
-    assert.equal(kept(after), [{ b: 'b0.' }]);
-    assertWell(after);
-    await undo(next, `${process.owner.id}-1`);
-    assert.equal(tree(after.outside), { a: 'a0.', b: 'b0.', 'd/': '', 'd/c': 'c0.' });
+  const next = await world.open({ history });
+  assert.equal([next.recovery?.blocked, tree(world.outside)['a']], [[], 'a1.']);
+  assert.is(historyRows(world).length, written);
+  assertWell(world);
+});
+
+test('of what a directory takes the place of, what recovery puts aside is kept', async () => {
+  for (const [place, made] of [
+    ['b', []],
+    ['e', [write('e/s/f', 'f0.')]],
+  ] as const) {
+    const { world, process: first } = await begun();
+    if (made.length > 0) first.commit(...made);
+    first.checkpoint();
+    const before = tree(world.outside);
+    const process = await world.open({ history, failpoint: { name: 'log.after', action: 'throw' } });
+    assert.instance(process.attempt(remove(place), move('d', place)), Error);
+    process.kill();
+    for (const after of [world.fork(), world.powerCut()]) {
+      const next = await after.open();
+      assert.equal(kept(after).at(-1), { [place]: place === 'b' ? 'b0.' : '<directory>' });
+      assertWell(after);
+      await undo(next, `${process.owner.id}-1`);
+      assert.equal(tree(after.outside), before);
+    }
   }
 });
 

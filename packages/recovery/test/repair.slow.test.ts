@@ -49,10 +49,17 @@ async function blockedWith(
 async function blockedBy(
   commit: (dying: SimulatedProcess) => Promise<void>,
   options: Pick<ProcessOptions, 'history'> = {},
+  before: readonly Operation[] = [],
 ): Promise<Blocked> {
   const world = new World();
   const first = await world.open(large);
-  first.commit(write('a', 'old a'), write('b', 'old b'), write('d/x', 'old x'), write('gone', 'old'));
+  first.commit(
+    write('a', 'old a'),
+    write('b', 'old b'),
+    write('d/x', 'old x'),
+    write('gone', 'old'),
+    ...before,
+  );
   first.checkpoint();
   first.kill();
   const dying = await world.open({
@@ -152,6 +159,26 @@ test('back takes a parent away that was made where a directory was', async () =>
   await settle(at, 'back');
   assert.equal(tree(at.world.outside), oldTree);
   assert.equal(conflictContents(at.world.outside), ['new y']);
+});
+
+test('back puts back a directory whose place another one has taken', async () => {
+  const at = await blockedBy(
+    async (dying) => {
+      const operations = [move('g/y', 'n'), remove('g'), move('d', 'g'), write('g/x', 'new x')];
+      assert.instance(dying.attempt(...operations, write('rotten', 'x')), Error);
+    },
+    {},
+    [write('g/y', 'old y'), write('g/s/z', 'old z')],
+  );
+  const report = await settle(at, 'back');
+  assert.equal(tree(at.world.outside), {
+    ...oldTree,
+    'g/': '',
+    'g/s/': '',
+    'g/s/z': 'old z',
+    'g/y': 'old y',
+  });
+  assert.is(report.paths.find(({ path }) => path === 'g')?.did, 'restored');
 });
 
 test('back puts back a file whose place a directory has taken', async () => {

@@ -76,8 +76,9 @@ function applyTarget(context: ApplyContext, staged: StagedTarget): void {
       break;
     }
     case 'remove':
+    case 'remove-directory':
       if (!showsImage(now, target.before)) throw externalEdit(target.path);
-      fileSystem.rename(absolute, beforePath(volume, target.beforeName!));
+      makeRoom(context, staged);
       break;
     case 'make-directory':
     case 'make-parent':
@@ -87,23 +88,25 @@ function applyTarget(context: ApplyContext, staged: StagedTarget): void {
       const from = absolutePath(target.from!, context.roots);
       if (!showsImage(now, target.before)) throw externalEdit(target.path, 'has changed meanwhile');
       if (fileSystem.lstat(from)?.ino !== inodeOf(target.after)) throw externalEdit(target.from!);
-      // A directory cannot be renamed over what is none. Whoever finds its place empty, and it where it came from, goes on.
-      if (now !== undefined) fileSystem.rename(absolute, beforePath(volume, target.beforeName!));
+      // No rename puts a directory over a file, or over what is not empty. Whoever finds its place empty, and it where it came
+      // from, goes on.
+      if (now !== undefined) makeRoom(context, staged);
       fileSystem.rename(from, absolute);
       context.resolver.forget();
       break;
     }
-    case 'remove-directory': {
-      if (!showsImage(now, target.before)) throw externalEdit(target.path);
-      const to = beforePath(volume, target.beforeName!);
-      fileSystem.rename(absolute, to);
-      context.resolver.forget();
-      assert(target.listing !== undefined, 'a directory that is removed was listed');
-      const surprise = unplannedBelow(fileSystem, to, target.listing);
-      if (surprise !== undefined) throw externalEdit(`${target.path}/${surprise}`);
-      break;
-    }
   }
+}
+
+/** What is there goes to its name in `before/`; a directory only with what was planned, and that is looked at when it has gone. */
+function makeRoom({ fileSystem, resolver }: ApplyContext, { target, absolute, volume }: StagedTarget): void {
+  const to = beforePath(volume, target.beforeName!);
+  fileSystem.rename(absolute, to);
+  if (target.before.type !== 'directory') return;
+  resolver.forget();
+  assert(target.listing !== undefined, 'a directory that goes was listed');
+  const surprise = unplannedBelow(fileSystem, to, target.listing);
+  if (surprise !== undefined) throw externalEdit(`${target.path}/${surprise}`);
 }
 
 function makeDirectory(fileSystem: FileSystem, staged: StagedTarget, now: FileStat | undefined): void {
@@ -264,7 +267,7 @@ function revertTarget(context: ApplyContext, staged: StagedTarget, vacated: read
   }
 }
 
-/** Also the file whose place a directory has taken, or was about to. */
+/** Also what a directory has taken the place of, or was about to. */
 function revertRemoved(
   { fileSystem, resolver }: ApplyContext,
   { target, absolute, volume }: StagedTarget,

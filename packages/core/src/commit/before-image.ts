@@ -8,6 +8,7 @@ import { linkRefusals } from '../files/content.js';
 import type { FileStat } from '../files/file-system.js';
 import type { StorePath } from '../path/path.js';
 import type { Preimage } from '../plan/preimage.js';
+import { notRegular } from '../plan/working-tree.js';
 import { RunningChecksum } from '../record/checksum.js';
 import { type Image, imageOf } from '../record/image.js';
 import { outdatedBy, PlanOutdated } from './plan-outdated.js';
@@ -68,6 +69,8 @@ function copyBefore(job: StagingJob, path: StorePath, checksum: bigint | undefin
   const stat = job.fileSystem.lstat(from);
   if (stat === undefined || stat.type !== job.planned.stat?.type) throw new PlanOutdated(path);
   refuseOther(job, { basePath: path, stat: job.planned.stat }, stat);
+  // A copy of a pipe would be a file.
+  if (stat.type === 'other') throw notRegular('rm', path);
   const copied = new RunningChecksum();
   if (stat.type === 'symlink') {
     job.fileSystem.symlink(job.fileSystem.readlink(from), beforePath(job.volume, job.name));

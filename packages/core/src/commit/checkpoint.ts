@@ -277,7 +277,7 @@ function forget(fileSystem: FileSystem, staged: StagedTarget, keepsBefore: boole
   if (target.staged !== undefined) unlinkIfThere(fileSystem, stagedPath(volume, target.staged));
   if (target.beforeName === undefined || keepsBefore) return;
   const before = beforePath(volume, target.beforeName);
-  if (target.action === 'remove-directory') removeTree(fileSystem, before);
+  if (target.before.type === 'directory') removeTree(fileSystem, before);
   else unlinkIfThere(fileSystem, before);
 }
 

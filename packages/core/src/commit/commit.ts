@@ -15,11 +15,11 @@ import { encodeCommitBatch } from '../record/codec.js';
 import { absent } from '../record/image.js';
 import { entryKey, entryLockKey, type Folding, pathKey } from '../record/key.js';
 import type { EntryChange, Target } from '../record/record.js';
-import { entryRow, type FileRow, metaKeys, textRow } from '../record/rows.js';
+import { entryRow, metaKeys, textRow } from '../record/rows.js';
 import { moved, putFileRow, rowsBelow } from './file-row.js';
 import { adoptable, changedSince, untrimmed } from './guard.js';
-import { isDirectoryChange, isLocking, lockedBy, LockWriter } from './lock.js';
-import type { Proposal, Verdict } from './proposal.js';
+import { isLocking, lockedBy, LockWriter } from './lock.js';
+import type { BuriedRow, Proposal, Verdict } from './proposal.js';
 import { type FoundResumable, readResumable, removeResumable } from './resumable.js';
 import { newestRevision, nextRevision } from './revision.js';
 
@@ -76,7 +76,7 @@ function writeIntents(
   const entries: EntryChange[] = [];
   writeEntries(batch, proposal, revision, entries);
   for (const { collection, key } of entries) locks.add(entryLockKey(collection, key), `${collection}/${key}`);
-  const buried: FileRow[] = [];
+  const buried: BuriedRow[] = [];
   let tombstones = 0;
   const bury = (path: StorePath): void => {
     putFileRow(batch, { path, revision, transaction: number, image: absent }, folding);
@@ -86,20 +86,22 @@ function writeIntents(
   for (const target of targets) {
     if (!isLocking(target)) continue;
     locks.add(pathKey(target.path, folding), target.path);
-    if (isDirectoryChange(target)) {
-      const left = target.from ?? target.path;
-      if (target.action === 'move-directory') forgetBelow(batch, target.path, folding);
-      for (const row of rowsBelow(batch, left, folding)) {
+    if (target.before.type === 'directory') {
+      for (const row of rowsBelow(batch, target.path, folding)) {
         bury(row.path);
-        if (target.action === 'remove-directory') buried.push(row);
-        if (target.action !== 'move-directory' || row.image.type === 'absent') continue;
-        const path = moved(row.path, left, target.path);
+        buried.push({ index: target.index, row });
+      }
+    }
+    if (target.action === 'move-directory' && target.from !== undefined) {
+      if (target.before.type !== 'directory') forgetBelow(batch, target.path, folding);
+      for (const row of rowsBelow(batch, target.from, folding)) {
+        bury(row.path);
+        if (row.image.type === 'absent') continue;
+        const path = moved(row.path, target.from, target.path);
         putFileRow(batch, { path, revision, transaction: number, image: row.image }, folding);
       }
-      if (target.from !== undefined) {
-        locks.add(pathKey(target.from, folding), target.from);
-        bury(target.from);
-      }
+      locks.add(pathKey(target.from, folding), target.from);
+      bury(target.from);
     }
     if (target.after.type === 'absent') bury(target.path);
     else

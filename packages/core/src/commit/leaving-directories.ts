@@ -19,11 +19,12 @@ export class LeavingDirectories {
   }
 
   /** To be called before each target of a transaction is applied, in their order. */
-  before({ action, path, from }: Pick<Target, 'action' | 'path' | 'from'>): void {
-    const goes = action === 'move-directory' ? from : action === 'remove-directory' ? path : undefined;
-    if (goes === undefined) return;
-    if (this.#moved.some((each) => isBelow(each.from!, goes))) this.#flush();
-    if (action === 'move-directory') this.#moved.push({ path, from });
+  before({ action, path, from, before }: Pick<Target, 'action' | 'path' | 'from' | 'before'>): void {
+    const moves = action === 'move-directory';
+    if (!moves && before.type !== 'directory') return;
+    const going = [...(moves ? [from!] : []), ...(before.type === 'directory' ? [path] : [])];
+    if (this.#moved.some((each) => going.some((goes) => isBelow(each.from!, goes)))) this.#flush();
+    if (moves) this.#moved.push({ path, from });
   }
 
   #flush(): void {

@@ -12,7 +12,7 @@ export function isLocking(target: Target): boolean {
   return target.action !== 'make-parent';
 }
 
-export function isDirectoryChange(target: Pick<Target, 'action'>): boolean {
+function isDirectoryChange(target: Pick<Target, 'action'>): boolean {
   return target.action === 'move-directory' || target.action === 'remove-directory';
 }
 

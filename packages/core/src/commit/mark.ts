@@ -7,9 +7,10 @@ import { encodeMark } from '../record/codec.js';
 import { absent, type Image } from '../record/image.js';
 import { entryKey, type Folding, transactionKey } from '../record/key.js';
 import { type EntryChange, sequences, type Target, type TransactionNumber } from '../record/record.js';
-import { type FileRow, metaKeys, textRow } from '../record/rows.js';
+import { metaKeys, textRow } from '../record/rows.js';
 import { moved, putFileRow, rowsBelow } from './file-row.js';
 import { isLocking } from './lock.js';
+import type { BuriedRow } from './proposal.js';
 import { nextRevision } from './revision.js';
 
 /** Locks that one batch lets go of, beside what else it does. */
@@ -39,8 +40,7 @@ export function writeAbort(
     readonly mark: AppliedMark;
     readonly targets: readonly Target[];
     readonly entries: readonly EntryChange[];
-    /** Rows below removed directories, as they were. */
-    readonly buried: readonly FileRow[];
+    readonly buried: readonly BuriedRow[];
     /** What is at some paths now, where that is not the before-image itself. */
     readonly images?: ReadonlyMap<StorePath, Image>;
   },
@@ -75,15 +75,16 @@ function imagesBefore(
   const restored = new Map<StorePath, Image>();
   const gone = new Set<StorePath>();
   const moves = targets.filter(({ action }) => action === 'move-directory');
-  const origin = (path: StorePath, applied = moves): StorePath => {
+  /** `before`: at the turn of which target it was there. */
+  const origin = (path: StorePath, before = Infinity): StorePath => {
     let at = path;
-    for (const { path: to, from } of applied.toReversed()) {
-      if (from !== undefined && (at === to || isBelow(at, to))) at = moved(at, to, from);
+    for (const { index, path: to, from } of moves.toReversed()) {
+      if (index < before && from !== undefined && (at === to || isBelow(at, to))) at = moved(at, to, from);
     }
     return at;
   };
-  for (const { path, image } of buried) restored.set(origin(path), image);
-  for (const [index, move] of moves.entries()) {
+  for (const { index, row } of buried) restored.set(origin(row.path, index), row.image);
+  for (const move of moves) {
     for (const { path, image } of rowsBelow(view, move.path, folding)) {
       gone.add(path);
       if (image.type !== 'absent') restored.set(origin(path), image);
@@ -91,7 +92,7 @@ function imagesBefore(
     gone.add(move.path);
     restored.set(origin(move.path), move.after);
     // What it has taken the place of.
-    if (move.before.type !== 'absent') restored.set(origin(move.path, moves.slice(0, index)), move.before);
+    if (move.before.type !== 'absent') restored.set(origin(move.path, move.index), move.before);
   }
   for (const target of targets) {
     if (!isLocking(target) || target.action === 'move-directory') continue;

@@ -40,14 +40,21 @@ export interface Vacancy {
   readonly newestBelow: number;
 }
 
+/** A row below a directory that a target takes away, as it was. */
+export interface BuriedRow {
+  /** Position of the target. */
+  readonly index: number;
+  readonly row: FileRow;
+}
+
 export type Verdict =
   | {
       readonly kind: 'committed';
       readonly revision: number;
       readonly lockKeys: readonly Uint8Array[];
       readonly entries: readonly EntryChange[];
-      /** Rows below removed directories, as they were: a roll-back writes them again. */
-      readonly buried: readonly FileRow[];
+      /** Of what was below directories that went: a roll-back writes them again. */
+      readonly buried: readonly BuriedRow[];
       /** Resumable operations that ended with it: a roll-back writes them again. */
       readonly adopted: readonly FoundResumable[];
       /** Of the row of history that was written with it: it changes entries only. */

@@ -1,16 +1,17 @@
 /**
- * Files that move, which keep their inode, symbolic links that come back from history, and directories, which have no
- * content: made, moved or removed.
+ * Files that move, which keep their inode, what comes back from history as the one that it was, and directories, which have
+ * no content: made, moved or removed.
  */
 
 import { assert } from '../assert.js';
 import { hasCode, StoreError, systemCode } from '../errors.js';
 import { linkRefusals, syncFile } from '../files/content.js';
-import type { FileStat, FileSystem } from '../files/file-system.js';
+import type { FileStat } from '../files/file-system.js';
 import { lookVolume, volumeDirectory } from '../files/volume.js';
 import { absolutePath, type StorePath } from '../path/path.js';
 import type { KeptLink } from '../plan/operation.js';
 import { otherFileSystem } from '../plan/plan.js';
+import { notRegular } from '../plan/working-tree.js';
 import { type Image, imageOf } from '../record/image.js';
 import { outdatedBy, PlanOutdated } from './plan-outdated.js';
 import { beforePath, stagedPath } from './staged-target.js';
@@ -27,7 +28,10 @@ export function linkMoved(job: StagingJob): boolean {
   const staged = stagedPath(job.volume, job.name);
   const stat = job.fileSystem.lstat(source);
   if (stat === undefined || stat.ino !== job.planned.inode) throw new PlanOutdated(from);
-  if (stat.dev !== job.volume.device) return false;
+  if (stat.dev !== job.volume.device) {
+    if (stat.type === 'other') throw notRegular('rename', from);
+    return false;
+  }
   try {
     job.fileSystem.link(source, staged);
   } catch (error) {
@@ -65,14 +69,14 @@ export function stageMove(
 }
 
 /**
- * Another link of a symbolic link that history keeps: nobody can write into it, and it is the one that was there. Where no
- * link can be had, one that leads to the same place.
+ * Another link of a symbolic link, socket, pipe or device that history keeps: nobody can write into it as into a file, and it
+ * is the one that was there. Where no link can be had, a symbolic one that leads to the same place.
  */
-export function stageKeptLink(job: StagingJob, { volume: place, name }: KeptLink): Image {
+export function stageKeptLink(job: StagingJob, { type, volume: place, name }: KeptLink): Image {
   const { fileSystem, options, volume, planned } = job;
   const area = lookVolume(fileSystem, options.roots, place);
   const kept = area === undefined ? undefined : beforePath(area, name);
-  if (kept === undefined || fileSystem.lstat(kept)?.type !== 'symlink') {
+  if (kept === undefined || fileSystem.lstat(kept)?.type !== type) {
     throw new StoreError('ERR_INTEGRITY', `What was kept of '${planned.path}' is not there any more`, {
       op: 'undo',
       path: planned.path,
@@ -81,9 +85,9 @@ export function stageKeptLink(job: StagingJob, { volume: place, name }: KeptLink
   }
   const staged = stagedPath(volume, job.name);
   const apply = `${job.name}.apply`;
-  linkOrMake(fileSystem, kept, staged);
+  linkOrMake(job, kept, staged);
   job.made.push(() => fileSystem.unlink(staged));
-  linkOrMake(fileSystem, staged, stagedPath(volume, apply));
+  linkOrMake(job, staged, stagedPath(volume, apply));
   job.made.push(() => fileSystem.unlink(stagedPath(volume, apply)));
   job.draft.staged = job.name;
   job.draft.applyName = apply;
@@ -91,13 +95,24 @@ export function stageKeptLink(job: StagingJob, { volume: place, name }: KeptLink
   return imageOf(fileSystem.lstat(stagedPath(volume, apply)));
 }
 
-function linkOrMake(fileSystem: FileSystem, from: string, to: string): void {
+function linkOrMake({ fileSystem, planned }: StagingJob, from: string, to: string): void {
   try {
     fileSystem.link(from, to);
   } catch (error) {
     if (!hasCode(error, linkRefusals) && systemCode(error) !== 'EXDEV') throw error;
+    if (fileSystem.lstat(from)?.type === 'other') throw notLinked(planned.path, error);
     fileSystem.symlink(fileSystem.readlink(from), to);
   }
+}
+
+function notLinked(path: StorePath, cause: unknown): StoreError {
+  const what = `'${path}' was a socket, pipe or device, and the file system gives no other link of it`;
+  return new StoreError('ERR_INVALID_PATH', what, {
+    op: 'undo',
+    path,
+    hint: 'Put back by hand what else was there: it is in .forewrit/before. Nothing was changed.',
+    cause,
+  });
 }
 
 export function stageDirectory(job: StagingJob): Image {
@@ -115,8 +130,7 @@ export function stageDirectory(job: StagingJob): Image {
  * An overlay cannot rename a directory of a lower layer. To rename it over a directory that is not empty always fails,
  * and if it is for this reason, says so.
  */
-export function refuseUnmovable(job: StagingJob): void {
-  const path = job.planned.basePath;
+export function refuseUnmovable(job: StagingJob, path: StorePath | undefined): void {
   assert(path !== undefined, 'a directory that moves or goes is somewhere');
   const top = volumeDirectory(absolutePath(job.volume.path, job.options.roots), job.volume.path);
   if (job.fileSystem.space(top).type >>> 0 !== overlayType) return;

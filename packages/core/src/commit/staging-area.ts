@@ -221,11 +221,12 @@ function stageTarget(
       after = stageDirectory(job);
       break;
     case 'move-directory':
-      refuseUnmovable(job);
+      refuseUnmovable(job, planned.basePath);
+      if (planned.displaced?.stat.type === 'directory') refuseUnmovable(job, planned.displaced.basePath);
       after = imageOfMovedDirectory(job);
       break;
     case 'remove-directory':
-      refuseUnmovable(job);
+      refuseUnmovable(job, planned.basePath);
       break;
     case 'remove':
       break;

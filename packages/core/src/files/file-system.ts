@@ -64,7 +64,7 @@ export interface FileSystem {
   symlink(target: string, path: string): void;
   /** Bytes that an unprivileged writer may still use on the file system that holds `path`, and its type number. */
   space(path: string): FileSystemSpace;
-  /** Whether this process may change the entries of a directory. Absent: cannot be asked, the attempt will tell. */
+  /** Whether this process may change the entries of a directory, if there is one. Absent: cannot be asked, the attempt will tell. */
   mayChange?(directory: string): boolean;
   /**
    * An identifier of the mount that holds `path`, which changes when it is mounted again; `undefined` where the

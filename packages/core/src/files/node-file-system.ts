@@ -31,6 +31,9 @@ const openReadFlags = fs.constants.O_RDONLY | noFollow | noBlock;
 const openUpdateFlags = fs.constants.O_RDWR | noFollow | noBlock;
 const createFlags = fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL | noFollow;
 
+/** Nothing is there, or no directory. */
+const noDirectoryCodes: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR']);
+
 const btrfsType = 0x9123683e;
 const chattrTimeoutMs = 2000;
 
@@ -199,10 +202,10 @@ export class NodeFileSystem implements FileSystem {
 
   mayChange(directory: string): boolean {
     try {
-      fs.accessSync(directory, fs.constants.W_OK | fs.constants.X_OK);
+      fs.accessSync(`${directory}/.`, fs.constants.W_OK | fs.constants.X_OK);
       return true;
     } catch (error) {
-      return systemCode(error) === 'ENOENT';
+      return hasCode(error, noDirectoryCodes);
     }
   }
 

@@ -12,9 +12,6 @@ import type { KeptBelow } from '../record/history-row.js';
 import type { Target } from '../record/record.js';
 import type { Kept } from './keep.js';
 
-/** Of one row: what is larger would crowd the log. */
-const listingBytesMax = 4 << 20;
-
 export function* keepTree(
   fileSystem: FileSystem,
   top: string,
@@ -22,13 +19,12 @@ export function* keepTree(
     path: removed,
     before,
     listing,
-    sources,
-  }: Pick<Target, 'path' | 'before' | 'listing'> & { readonly sources: ReadonlySet<StorePath> },
+    elsewhere,
+  }: Pick<Target, 'path' | 'before' | 'listing'> & { readonly elsewhere: ReadonlySet<StorePath> },
 ): Generator<void, Kept> {
   const planned = new Map((listing ?? []).map(({ name, type }) => [name, type]));
   const below: KeptBelow[] = [];
   let bytes = 0;
-  let listingBytes = 0;
   const pending = [''];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     const directory = next === '' ? top : `${top}/${next}`;
@@ -39,9 +35,7 @@ export function* keepTree(
       if (stat === undefined || planned.get(relative) !== stat.type) return { lost: 'edited' };
       planned.delete(relative);
       // Another link of it is where it was moved to.
-      if (sources.has(`${removed}/${relative}`)) continue;
-      listingBytes += relative.length + 40;
-      if (listingBytes > listingBytesMax) return { lost: 'too-large' };
+      if (elsewhere.has(`${removed}/${relative}`)) continue;
       const { type, mode, size, mtimeNs } = stat;
       const found = { name: relative, type, mode, sizeBytes: size, mtimeNs };
       if (type === 'directory') pending.push(relative);

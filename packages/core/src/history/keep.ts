@@ -17,12 +17,11 @@ import { systemCode } from '../errors.js';
 import { checksumOfDescriptor } from '../files/content.js';
 import type { FileStat, FileSystem } from '../files/file-system.js';
 import type { Volume } from '../files/volume.js';
-import type { StorePath } from '../path/path.js';
 import type { HistoryEntryChange, HistoryRow, HistoryTarget, LossReason } from '../record/history-row.js';
 import { fingerprintOf, type Image, inodeOf, sameFingerprint } from '../record/image.js';
 import type { Target, TransactionNumber } from '../record/record.js';
 import { isDurable, keepTree } from './keep-tree.js';
-import { movesIn } from './undo-steps.js';
+import { type FileMove, movedOut, movesIn } from './undo-steps.js';
 
 export interface KeepTarget {
   readonly target: Target;
@@ -54,7 +53,7 @@ export function* keepTransaction(fileSystem: FileSystem, subject: KeepSubject): 
   const moved = new Set(
     plainTargets.flatMap(({ action, after }) => (action === 'move' ? [inodeOf(after)] : [])),
   );
-  const sources = new Set(movesIn(plainTargets).map(({ from }) => from));
+  const moves = movesIn(plainTargets);
   for (const each of subject.targets) {
     const { action, path, from, volume, before, after, beforeName } = each.target;
     const plain = { action, path, ...(from === undefined ? {} : { from }), volume, before, after };
@@ -64,7 +63,7 @@ export function* keepTransaction(fileSystem: FileSystem, subject: KeepSubject): 
     }
     const kept = subject.isUnflushed(each.target)
       ? ({ lost: 'unreadable' } as const)
-      : yield* keepBefore(fileSystem, each, { doubtful: subject.doubtful === true, sources });
+      : yield* keepBefore(fileSystem, each, { doubtful: subject.doubtful === true, moves });
     yield;
     if ('lost' in kept) targets.push({ ...plain, lost: kept.lost });
     else {
@@ -86,7 +85,7 @@ function needsBefore({ before, movedAway }: Target, moved: ReadonlySet<bigint | 
 function* keepBefore(
   fileSystem: FileSystem,
   { target, volume }: KeepTarget,
-  { doubtful, sources }: { readonly doubtful: boolean; readonly sources: ReadonlySet<StorePath> },
+  { doubtful, moves }: { readonly doubtful: boolean; readonly moves: readonly FileMove[] },
 ): Generator<void, Kept> {
   if (target.beforeName === undefined || volume === undefined) return { lost: 'missing' };
   const path = beforePath(volume, target.beforeName);
@@ -94,7 +93,8 @@ function* keepBefore(
     const stat = fileSystem.lstat(path);
     if (stat === undefined) return { lost: 'missing' };
     if (stat.type !== target.before.type) return { lost: 'edited' };
-    if (stat.type === 'directory') return yield* keepTree(fileSystem, path, { ...target, sources });
+    if (stat.type === 'directory')
+      return yield* keepTree(fileSystem, path, { ...target, elsewhere: movedOut(moves, target) });
     if (target.before.type !== 'file') return { before: target.before, bytes: stat.size };
     return keepFile(fileSystem, path, {
       stat,

@@ -24,7 +24,6 @@ const losses: Record<LossReason, string> = {
   edited: 'somebody has written into it after it was replaced; that is in .forewrit/conflicts',
   missing: 'it was gone',
   unreadable: 'it could not be read, or made durable',
-  'too-large': 'the directory holds too many files',
 };
 
 export function findObstacle(access: HistoryAccess, row: HistoryRow): UndoObstacle | undefined {
@@ -69,11 +68,6 @@ function obstacleAt(access: HistoryAccess, row: HistoryRow, target: HistoryTarge
   if (lost !== undefined) {
     return { code: 'ERR_INTEGRITY', path, message: `What was at '${path}' is not kept: ${losses[lost]}` };
   }
-  const irregular = irregularIn(target);
-  if (irregular !== undefined) {
-    const message = `'${irregular}' was a socket, pipe or device, and cannot be made again`;
-    return { code: 'ERR_INVALID_PATH', path: irregular, message };
-  }
   try {
     if (kept !== undefined) {
       const volume = volumeOf(access, target.volume);
@@ -89,13 +83,6 @@ function obstacleAt(access: HistoryAccess, row: HistoryRow, target: HistoryTarge
     if (!isStoreError(coded)) throw error;
     return { code: coded.code, path, message: coded.message };
   }
-}
-
-function irregularIn({ kept, path, before, below = [] }: HistoryTarget): StorePath | undefined {
-  if (kept === undefined) return undefined;
-  if (before.type === 'other') return path;
-  const found = below.find(({ type }) => type === 'other');
-  return found === undefined ? undefined : `${path}/${found.name}`;
 }
 
 function isAsLeft(access: HistoryAccess, row: HistoryRow, target: HistoryTarget): boolean {

@@ -8,7 +8,7 @@ import { isStoreError, type StoreError } from '../errors.js';
 import { absolutePath, isReservedPath, joinPath, type StorePath } from '../path/path.js';
 import { baseTree } from '../plan/base-tree.js';
 import { checkChanges, targetsMax } from '../plan/plan-check.js';
-import { netEffect, TypeChange } from '../plan/plan.js';
+import { netEffect } from '../plan/plan.js';
 import type { FileOperation } from '../plan/resolution.js';
 import { WorkingTree } from '../plan/working-tree.js';
 import type { HistoryRow } from '../record/history-row.js';
@@ -54,7 +54,7 @@ function operationOf(step: UndoStep): FileOperation {
   const { path } = step;
   switch (step.do) {
     case 'rename':
-      return { type: 'rename', from: step.from, path, options: { merges: true } };
+      return { type: 'rename', from: step.from, path, options: {} };
     case 'remove':
       return { type: 'remove', path, options: {} };
     case 'make-directory':
@@ -67,9 +67,5 @@ function operationOf(step: UndoStep): FileOperation {
 function obstacleOf(error: StoreError, { targets }: HistoryRow): UndoObstacle {
   const { code, message } = error;
   const path = error.path ?? targets[0]?.path ?? '';
-  if (error instanceof TypeChange) {
-    const why = `'${path}' was of another type: no one transaction takes the one away and brings the other back`;
-    return { code: 'ERR_INVALID_PATH', path, message: why };
-  }
   return metCodes.has(code) ? changed(path) : { code, path, message };
 }

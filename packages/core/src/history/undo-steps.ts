@@ -1,7 +1,7 @@
 /**
  * How a transaction is undone, as operations of an ordinary one, in their order: removed directories come back, what was
- * moved goes back to where it was, files get what they had, or go, and directories last, in the reverse of their order.
- * Then there is room again for files that a directory has taken the place of.
+ * moved goes back to where it was, files get what they had, or go, and directories last, in the reverse of their order. Where
+ * one had taken the place of something, there is room again for that once it has gone back.
  *
  * Moves are undone as moves, and a symbolic link comes back as the one that it was: nobody can write into it. What was
  * replaced or removed comes back as a copy of what is kept: another link of it would be in the tree, where every program
@@ -10,7 +10,7 @@
  */
 
 import type { KeptBelow, HistoryRow, HistoryTarget } from '../record/history-row.js';
-import { baseName, isBelow, joinPath, parentPath, rebase, type StorePath } from '../path/path.js';
+import { ancestors, baseName, isBelow, joinPath, rebase, type StorePath } from '../path/path.js';
 
 export type UndoStep =
   | { readonly do: 'rename'; readonly from: StorePath; readonly path: StorePath }
@@ -32,97 +32,100 @@ export function undoSteps(
 ): UndoStep[] {
   const { targets } = row;
   const moves = movesIn(targets);
-  const sources = new Set(moves.map(({ from }) => from));
-  const { aside, back, last } = movesBack(moves, { sources, taken: takenPlaces(targets), spare });
+  const { aside, back, home } = movesBack(moves, spare);
+  const backwards = targets.toReversed();
   return [
-    ...removedDirectories(targets),
+    ...backwards.flatMap((target) => (target.action === 'remove-directory' ? directoryAgain(target) : [])),
     ...aside,
     ...back,
-    ...targets.toReversed().flatMap((target) => filesBack(target, sources)),
-    ...directoriesBack(targets, names),
-    ...last,
-    ...targets.flatMap((target): UndoStep[] =>
-      target.action === 'move-directory' && target.kept !== undefined
-        ? [{ do: 'restore', path: target.path, target }]
-        : [],
-    ),
+    ...backwards.flatMap((target) => filesBack(target, moves)),
+    ...directoriesBack(targets, { names, moves, home }),
   ];
 }
 
-/** Where there is a directory now that has come to the place of a file. */
-function takenPlaces(targets: readonly HistoryTarget[]): Set<StorePath> {
-  const taken = targets.filter(
-    ({ action, before }) => action === 'move-directory' && before.type !== 'absent',
-  );
-  return new Set(taken.map(({ path }) => path));
-}
-
-interface Place extends Pick<HistoryTarget, 'action' | 'path'> {
+interface Place extends Pick<HistoryTarget, 'action' | 'path' | 'before'> {
   readonly from?: StorePath | undefined;
 }
 
+export interface FileMove {
+  readonly path: StorePath;
+  readonly from: StorePath;
+  /** The directory move that has taken its place, or that of the directory in which it was. */
+  readonly displacedBy?: Place;
+}
+
 /** Of files, from the places that directories have left them at. */
-export function movesIn(targets: readonly Place[]): { readonly path: StorePath; readonly from: StorePath }[] {
+export function movesIn(targets: readonly Place[]): FileMove[] {
   return targets.flatMap(({ action, path, from }) =>
-    action === 'move' && from !== undefined ? [{ path, from: whereItIs(from, targets) }] : [],
+    action === 'move' && from !== undefined ? [{ path, ...whereItIs(from, targets) }] : [],
   );
 }
 
 /** Directories have moved first: a path of the time before is elsewhere after that. */
-function whereItIs(path: StorePath, targets: readonly Place[]): StorePath {
+function whereItIs(path: StorePath, targets: readonly Place[]): Omit<FileMove, 'path'> {
   let at = path;
-  for (const { action, from, path: to } of targets) {
-    if (action === 'move-directory' && from !== undefined && (at === from || isBelow(at, from)))
-      at = rebase(at, from, to);
+  for (const each of targets) {
+    const { action, from, path: to, before } = each;
+    if (action !== 'move-directory' || from === undefined) continue;
+    if (before.type !== 'absent' && (at === to || isBelow(at, to))) return { from: at, displacedBy: each };
+    if (at === from || isBelow(at, from)) at = rebase(at, from, to);
   }
-  return at;
+  return { from: at };
 }
 
-function removedDirectories(targets: readonly HistoryTarget[]): UndoStep[] {
-  return targets.toReversed().flatMap((target): UndoStep[] => {
-    const { action, path, before, below = [] } = target;
-    if (action !== 'remove-directory' || before.type !== 'directory') return [];
-    const inner = below.filter(({ type }) => type === 'directory');
-    return [
-      { do: 'make-directory', path, mode: before.mode },
-      ...inner
-        .map(({ name, mode }) => ({ do: 'make-directory', path: `${path}/${name}`, mode }) as const)
-        .sort((a, b) => (a.path < b.path ? -1 : 1)),
-    ];
-  });
+/** What has moved out of the directory that a target takes away: where it was. */
+export function movedOut(moves: readonly FileMove[], target: Place): Set<StorePath> {
+  const by = target.action === 'move-directory' ? target : undefined;
+  return new Set(moves.filter(({ displacedBy }) => displacedBy === by).map(({ from }) => from));
 }
 
-/** Where one of them goes back to what another, or a directory, is still to leave, all step aside first. */
+/** A directory that has gone, and those in it. */
+function directoryAgain({ path, before, below = [] }: HistoryTarget): UndoStep[] {
+  if (before.type !== 'directory') return [];
+  const inner = below.filter(({ type }) => type === 'directory');
+  return [
+    { do: 'make-directory', path, mode: before.mode },
+    ...inner
+      .map(({ name, mode }) => ({ do: 'make-directory', path: `${path}/${name}`, mode }) as const)
+      .sort((a, b) => (a.path < b.path ? -1 : 1)),
+  ];
+}
+
+/** The files of a directory that has gone. */
+function contentAgain(target: HistoryTarget, moves: readonly FileMove[]): UndoStep[] {
+  const { path, below = [] } = target;
+  const elsewhere = movedOut(moves, target);
+  return below
+    .filter(({ name, type }) => type !== 'directory' && !elsewhere.has(`${path}/${name}`))
+    .map((each) => ({ do: 'restore', path: `${path}/${each.name}`, target, below: each }));
+}
+
+/**
+ * Where one of them goes back to what another, or a directory, is still to leave, all step aside first. `home`: to be done when
+ * a directory has gone back that had taken the place.
+ */
 function movesBack(
-  moves: readonly { readonly path: StorePath; readonly from: StorePath }[],
-  {
-    sources,
-    taken,
-    spare,
-  }: {
-    readonly sources: ReadonlySet<StorePath>;
-    readonly taken: ReadonlySet<StorePath>;
-    readonly spare: (path: StorePath, index: number) => StorePath;
-  },
-): Record<'aside' | 'back' | 'last', UndoStep[]> {
-  const waits = moves.some(({ path, from }) => sources.has(path) || taken.has(from));
-  const places = moves.map(({ path }, index) => (waits ? spare(path, index) : path));
-  const steps: Record<'aside' | 'back' | 'last', UndoStep[]> = { aside: [], back: [], last: [] };
-  for (const [index, { path, from }] of moves.entries()) {
-    const place = places[index]!;
-    if (waits) steps.aside.push({ do: 'rename', from: path, path: place });
-    steps[taken.has(from) ? 'last' : 'back'].push({ do: 'rename', from: place, path: from });
+  moves: readonly FileMove[],
+  spare: (path: StorePath, index: number) => StorePath,
+): { readonly aside: UndoStep[]; readonly back: UndoStep[]; readonly home: ReadonlyMap<Place, UndoStep[]> } {
+  const sources = new Set(moves.map(({ from }) => from));
+  const waits = moves.some(({ path, displacedBy }) => displacedBy !== undefined || sources.has(path));
+  const aside: UndoStep[] = [];
+  const back: UndoStep[] = [];
+  const home = new Map<Place, UndoStep[]>();
+  for (const [index, { path, from, displacedBy }] of moves.entries()) {
+    const place = waits ? spare(path, index) : path;
+    if (waits) aside.push({ do: 'rename', from: path, path: place });
+    const steps = displacedBy === undefined ? back : (home.get(displacedBy) ?? []);
+    steps.push({ do: 'rename', from: place, path: from });
+    if (displacedBy !== undefined) home.set(displacedBy, steps);
   }
-  return steps;
+  return { aside, back, home };
 }
 
-function filesBack(target: HistoryTarget, sources: ReadonlySet<StorePath>): UndoStep[] {
-  const { action, path, from, before, kept, below = [] } = target;
-  if (action === 'remove-directory') {
-    return below
-      .filter(({ name, type }) => type !== 'directory' && !sources.has(`${path}/${name}`))
-      .map((each) => ({ do: 'restore', path: `${path}/${each.name}`, target, below: each }));
-  }
+function filesBack(target: HistoryTarget, moves: readonly FileMove[]): UndoStep[] {
+  const { action, path, from, before, kept } = target;
+  if (action === 'remove-directory') return contentAgain(target, moves);
   if (action !== 'write' && action !== 'move' && action !== 'remove') return [];
   if (kept !== undefined) return [{ do: 'restore', path, target }];
   // What was moved here has gone back; what had been here, and was moved elsewhere, has come back.
@@ -133,13 +136,23 @@ function filesBack(target: HistoryTarget, sources: ReadonlySet<StorePath>): Undo
 /** A parent that was made goes if it would be empty: others may have come to rely on it. */
 function directoriesBack(
   targets: readonly HistoryTarget[],
-  names: (directory: StorePath) => readonly string[],
+  {
+    names,
+    moves,
+    home,
+  }: {
+    readonly names: (directory: StorePath) => readonly string[];
+    readonly moves: readonly FileMove[];
+    readonly home: ReadonlyMap<Place, readonly UndoStep[]>;
+  },
 ): UndoStep[] {
   const gone = goneBy(targets);
   const steps: UndoStep[] = [];
-  for (const { action, path, from } of targets.toReversed()) {
+  for (const target of targets.toReversed()) {
+    const { action, path, from } = target;
     if (action === 'move-directory' && from !== undefined) {
-      steps.push({ do: 'rename', from: path, path: from });
+      steps.push({ do: 'rename', from: path, path: from }, ...placeBack(target, moves));
+      steps.push(...(home.get(target) ?? []));
     } else if (action === 'make-directory') steps.push({ do: 'remove', path });
     else if (action === 'make-parent' && names(path).every((name) => gone.has(joinPath(path, name)))) {
       steps.push({ do: 'remove', path });
@@ -147,6 +160,13 @@ function directoriesBack(
     }
   }
   return steps;
+}
+
+/** What a directory had taken the place of, once it has gone back. */
+function placeBack(target: HistoryTarget, moves: readonly FileMove[]): UndoStep[] {
+  if (target.kept === undefined) return [];
+  if (target.before.type === 'directory') return [...directoryAgain(target), ...contentAgain(target, moves)];
+  return [{ do: 'restore', path: target.path, target }];
 }
 
 /** Paths at which there is nothing any more once files are back. */
@@ -159,10 +179,10 @@ export function goneBy(targets: readonly HistoryTarget[]): Set<StorePath> {
   return new Set(gone.map(({ path }) => path));
 }
 
-/** A path in the same directory that no transaction but this one names. */
+/** A path that no transaction but this one names, where no directory that moves takes it along. */
 export function sparePath(transaction: string, path: StorePath, index: number): StorePath {
   return joinPath(
-    parentPath(path) ?? '',
+    ancestors(path).at(-1) ?? '',
     `.undo-${transaction}-${index.toString(36)}-${baseName(path).slice(0, 8)}`,
   );
 }

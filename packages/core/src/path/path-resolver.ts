@@ -36,6 +36,8 @@ export interface ResolvedPath {
   readonly via?: StorePath;
   /** Directories above `path` that do not exist, the nearest the root first. */
   readonly missingParents: readonly StorePath[];
+  /** It is at, or below, what `isReplaced`. */
+  readonly replaced?: true;
 }
 
 export interface PathResolverOptions {
@@ -48,6 +50,8 @@ export interface ResolveOptions {
   /** Whether a symbolic link as the last component stands for what it points to. */
   readonly followLast: boolean;
   readonly op: string;
+  /** What is at this place now is not what counts, nor what is below it: as if there was nothing. */
+  readonly isReplaced?: ((place: StorePath) => boolean) | undefined;
 }
 
 /** As in the kernel. */
@@ -65,6 +69,8 @@ interface Walk {
   readonly op: string;
   readonly asked: StorePath;
   readonly followLast: boolean;
+  readonly isReplaced: ResolveOptions['isReplaced'];
+  replaced: boolean;
   components: readonly string[];
   place: StorePath | undefined;
   stat: FileStat | undefined;
@@ -107,6 +113,8 @@ export class PathResolver {
       op: options.op,
       asked: path,
       followLast: options.followLast,
+      isReplaced: options.isReplaced,
+      replaced: false,
       components: this.#split(absolutePath(root, this.#roots)),
       place: root,
       stat: undefined,
@@ -127,6 +135,7 @@ export class PathResolver {
       stat: walk.stat,
       ...(walk.via === undefined ? {} : { via: walk.via }),
       missingParents: walk.missing,
+      ...(walk.replaced ? { replaced: true } : {}),
     };
   }
 
@@ -182,7 +191,8 @@ export class PathResolver {
     const place = joinPath(walk.place, name);
     if (isReservedPath(place)) throw reserved(walk);
     const last = walk.pending.length === 0;
-    const look = walk.missing.length > 0 ? undefined : this.#look(place, walk, !last);
+    walk.replaced ||= walk.isReplaced?.(place) === true;
+    const look = walk.replaced || walk.missing.length > 0 ? undefined : this.#look(place, walk, !last);
 
     if (look?.target !== undefined && (!last || walk.followLast)) {
       this.#follow(walk, place, look.target, last);

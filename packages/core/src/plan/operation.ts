@@ -38,7 +38,9 @@ export interface WriteOptions {
   readonly parents?: boolean;
 }
 
+/** A symbolic link, socket, pipe or device that history keeps. */
 export interface KeptLink {
+  readonly type: 'symlink' | 'other';
   readonly volume: StorePath;
   /** Under `before/`. */
   readonly name: string;
@@ -77,14 +79,10 @@ export type Operation =
       readonly type: 'rename';
       readonly from: StorePath;
       readonly path: StorePath;
-      readonly options: {
-        readonly parents?: boolean;
-        /** Of a directory that comes where the transaction takes another one away: this one's content comes into that one. */
-        readonly merges?: true;
-      };
+      readonly options: { readonly parents?: boolean };
     }
   | { readonly type: 'remove'; readonly path: StorePath; readonly options: RemoveOptions }
-  /** A symbolic link that history keeps, once more. */
+  /** Another link of what is no file and that history keeps. */
   | { readonly type: 'restore-link'; readonly path: StorePath; readonly kept: KeptLink }
   | {
       readonly type: 'make-directory';

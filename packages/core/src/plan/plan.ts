@@ -3,25 +3,21 @@
  * be applied. Pure, like the working tree it stands on.
  *
  * Order: directories first (made and moved, each after what it stands on), then files, then removals, deepest first. A
- * removed directory goes in one piece: nothing below it is a target of its own.
+ * directory that goes does so in one piece: nothing below it is a target of its own. One that moves as well, unless it would have
+ * to move before itself.
  */
 
 import { PlanOutdated } from '../commit/plan-outdated.js';
 import { StoreError } from '../errors.js';
 import type { FileStat } from '../files/file-system.js';
 import { fingerprintOf } from '../record/image.js';
-import { ancestors, isBelow, joinPath, parentPath, rebase, type StorePath } from '../path/path.js';
+import { ancestors, isBelow, joinPath, parentPath, type StorePath } from '../path/path.js';
 import type { Action, Listed } from '../record/record.js';
-import { mergeDirectories } from './merge.js';
+import { orderDirectories } from './directory-order.js';
 import type { KeptLink } from './operation.js';
 import { directoryMoves, leaves, type MovedTree, preimage, type Preimage } from './preimage.js';
-import {
-  type DirectoryNode,
-  type FileNode,
-  notRegular,
-  type WorkingNode,
-  type WorkingTree,
-} from './working-tree.js';
+import { takeApart } from './take-apart.js';
+import { type DirectoryNode, type FileNode, type WorkingNode, type WorkingTree } from './working-tree.js';
 
 export interface PlanLimits {
   /** Targets of one transaction, and files below a directory that is moved or removed. */
@@ -46,7 +42,7 @@ export interface PlannedTarget {
   readonly exact?: true | undefined;
   readonly listing?: readonly Listed[] | undefined;
   readonly movedAway?: boolean | undefined;
-  /** The file or symbolic link whose place a directory that moves takes. */
+  /** What a directory that moves takes the place of: a file, a symbolic link, or a directory with all that `listing` has. */
   readonly displaced?: Preimage | undefined;
   /** There is nothing at `path` now, and must be nothing when it is staged. */
   readonly mustBeAbsent?: boolean | undefined;
@@ -59,7 +55,15 @@ export interface NetEffect {
 }
 
 export function netEffect(asked: WorkingTree, limits: PlanLimits): NetEffect {
-  const tree = mergeDirectories(asked, limits.maxTargets);
+  for (let tree = asked; ; ) {
+    const planned = planTree(tree, limits);
+    if (!('circle' in planned)) return planned;
+    tree = takeApart(tree, planned.circle, limits.maxTargets);
+  }
+}
+
+/** `circle`: a directory that cannot move in one piece, for another one waits for it, and it for that one. */
+function planTree(tree: WorkingTree, limits: PlanLimits): NetEffect | { readonly circle: StorePath } {
   const movedFrom = directoryMoves(tree);
   const movedInodes = new Set<StorePath>();
   for (const [path, node] of tree.changed) {
@@ -70,8 +74,9 @@ export function netEffect(asked: WorkingTree, limits: PlanLimits): NetEffect {
   const draft: Draft = { directories: [], files: [], removals: [], vacated };
   const context: Context = { tree, limits, movedFrom, movedInodes, holders: holdersIn(tree), draft };
   for (const path of [...tree.changed.keys()].sort()) addTarget(context, path, tree.changed.get(path)!);
-  const directories = orderDirectories(draft.directories);
-  const planned = [...directories, ...draft.files, ...draft.removals.sort(byDepthDescending)];
+  const order = draft.circle === undefined ? orderDirectories(draft.directories) : { circle: draft.circle };
+  if ('circle' in order) return order;
+  const planned = [...order.ordered, ...draft.files, ...draft.removals.sort(byDepthDescending)];
   // Where directories move, what is at a path now is not what will be there.
   const still = !planned.some((target) => target.action === 'move-directory');
   const targets = planned.map((target) => shaped(target, still));
@@ -123,6 +128,8 @@ interface Draft {
   readonly files: PlannedTarget[];
   readonly removals: PlannedTarget[];
   readonly vacated: StorePath[];
+  /** A directory that is to come to where one stands that it is in. */
+  circle?: StorePath;
 }
 
 interface Context extends MovedTree {
@@ -189,13 +196,15 @@ function addDirectory(
   node: DirectoryNode,
   before: Preimage | undefined,
 ): void {
-  const { draft, tree, movedFrom, movedInodes, holders } = context;
+  const { draft, tree, movedFrom, holders } = context;
   if (node.origin !== undefined) {
     if (!leaves(tree, node.origin, path)) return;
     // Its place is empty once the move is the turn; or what `before` shows is the directory itself, come from its origin.
     const displaced = before?.basePath === node.origin ? undefined : before;
-    if (displaced?.stat.type === 'directory') throw typeChange(path, 'ERR_EXISTS');
-    if (displaced?.stat.type === 'other') throw notRegular('rm', path);
+    if (displaced !== undefined && isBelow(node.origin, displaced.basePath)) {
+      draft.circle = path;
+      return;
+    }
     const stat = tree.base.stat(node.origin);
     if (stat === undefined) throw new PlanOutdated(node.origin);
     refuseMounted(tree, node.origin, stat);
@@ -206,7 +215,7 @@ function addDirectory(
       from: node.origin,
       basePath: node.origin,
       stat,
-      ...(displaced === undefined ? {} : { displaced, movedAway: movedInodes.has(displaced.basePath) }),
+      ...(displaced === undefined ? {} : { displaced, ...displacing(context, displaced) }),
     });
     return;
   }
@@ -233,27 +242,35 @@ function addDirectory(
   }
 }
 
+function displacing(context: Context, displaced: Preimage): Pick<PlannedTarget, 'listing' | 'movedAway'> {
+  if (displaced.stat.type !== 'directory') return { movedAway: context.movedInodes.has(displaced.basePath) };
+  return { listing: listRemoved(context, displaced) };
+}
+
 function addRemoval(context: Context, path: StorePath, before: Preimage): void {
-  const { draft, tree, limits, movedFrom } = context;
-  if (before.stat.type === 'other') throw notRegular('rm', path);
+  const { draft } = context;
   if (before.stat.type !== 'directory') {
     draft.removals.push({ action: 'remove', path, ...replaced(context, before) });
     return;
   }
-  refuseMounted(tree, before.basePath, before.stat);
+  draft.removals.push({ action: 'remove-directory', path, ...before, listing: listRemoved(context, before) });
+}
+
+/** What a directory holds that goes as a whole. */
+function listRemoved({ draft, tree, limits, movedFrom }: Context, { basePath, stat }: Preimage): Listed[] {
+  refuseMounted(tree, basePath, stat);
+  draft.vacated.push(basePath);
   const walk = { limit: limits.maxTargets, op: 'rm', left: (each: StorePath) => movedFrom.has(each) };
-  const listing: Listed[] = tree.walkBase(before.basePath, walk).map((found) => {
+  return tree.walkBase(basePath, walk).map((found) => {
     // Of files it says nothing: on an overlay of several file systems they have that of their layer.
-    const isMounted = found.stat.type === 'directory' && found.stat.dev !== before.stat.dev;
+    const isMounted = found.stat.type === 'directory' && found.stat.dev !== stat.dev;
     if (isMounted) throw otherFileSystem(found.path);
     return {
-      name: found.path.slice(before.basePath.length + 1),
+      name: found.path.slice(basePath.length + 1),
       type: found.stat.type,
       fingerprint: fingerprintOf(found.stat),
     };
   });
-  draft.vacated.push(before.basePath);
-  draft.removals.push({ action: 'remove-directory', path, ...before, listing });
 }
 
 /** A directory in which another file system is mounted cannot be renamed, nor can what is mounted there. */
@@ -273,63 +290,12 @@ function deviceAt(tree: WorkingTree, path: StorePath): bigint | undefined {
   return undefined;
 }
 
-/**
- * Directories in an order in which each has its parent and a free place (Kahn's algorithm). Where an outer source has
- * moved before an inner one, `from` is the path that this has when its turn comes.
- */
-function orderDirectories(directories: readonly PlannedTarget[]): readonly PlannedTarget[] {
-  // Sorted by path, parents come first.
-  if (directories.every(({ from }) => from === undefined)) return directories;
-  const waiting = new Set(directories);
-  const ordered: PlannedTarget[] = [];
-  const done: { readonly from: StorePath; readonly path: StorePath }[] = [];
-  while (waiting.size > 0) {
-    const next = [...waiting].find((candidate) => !blockedBy(candidate, waiting));
-    if (next === undefined) {
-      const first = [...waiting][0]!;
-      throw new StoreError('ERR_INVALID_PATH', `The directory moves around '${first.path}' go in a circle`, {
-        op: 'commit',
-        path: first.path,
-        hint: 'Move the directories in several transactions, by way of another name.',
-      });
-    }
-    waiting.delete(next);
-    if (next.from === undefined) {
-      ordered.push(next);
-      continue;
-    }
-    let from = next.from;
-    for (const move of done) if (isBelow(from, move.from)) from = rebase(from, move.from, move.path);
-    done.push({ from: next.from, path: next.path });
-    if (from !== next.path) ordered.push({ ...next, from });
-  }
-  return ordered;
-}
-
-function blockedBy(candidate: PlannedTarget, waiting: ReadonlySet<PlannedTarget>): boolean {
-  for (const other of waiting) {
-    if (other === candidate) continue;
-    // Its parent is still to be made or moved there.
-    if (isBelow(candidate.path, other.path)) return true;
-    if (other.from === undefined) continue;
-    // Its place, or that of a directory above it, is still taken.
-    if (other.from === candidate.path || isBelow(candidate.path, other.from)) return true;
-  }
-  return false;
-}
-
 function byDepthDescending(a: PlannedTarget, b: PlannedTarget): number {
   return b.path.split('/').length - a.path.split('/').length || (a.path < b.path ? -1 : 1);
 }
 
-/** At one path one thing would go and another come that no rename can put over it. */
-export class TypeChange extends StoreError {}
-
-function typeChange(
-  path: StorePath,
-  code: 'ERR_IS_DIRECTORY' | 'ERR_NOT_DIRECTORY' | 'ERR_EXISTS',
-): TypeChange {
-  return new TypeChange(code, `'${path}' cannot be removed and become something else in one transaction`, {
+function typeChange(path: StorePath, code: 'ERR_IS_DIRECTORY' | 'ERR_NOT_DIRECTORY'): StoreError {
+  return new StoreError(code, `'${path}' cannot be removed and become something else in one transaction`, {
     op: 'commit',
     path,
     hint: 'Remove it in a transaction of its own first.',

@@ -10,6 +10,18 @@ import type { WorkingTree } from './working-tree.js';
 
 export type FileOperation = Exclude<Operation, EntryOperation>;
 
+/** Of what the tree has, whatever has gone from its place: another directory there is not what the tree has, nor is what was in it. */
+export function replacedIn(tree: WorkingTree): ((place: StorePath) => boolean) | undefined {
+  const { changed, base } = tree;
+  if (changed.size === 0) return undefined;
+  return (place) => {
+    const node = changed.get(place);
+    if (node === undefined || (node.type !== 'absent' && node.type !== 'directory')) return false;
+    const isBack = node.type === 'directory' && node.origin === place;
+    return !isBack && base.stat(place) !== undefined;
+  };
+}
+
 /**
  * The same operation on resolved paths. A symbolic link that the transaction has removed or replaced is followed no
  * more. What was seen on the way is kept in `looked`; where that has something else, the plan is outdated.
@@ -21,8 +33,13 @@ export function resolveOperation(
 ): FileOperation {
   const { resolver } = context;
   const real = (path: StorePath, followLast: boolean): StorePath => {
-    const resolved = resolver.resolve(path, { followLast, op: operation.type });
+    const resolved = resolver.resolve(path, {
+      followLast,
+      op: operation.type,
+      isReplaced: replacedIn(tree),
+    });
     if (resolved.via !== undefined && tree.changed.has(resolved.via)) return resolved.via;
+    if (resolved.replaced === true) return resolved.path;
     if (looked !== undefined) {
       see(looked, resolved.path, resolved.stat);
       const parent = parentPath(resolved.path);

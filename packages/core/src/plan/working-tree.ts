@@ -34,8 +34,6 @@ export interface DirectoryNode {
   readonly type: 'directory';
   /** The directory that is at this path in the base tree, moved here. */
   readonly origin?: StorePath;
-  /** Where another directory stands, that one stays, and what this one holds comes into it. */
-  readonly merges?: true;
   /** Made only because something below it is. */
   readonly implicit?: boolean;
   readonly mode?: number;
@@ -48,7 +46,7 @@ export type WorkingNode =
   | DirectoryNode
   | FileNode
   | { readonly type: 'symlink' | 'other'; readonly inode: StorePath }
-  | { readonly type: 'symlink'; readonly inode?: undefined; readonly kept: KeptLink };
+  | { readonly type: KeptLink['type']; readonly inode?: undefined; readonly kept: KeptLink };
 
 /** What is at a path, as the transaction sees it. */
 export type Seen =
@@ -142,7 +140,7 @@ export class WorkingTree {
   #restoreLink({ path, kept }: Extract<Operation, { type: 'restore-link' }>): void {
     this.#refuseNonFile('undo', path);
     this.#ensureParents('undo', path);
-    this.#changed.set(path, { type: 'symlink', kept });
+    this.#changed.set(path, { type: kept.type, kept });
   }
 
   #write(operation: Extract<Operation, { type: 'write' }>): void {
@@ -204,7 +202,6 @@ export class WorkingTree {
     const type = this.typeAt(from);
     if (type === 'absent') throw notFound('rename', from);
     if (from === path) return;
-    if (type === 'other') throw notRegular('rename', from);
     const destination = this.typeAt(path);
     if (type === 'directory') {
       if (isBelow(path, from)) {
@@ -223,9 +220,7 @@ export class WorkingTree {
       if (destination === 'other') throw notRegular('rename', path);
     }
     this.#ensureParents('rename', path, options.parents);
-    const found = movable(this.look(from));
-    const moved: WorkingNode =
-      options.merges === true && found.type === 'directory' ? { ...found, merges: true } : found;
+    const moved = movable(this.look(from));
     const below =
       type === 'directory' ? [...this.#changed].filter(([changed]) => isBelow(changed, from)) : [];
     this.#vacate(from, type);
@@ -386,6 +381,6 @@ export function notRegular(op: string, path: StorePath): StoreError {
   return new StoreError('ERR_INVALID_PATH', `'${path}' is not a regular file`, {
     op,
     path,
-    hint: 'Sockets, pipes and devices cannot take part in a transaction.',
+    hint: 'Sockets, pipes and devices can be removed, and moved on their file system, and nothing else.',
   });
 }

@@ -11,7 +11,7 @@ import { type Action, actions, type TransactionNumber } from './record.js';
 import { kinds } from './rows.js';
 
 /** Why a before-image is not kept: somebody has written into it, it was gone, or it could not be read or made durable. */
-export const lossReasons = ['edited', 'missing', 'unreadable', 'too-large'] as const;
+export const lossReasons = ['edited', 'missing', 'unreadable'] as const;
 export type LossReason = (typeof lossReasons)[number];
 
 const typesBelow = ['file', 'directory', 'symlink', 'other'] as const;

@@ -79,7 +79,7 @@ export interface Target {
   readonly beforeName?: string | undefined;
   /** The before-image is a copy: the file system would not link it. */
   readonly beforeCopied?: boolean | undefined;
-  /** What a directory that is removed was planned to hold. */
+  /** What a directory that goes, removed or replaced by another, was planned to hold. */
   readonly listing?: readonly Listed[] | undefined;
   /** The inode that was here is moved elsewhere by this same transaction. */
   readonly movedAway?: boolean | undefined;

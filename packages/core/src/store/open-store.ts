@@ -16,7 +16,7 @@ import { openParts, openReadOnlyParts, openRoot } from './open-parts.js';
 import { defaults, type StoreOptions, systemClock } from './options.js';
 import { absolutePath, ancestors, parentPath, type StorePath } from '../path/path.js';
 import { parsePath } from '../path/path-parser.js';
-import { PathResolver, type ResolvedPath } from '../path/path-resolver.js';
+import { PathResolver } from '../path/path-resolver.js';
 import { Reader } from './reader.js';
 import { emptyRecoveryReport, type Recoverer } from '../committer/recoverer.js';
 import { entryRow } from '../record/rows.js';
@@ -130,9 +130,9 @@ export function openAccess(
     isOwn: (owner) => owner === committer?.state.ownerNumber,
     readOnly: committer === undefined,
   });
-  const resolve = (path: StorePath, op: string): ResolvedPath => {
+  const resolve: StoreAccess['resolve'] = (path, op, isReplaced) => {
     resolver.forget();
-    return resolver.resolve(path, { followLast: true, op });
+    return resolver.resolve(path, { followLast: true, op, isReplaced });
   };
   const stagingPlaces = new StagingPlaces({
     fileSystem,

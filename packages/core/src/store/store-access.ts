@@ -8,7 +8,7 @@ import type { StoreSpace } from '../files/free-space.js';
 import type { Folding } from '../record/key.js';
 import type { Log } from '../log/log.js';
 import type { Roots, StorePath } from '../path/path.js';
-import type { PathResolver, ResolvedPath } from '../path/path-resolver.js';
+import type { PathResolver, ResolvedPath, ResolveOptions } from '../path/path-resolver.js';
 import type { Reader } from './reader.js';
 import type { TransactionId } from '../record/record.js';
 import type { CommitRequest } from '../plan/request.js';
@@ -43,7 +43,7 @@ export interface StoreAccess {
   /** A path as the user gave it; refuses the root itself unless `mayBeRoot`. */
   parse(path: string | URL, op: string, mayBeRoot: boolean): StorePath;
   /** Where a path leads now, symbolic links followed. */
-  resolve(path: StorePath, op: string): ResolvedPath;
+  resolve(path: StorePath, op: string, isReplaced?: ResolveOptions['isReplaced']): ResolvedPath;
   /** Milliseconds since 1970, by the clock that stamps files. */
   nowMs(): number;
   entry(collection: string, key: string): EntryRow | undefined;

@@ -20,14 +20,7 @@ import { parseTransactionId, transactionId, type TransactionId } from '../record
 import { entryRow } from '../record/rows.js';
 import { entryKey } from '../record/key.js';
 import type { StoreAccess } from './store-access.js';
-import {
-  moveBack,
-  restoreDirectory,
-  restoreFile,
-  restoreLink,
-  trackLink,
-  type Transaction,
-} from './transaction.js';
+import { restoreDirectory, restoreFile, restoreLink, trackLink, type Transaction } from './transaction.js';
 
 const pageRows = 100;
 const pieceBytes = 1 << 20;
@@ -79,9 +72,10 @@ export async function undoIn(access: StoreAccess, tx: Transaction, row: HistoryR
   }
 }
 
-/** A symbolic link is asked for itself, wherever it leads. */
+/** A symbolic link is asked for itself, wherever it leads, and what cannot be read as well. */
 async function track({ fileSystem, roots }: StoreAccess, tx: Transaction, path: StorePath): Promise<void> {
-  if (fileSystem.lstat(absolutePath(path, roots))?.type === 'symlink') await trackLink(tx, path);
+  const type = fileSystem.lstat(absolutePath(path, roots))?.type;
+  if (type === 'symlink' || type === 'other') await trackLink(tx, path);
   else await tx.exists(path);
 }
 
@@ -93,7 +87,7 @@ async function carryOut(
 ): Promise<void> {
   switch (step.do) {
     case 'rename':
-      moveBack(tx, step.from, step.path);
+      tx.rename(step.from, step.path);
       break;
     case 'remove':
       tx.rm(step.path);
@@ -122,8 +116,9 @@ async function restore(
       ? undefined
       : `${beforePath(volume, kept!)}${below === undefined ? '' : `/${below.name}`}`;
   const stat = file === undefined ? undefined : await access.asyncFileSystem.lstat(file);
-  if (stat?.type === 'symlink' && (below ?? before).type === 'symlink') {
+  if ((stat?.type === 'symlink' || stat?.type === 'other') && (below ?? before).type === stat.type) {
     restoreLink(tx, path, {
+      type: stat.type,
       volume: target.volume,
       name: below === undefined ? kept! : `${kept!}/${below.name}`,
     });

@@ -12,7 +12,7 @@ import { listDirectory, type ReaddirOptions } from '../files/listing.js';
 import { absolutePath, ancestors, isBelow, type StorePath } from '../path/path.js';
 import { baseTree, directoryDigest } from '../plan/base-tree.js';
 import type { Content, Operation, TrackedRead } from '../plan/operation.js';
-import { resolveOperation } from '../plan/resolution.js';
+import { replacedIn, resolveOperation } from '../plan/resolution.js';
 import { type FileNode, WorkingTree } from '../plan/working-tree.js';
 import { fingerprintOf } from '../record/image.js';
 import { parseEntryKey } from '../record/key.js';
@@ -249,7 +249,7 @@ export class TransactionView {
 
   /** A symbolic link that this transaction has removed or replaced is followed no more. */
   #resolve(path: StorePath, op: string, tree: WorkingTree | undefined): StorePath {
-    const resolved = this.#access.resolve(path, op);
+    const resolved = this.#access.resolve(path, op, tree === undefined ? undefined : replacedIn(tree));
     return resolved.via !== undefined && tree?.changed.has(resolved.via) === true
       ? resolved.via
       : resolved.path;

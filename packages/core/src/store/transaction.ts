@@ -72,7 +72,6 @@ let restoreContent: (tx: Transaction, path: StorePath, data: Data, like: FileSta
 let restoreKept: (tx: Transaction, path: StorePath, kept: KeptLink) => void;
 let trackLinkItself: (tx: Transaction, path: StorePath) => Promise<void>;
 let restoreEmpty: (tx: Transaction, path: StorePath, mode: number | undefined) => void;
-let renameMerging: (tx: Transaction, from: StorePath, path: StorePath) => void;
 
 export class Transaction implements AsyncDisposable {
   static {
@@ -91,7 +90,6 @@ export class Transaction implements AsyncDisposable {
       await tx.#readable();
       tx.#view.trackLink(path);
     };
-    renameMerging = (tx, from, path) => tx.#add({ type: 'rename', from, path, options: { merges: true } });
     restoreEmpty = (tx, path, mode) =>
       tx.#add({
         type: 'make-directory',
@@ -450,12 +448,12 @@ export function restoreFile(
   return restoreContent(tx, path, data, like);
 }
 
-/** For undo: a symbolic link that history keeps. */
+/** For undo: what is no file and that history keeps. */
 export function restoreLink(tx: Transaction, path: StorePath, kept: KeptLink): void {
   restoreKept(tx, path, kept);
 }
 
-/** For undo: that there is this symbolic link, and not what it leads to. */
+/** For undo: that there is this symbolic link, socket, pipe or device, and not what it leads to. */
 export function trackLink(tx: Transaction, path: StorePath): Promise<void> {
   return trackLinkItself(tx, path);
 }
@@ -463,9 +461,4 @@ export function trackLink(tx: Transaction, path: StorePath): Promise<void> {
 /** For undo: a directory with exactly the mode that it had. */
 export function restoreDirectory(tx: Transaction, path: StorePath, mode: number | undefined): void {
   restoreEmpty(tx, path, mode);
-}
-
-/** For undo: a directory may come where the transaction takes another one away. */
-export function moveBack(tx: Transaction, from: StorePath, path: StorePath): void {
-  renameMerging(tx, from, path);
 }

@@ -245,6 +245,31 @@ export const historyScenarios: readonly Scenario[] = [
     ],
   },
   {
+    name: 'history: undo of a directory in the place of one that moved',
+    options,
+    before: files,
+    steps: [
+      [move('d', 'e'), mkdir('d'), mkdir('d/c'), write('d/n', '1.')],
+      'checkpoint',
+      undoes(1, whole),
+      'checkpoint',
+      undoes(2, { a: 'a0.', b: large, 'd/': '', 'd/c/': '', 'd/n': '1.', 'e/': '', 'e/c': 'c0.' }),
+      'checkpoint',
+    ],
+  },
+  {
+    name: 'history: undo of a directory in the place of one that was removed',
+    options,
+    before: [[...files[0]!, write('e/c', 'c1.'), write('e/s/k', large)]],
+    steps: [
+      [move('e/c', 'n'), remove('e'), move('d', 'e')],
+      'checkpoint',
+      undoes(1, { ...whole, 'e/': '', 'e/c': 'c1.', 'e/s/': '', 'e/s/k': large }),
+      'checkpoint',
+      undoes(2, { a: 'a0.', b: large, 'e/': '', 'e/c': 'c0.', n: 'c1.' }),
+    ],
+  },
+  {
     name: 'history: undo of a file and a directory that have changed places',
     options,
     before: files,

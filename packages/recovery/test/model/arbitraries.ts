@@ -45,7 +45,10 @@ const simpleAction: fc.Arbitrary<Action> = fc.oneof(
     arbitrary: fc.record({ do: fc.constantFrom('copy', 'move', 'swap'), from: file, path: file }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('mkdir', 'remove', 'list'), path: directory }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('move' as const), from: directory, path: directory }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constantFrom('move', 'replace'), from: directory, path: directory }),
+  },
   {
     weight: 3,
     arbitrary: fc.record({

@@ -127,6 +127,9 @@ class Script {
         if (action.from !== action.path && this.#can({ type: 'move', from: action.from, path: action.path }))
           tx.rename(action.from, action.path);
         break;
+      case 'replace':
+        this.#replace(action.from, action.path);
+        break;
       case 'trade places':
         await this.#tradePlaces(action.path);
         break;
@@ -208,6 +211,16 @@ class Script {
       assert.ok(this.#can({ type: 'move', from, path }));
       this.#tx.rename(from, path);
     }
+  }
+
+  #replace(from: string, path: string): void {
+    const { files } = this.#draft;
+    if (!isDirectory(files, from) || !isDirectory(files, path)) return;
+    if (`${from}/`.startsWith(`${path}/`) || `${path}/`.startsWith(`${from}/`)) return;
+    assert.ok(this.#can({ type: 'remove', path }));
+    this.#tx.rm(path, { recursive: true });
+    assert.ok(this.#can({ type: 'move', from, path }));
+    this.#tx.rename(from, path);
   }
 
   async #tradePlaces(directory: string): Promise<void> {

@@ -17,6 +17,8 @@ export type Action =
   | { readonly do: 'write'; readonly path: string; readonly large: boolean; readonly how: WriteHow }
   | { readonly do: 'append' | 'remove' | 'mkdir' | 'read' | 'list'; readonly path: string }
   | { readonly do: 'copy' | 'move' | 'swap'; readonly from: string; readonly path: string }
+  /** A directory comes in the place of another one, which goes. */
+  | { readonly do: 'replace'; readonly from: string; readonly path: string }
   /** It takes the place of the file `placeName`; or is what has taken it, and goes, and a file comes. */
   | { readonly do: 'trade places'; readonly path: string }
   | { readonly do: 'put' | 'delete' | 'get'; readonly key: string }

@@ -59,6 +59,8 @@ function actionInWords(action: Action): string {
     case 'copy':
     case 'move':
       return `${action.do} ${action.from} to ${action.path}`;
+    case 'replace':
+      return `${action.from} in the place of ${action.path}`;
     case 'trade places':
       return `${action.path} trades places with the file p`;
     case 'swap':

@@ -25,8 +25,8 @@ export const applyMutants: readonly Mutant[] = [
     edits: [
       {
         snippet:
-          'if (!showsImage(now, target.before)) throw externalEdit(target.path); fileSystem.rename(absolute, beforePath(',
-        replacement: 'fileSystem.rename(absolute, beforePath(',
+          'if (!showsImage(now, target.before)) throw externalEdit(target.path); makeRoom(context, staged);',
+        replacement: 'makeRoom(context, staged);',
       },
     ],
     killer: {
@@ -91,6 +91,48 @@ export const applyMutants: readonly Mutant[] = [
     },
   },
   {
+    name: 'displaced-directory-rows-forgotten',
+    breaks:
+      'after a roll-back the log does not know the files of a directory whose place another one had taken',
+    package: 'core',
+    edits: [{ snippet: 'buried.push({ index: target.index, row });', replacement: '' }],
+    killer: {
+      file: 'recovery/crash-order',
+      test: 'a directory whose place another one has taken, or was about to, is back after a roll-back',
+    },
+  },
+  {
+    name: 'displaced-directory-rows-moved',
+    breaks:
+      'after a roll-back the log has the files of a directory where the one was that had taken its place',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'restored.set(origin(row.path, index), row.image);',
+        replacement: 'restored.set(origin(row.path), row.image);',
+      },
+    ],
+    killer: {
+      file: 'recovery/crash-order',
+      test: 'a directory whose place another one has taken, or was about to, is back after a roll-back',
+    },
+  },
+  {
+    name: 'leaving-directory-unsynced-when-replaced',
+    breaks: 'a directory leaves another one whose place is taken then: a power cut loses both',
+    package: 'core',
+    edits: [
+      {
+        snippet: "...(before.type === 'directory' ? [path] : [])",
+        replacement: "...(action === 'remove-directory' ? [path] : [])",
+      },
+    ],
+    killer: {
+      file: 'recovery/crash-order',
+      test: 'a directory that leaves another one is durable before that one is replaced',
+    },
+  },
+  {
     name: 'leaving-directory-unsynced',
     breaks: 'a directory leaves another one that goes then: a power cut takes both',
     package: 'core',
@@ -138,8 +180,9 @@ export const applyMutants: readonly Mutant[] = [
     package: 'core',
     edits: [
       {
-        snippet: 'fileSystem.rename(absolute, beforePath(volume, target.beforeName)); break;',
-        replacement: 'fileSystem.unlink(absolute); break;',
+        snippet: 'fileSystem.rename(absolute, to); if (target.before.type',
+        replacement:
+          "if (target.before.type !== 'directory') { fileSystem.unlink(absolute); return; } fileSystem.rename(absolute, to); if (target.before.type",
       },
     ],
     killer: {

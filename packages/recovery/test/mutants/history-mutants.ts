@@ -438,22 +438,50 @@ export const historyMutants: readonly Mutant[] = [
     name: 'undo-before-there-is-room',
     breaks: 'an undo moves a file back to where a directory still is',
     package: 'core',
-    edits: [{ snippet: "steps[taken.has(from) ? 'last' : 'back']", replacement: "steps['back']" }],
+    edits: [
+      {
+        snippet: 'const steps = displacedBy === undefined ? back : (home.get(displacedBy) ?? []);',
+        replacement: 'const steps = back;',
+      },
+    ],
     killer: {
       file: 'core/history',
       test: 'a directory comes back to where a file or a symbolic link is, and goes again',
     },
   },
   {
-    name: 'merged-without-what-is-in-place',
-    breaks: 'where a directory comes back into another, what that one held stays',
+    name: 'kept-of-another-directory',
+    breaks:
+      'history does not keep a file of a directory that was replaced, for the other one had a file of its name that moved',
     package: 'core',
     edits: [
-      { snippet: 'if (stat !== undefined) addRemoval(context, child, { basePath, stat });', replacement: '' },
+      { snippet: "const by = target.action === 'move-directory' ? target : undefined;", replacement: '' },
+      { snippet: 'moves.filter(({ displacedBy }) => displacedBy === by).map(', replacement: 'moves.map(' },
     ],
     killer: {
       file: 'core/history',
-      test: 'a directory that made room for another one of its name comes back into it, and goes again',
+      test: 'what was replaced by a directory comes back, and goes again: another one of which files of the same name are elsewhere now',
+    },
+  },
+  {
+    name: 'undo-beside-what-moves',
+    breaks: 'what an undo puts aside goes along with the directory that it is beside',
+    package: 'core',
+    edits: [{ snippet: "ancestors(path).at(-1) ?? ''", replacement: "ancestors(path)[0] ?? ''" }],
+    killer: {
+      file: 'core/history',
+      test: 'what was replaced by a directory comes back, and goes again: another one, of which a file is in a directory that has moved',
+    },
+  },
+  {
+    name: 'row-too-large-for-recovery',
+    breaks:
+      'a store whose recovery would leave a row to history that the log does not take cannot be opened any more',
+    package: 'recovery',
+    edits: [{ snippet: 'if (encoded[1].byteLength <= valueBytesMax) return', replacement: 'return' }],
+    killer: {
+      file: 'recovery/history',
+      test: 'a row that the log would not take costs the undo, and not the recovery',
     },
   },
   {
@@ -471,7 +499,7 @@ export const historyMutants: readonly Mutant[] = [
     name: 'kept-though-moved-out',
     breaks: 'history keeps, and counts, files of a removed directory that are elsewhere',
     package: 'core',
-    edits: [{ snippet: 'if (sources.has(`${removed}/${relative}`)) continue;', replacement: '' }],
+    edits: [{ snippet: 'if (elsewhere.has(`${removed}/${relative}`)) continue;', replacement: '' }],
     killer: {
       file: 'core/history',
       test: 'of a removed directory history keeps nothing that was moved out of it',

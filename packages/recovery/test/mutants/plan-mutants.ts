@@ -4,6 +4,58 @@ import type { Mutant } from './mutant.js';
 
 export const planMutants: readonly Mutant[] = [
   {
+    name: 'made-again-with-what-it-held',
+    breaks: 'a directory that is removed and made again has what it held',
+    package: 'core',
+    edits: [
+      { snippet: 'if (stat !== undefined) addRemoval(context, child, { basePath, stat });', replacement: '' },
+    ],
+    killer: {
+      file: 'core/store-tree',
+      test: 'the net effect is right where a directory is removed and made again with other files',
+    },
+  },
+  {
+    name: 'replaced-before-it-is-left',
+    breaks: 'a directory goes before another one has left it, and that goes as well',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'const isIn = displaced !== undefined && isBelow(from, displaced.basePath);',
+        replacement: 'const isIn = false;',
+      },
+    ],
+    killer: {
+      file: 'core/store-tree',
+      test: 'the net effect is right where a directory takes the place of another one',
+    },
+  },
+  {
+    name: 'taken-apart-over-what-is-new',
+    breaks: 'a directory that moves file by file has what the transaction has replaced in it',
+    package: 'core',
+    edits: [{ snippet: 'if (isReplaced) continue;', replacement: '' }],
+    killer: {
+      file: 'core/store-tree',
+      test: 'the net effect is right where directories change places',
+    },
+  },
+  {
+    name: 'replaced-directory-stays',
+    breaks: 'a checkpoint leaves a directory behind whose place another one has taken',
+    package: 'core',
+    edits: [
+      {
+        snippet: "if (target.before.type === 'directory') removeTree(",
+        replacement: "if (target.action === 'remove-directory') removeTree(",
+      },
+    ],
+    killer: {
+      file: 'core/store-tree',
+      test: 'the net effect is right where a directory takes the place of another one',
+    },
+  },
+  {
     name: 'plan-sees-twice',
     breaks:
       'what another one has put into a directory since one operation found none there is taken for what the transaction removes',

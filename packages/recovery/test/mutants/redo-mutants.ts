@@ -26,7 +26,22 @@ export const redoMutants: readonly Mutant[] = [
     ],
     killer: {
       file: 'recovery/history',
-      test: 'of a file whose place a directory takes, what recovery puts aside is kept',
+      test: 'of what a directory takes the place of, what recovery puts aside is kept',
+    },
+  },
+  {
+    name: 'displaced-directory-set-aside',
+    breaks: 'recovery puts a directory whose place another one takes among the conflicts',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: "if (there.type !== 'directory' || there.ino === inodeOf(before))",
+        replacement: "if (there.type !== 'directory')",
+      },
+    ],
+    killer: {
+      file: 'recovery/history',
+      test: 'of what a directory takes the place of, what recovery puts aside is kept',
     },
   },
   {

@@ -65,10 +65,15 @@ async function edit(boot: 'same' | 'other'): Promise<void> {
 /** An overlay cannot move or remove them: it is refused before anything is changed. */
 async function leaveDirectories(root: string): Promise<void> {
   const store = await openStore(root, { committer: 'inline' });
+  await store.writeFile('fresh/a', 'of the upper layer');
   const tree = treeOf(root);
   const changes: readonly ((transaction: Transaction) => void)[] = [
     (transaction) => transaction.rm('top', { recursive: true }),
     (transaction) => transaction.rename('top', 'elsewhere'),
+    (transaction) => {
+      transaction.rm('top', { recursive: true });
+      transaction.rename('fresh', 'top');
+    },
   ];
   for (const change of changes) {
     const transaction = await store.begin();
@@ -77,6 +82,7 @@ async function leaveDirectories(root: string): Promise<void> {
     await assert.rejectsWithCode(transaction.commit(), 'ERR_INVALID_PATH');
     assert.equal(treeOf(root), tree);
   }
+  await store.rm('fresh', { recursive: true });
   await store.writeFiles(Object.keys(directoryFiles).map((path) => [path, 'new'] as const));
   assert.equal((await store.verify()).findings, []);
   await store.close();
