@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { assert, suite } from '@forewrit/testkit';
 import { engineWorld } from './engine-world.js';
 import { withStores } from './store-world.js';
@@ -29,6 +29,29 @@ test(
       },
       ['worker'],
     );
+  },
+  { timeoutMs: 120_000 },
+);
+
+test(
+  'history says of a removed directory that it holds more files than one transaction can bring back',
+  async () => {
+    await using world = await engineWorld({ history: {} });
+    const { store, root } = world;
+    for (const [count, undoable] of [
+      [16_000, true],
+      [18_000, false],
+    ] as const) {
+      mkdirSync(`${root}/d`);
+      for (let n = 0; n < count; n += 1) writeFileSync(`${root}/d/${n}`, '');
+      const { transaction } = await store.rm('d', { recursive: true });
+      const { value: newest } = await store.history()[Symbol.asyncIterator]().next();
+      assert.is(newest?.undoable, undoable);
+      if (undoable) continue;
+      assert.is(newest?.obstacle?.code, 'ERR_TOO_MANY');
+      await assert.rejectsWithCode(store.undo(transaction), 'ERR_TOO_MANY');
+      assert.not.ok(existsSync(`${root}/d`));
+    }
   },
   { timeoutMs: 120_000 },
 );

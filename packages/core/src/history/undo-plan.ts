@@ -1,6 +1,6 @@
 /**
  * Whether one transaction can do what an undo asks for. Where directories have moved that depends on what is in them by now,
- * so it is planned as the commit will plan it, and nothing comes of it.
+ * so it is planned as the commit will plan it, and nothing comes of it. Otherwise it is a question of how much there is.
  */
 
 import { PlanOutdated } from '../commit/plan-outdated.js';
@@ -8,7 +8,7 @@ import { isStoreError, type StoreError } from '../errors.js';
 import { absolutePath, isReservedPath, joinPath, type StorePath } from '../path/path.js';
 import { baseTree } from '../plan/base-tree.js';
 import { checkChanges, targetsMax } from '../plan/plan-check.js';
-import { netEffect } from '../plan/plan.js';
+import { netEffect, type PlannedTarget } from '../plan/plan.js';
 import type { FileOperation } from '../plan/resolution.js';
 import { WorkingTree } from '../plan/working-tree.js';
 import type { HistoryRow } from '../record/history-row.js';
@@ -16,18 +16,43 @@ import { transactionId } from '../record/record.js';
 import { changed, type HistoryAccess, metCodes, type UndoObstacle } from './undo-obstacle.js';
 import { sparePath, type UndoStep, undoSteps } from './undo-steps.js';
 
+/** With fewer paths and entries it fits into one commit whatever is done to them. */
+const changesSure = 5000;
+
 export function planObstacle(access: HistoryAccess, row: HistoryRow): UndoObstacle | undefined {
-  if (!row.targets.some(({ action }) => action === 'move-directory')) return undefined;
-  const tree = new WorkingTree(baseTree(access));
+  const { targets, entries } = row;
+  const movesDirectories = targets.some(({ action }) => action === 'move-directory');
+  const count = targets.reduce((sum, { below = [] }) => sum + 1 + below.length, entries.length);
+  if (!movesDirectories && count <= changesSure) return undefined;
   try {
-    for (const step of stepsOf(access, row)) tree.apply(operationOf(step));
-    checkChanges(netEffect(tree, { maxTargets: targetsMax }).targets, []);
+    const steps = stepsOf(access, row);
+    checkChanges(movesDirectories ? planned(access, steps) : steps.flatMap(targetsOf), entries);
     return undefined;
   } catch (error) {
     // What changes under the eyes of the plan is for the commit to find.
     if (error instanceof PlanOutdated) return undefined;
     if (!isStoreError(error)) throw error;
     return obstacleOf(error, row);
+  }
+}
+
+function planned(access: HistoryAccess, steps: readonly UndoStep[]): readonly PlannedTarget[] {
+  const tree = new WorkingTree(baseTree(access));
+  for (const step of steps) tree.apply(operationOf(step));
+  return netEffect(tree, { maxTargets: targetsMax }).targets;
+}
+
+/** Where no directory moves, each step is as many targets whatever there is. */
+function targetsOf(step: UndoStep): Pick<PlannedTarget, 'action'>[] {
+  switch (step.do) {
+    case 'rename':
+      return [{ action: 'move' }, { action: 'remove' }];
+    case 'remove':
+      return [{ action: 'remove' }];
+    case 'make-directory':
+      return [{ action: 'make-directory' }];
+    case 'restore':
+      return [{ action: 'write' }];
   }
 }
 

@@ -19,7 +19,10 @@ export const targetsMax = 100_000;
 const changesMax = batchChangesMax - markKeysMax - 100;
 
 /** Of a commit's batch, what this many targets write: a lock and a row each, and a tombstone of what goes. */
-export function checkChanges(targets: readonly PlannedTarget[], entries: readonly EntryOperation[]): void {
+export function checkChanges(
+  targets: readonly Pick<PlannedTarget, 'action'>[],
+  entries: readonly unknown[],
+): void {
   let changes = 2 * entries.length;
   for (const { action } of targets) {
     if (action === 'move-directory') changes += 5;

@@ -474,6 +474,16 @@ export const historyMutants: readonly Mutant[] = [
     },
   },
   {
+    name: 'undoable-though-too-large',
+    breaks: 'history says that a transaction can be undone whose undo does not fit into one commit',
+    package: 'core',
+    edits: [{ snippet: 'steps.flatMap(targetsOf)', replacement: '[]' }],
+    killer: {
+      file: 'core/store-many.slow',
+      test: 'history says of a removed directory that it holds more files than one transaction can bring back',
+    },
+  },
+  {
     name: 'row-too-large-for-recovery',
     breaks:
       'a store whose recovery would leave a row to history that the log does not take cannot be opened any more',
