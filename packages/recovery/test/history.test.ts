@@ -107,8 +107,8 @@ test('a row that the log would not take costs the undo, and not the recovery', a
       key: `${index}`,
       value: new Uint8Array(size),
     }));
-  // Of a record that just fits: its row has some bytes more of each entry.
-  let bytes = Math.floor(valueBytesMax / count) - 10;
+  // Of a record that just fits, with some 35 bytes of each entry beside the value: its row has a few more.
+  let bytes = Math.floor(valueBytesMax / count) - 32;
   for (let outcome: unknown = new Error(); outcome instanceof Error; bytes -= 1) {
     process.commit(...putAll(bytes, bytes));
     outcome = process.attempt(write('a', 'a1.'), ...putAll(bytes, 0));
