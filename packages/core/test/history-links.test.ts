@@ -130,6 +130,15 @@ test('a file comes back where a symbolic link is that leads out of the store', a
   const { transaction } = await w.store.rename('l', 'a');
   await w.store.undo(transaction);
   assert.equal([w.text('a'), leads(w.root, 'l')], ['a', ['../../nowhere']]);
+  // Where the link has come back from history nothing has to move first.
+  const tx = await w.store.begin();
+  tx.rm('l');
+  await tx.writeFile('l', 'in its place');
+  const replaced = await tx.commit();
+  const undone = await w.store.undo(replaced.transaction);
+  assert.equal(leads(w.root, 'l'), ['../../nowhere']);
+  await w.store.undo(undone.transaction);
+  assert.is(w.text('l'), 'in its place');
 });
 
 test('where no link of a symbolic link can be had, it is made again', async () => {
