@@ -17,6 +17,7 @@ import {
   type ProcessOptions,
   remove,
   root,
+  type SimulatedProcess,
   stagingNames,
   tree,
   World,
@@ -238,16 +239,17 @@ test('what a roll-back could not put back is durable among the conflicts', async
   await afterEveryPowerCut(world, (after) => assert.equal(conflictContents(after.outside), ['old a']));
 });
 
+/** A process that can put nothing at a path. */
+async function openFailing(world: World, path: string): Promise<SimulatedProcess> {
+  const at: Fault['at'] = ({ method, dest }) => method === 'rename' && dest === `${root}/${path}`;
+  return await world.open({ ...small, faults: [{ at, error: 'EIO' }] });
+}
+
 test('a file whose place a directory has taken, or was about to, is back after a roll-back', async () => {
   for (const fails of ['a', 'n']) {
     const world = await worldBefore(small);
     const before = tree(world.outside);
-    const process = await world.open({
-      ...small,
-      faults: [
-        { at: ({ method, dest }) => method === 'rename' && dest === `${root}/${fails}`, error: 'EIO' },
-      ],
-    });
+    const process = await openFailing(world, fails);
     const outcome = process.attempt(remove('a'), move('d', 'a'), write('n', 'new n'));
     assert.ok(isStoreError(outcome, 'ERR_APPLY_ROLLED_BACK'), String(outcome));
     const { log, folding } = process.context;
@@ -263,12 +265,7 @@ test('a directory whose place another one has taken, or was about to, is back af
   for (const fails of ['d', 'n']) {
     const world = await worldBefore(small);
     const before = tree(world.outside);
-    const process = await world.open({
-      ...small,
-      faults: [
-        { at: ({ method, dest }) => method === 'rename' && dest === `${root}/${fails}`, error: 'EIO' },
-      ],
-    });
+    const process = await openFailing(world, fails);
     const { log, folding } = process.context;
     const rows = (): Record<string, Image['type'] | undefined> =>
       log.view((view) =>

@@ -12,7 +12,7 @@ import { netEffect, type PlannedTarget } from '../plan/plan.js';
 import type { FileOperation } from '../plan/resolution.js';
 import { WorkingTree } from '../plan/working-tree.js';
 import type { HistoryRow } from '../record/history-row.js';
-import { transactionId } from '../record/record.js';
+import { transactionId, type TransactionId } from '../record/record.js';
 import { changed, type HistoryAccess, metCodes, type UndoObstacle } from './undo-obstacle.js';
 import { sparePath, type UndoStep, undoSteps } from './undo-steps.js';
 
@@ -25,7 +25,7 @@ export function planObstacle(access: HistoryAccess, row: HistoryRow): UndoObstac
   const count = targets.reduce((sum, { below = [] }) => sum + 1 + below.length, entries.length);
   if (!movesDirectories && count <= changesSure) return undefined;
   try {
-    const steps = stepsOf(access, row);
+    const steps = stepsOf(access, row, transactionId(row.number));
     checkChanges(movesDirectories ? planned(access, steps) : steps.flatMap(targetsOf), entries);
     return undefined;
   } catch (error) {
@@ -56,7 +56,7 @@ function targetsOf(step: UndoStep): Pick<PlannedTarget, 'action'>[] {
   }
 }
 
-export function namesIn(
+function namesIn(
   { fileSystem, roots }: Pick<HistoryAccess, 'fileSystem' | 'roots'>,
   directory: StorePath,
 ): string[] {
@@ -65,12 +65,12 @@ export function namesIn(
   return fileSystem.list(absolute).filter((name) => !isReservedPath(joinPath(directory, name)));
 }
 
-function stepsOf(access: HistoryAccess, row: HistoryRow): UndoStep[] {
-  const id = transactionId(row.number);
+/** `transaction`: whose spare paths they are. */
+export function stepsOf(access: HistoryAccess, row: HistoryRow, transaction: TransactionId): UndoStep[] {
   return undoSteps(
     row,
     (directory) => namesIn(access, directory),
-    (path, index) => sparePath(id, path, index),
+    (path, index) => sparePath(transaction, path, index),
   );
 }
 

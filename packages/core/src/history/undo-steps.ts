@@ -56,17 +56,18 @@ export interface FileMove {
 
 /** Of files, from the places that directories have left them at. */
 export function movesIn(targets: readonly Place[]): FileMove[] {
+  const directories = targets.filter(({ action }) => action === 'move-directory');
   return targets.flatMap(({ action, path, from }) =>
-    action === 'move' && from !== undefined ? [{ path, ...whereItIs(from, targets) }] : [],
+    action === 'move' && from !== undefined ? [{ path, ...whereItIs(from, directories) }] : [],
   );
 }
 
 /** Directories have moved first: a path of the time before is elsewhere after that. */
-function whereItIs(path: StorePath, targets: readonly Place[]): Omit<FileMove, 'path'> {
+function whereItIs(path: StorePath, directories: readonly Place[]): Omit<FileMove, 'path'> {
   let at = path;
-  for (const each of targets) {
-    const { action, from, path: to, before } = each;
-    if (action !== 'move-directory' || from === undefined) continue;
+  for (const each of directories) {
+    const { from, path: to, before } = each;
+    if (from === undefined) continue;
     if (before.type !== 'absent' && (at === to || isBelow(at, to))) return { from: at, displacedBy: each };
     if (at === from || isBelow(at, from)) at = rebase(at, from, to);
   }
@@ -147,19 +148,19 @@ function directoriesBack(
   },
 ): UndoStep[] {
   const gone = goneBy(targets);
-  const steps: UndoStep[] = [];
-  for (const target of targets.toReversed()) {
+  return targets.toReversed().flatMap((target): UndoStep[] => {
     const { action, path, from } = target;
-    if (action === 'move-directory' && from !== undefined) {
-      steps.push({ do: 'rename', from: path, path: from }, ...placeBack(target, moves));
-      steps.push(...(home.get(target) ?? []));
-    } else if (action === 'make-directory') steps.push({ do: 'remove', path });
-    else if (action === 'make-parent' && names(path).every((name) => gone.has(joinPath(path, name)))) {
-      steps.push({ do: 'remove', path });
-      gone.add(path);
-    }
-  }
-  return steps;
+    if (action === 'move-directory' && from !== undefined)
+      return [
+        { do: 'rename', from: path, path: from },
+        ...placeBack(target, moves),
+        ...(home.get(target) ?? []),
+      ];
+    if (action === 'make-directory') return [{ do: 'remove', path }];
+    if (action !== 'make-parent' || names(path).some((name) => !gone.has(joinPath(path, name)))) return [];
+    gone.add(path);
+    return [{ do: 'remove', path }];
+  });
 }
 
 /** What a directory had taken the place of, once it has gone back. */

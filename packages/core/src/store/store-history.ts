@@ -11,8 +11,8 @@ import { describe, type HistoryEntry, isAbout } from '../history/history-entry.j
 import { findHistory, newestHistory } from '../history/history-table.js';
 import { findObstacle, refusal, volumeOf } from '../history/obstacle.js';
 import { metCodes } from '../history/undo-obstacle.js';
-import { namesIn } from '../history/undo-plan.js';
-import { sparePath, type UndoStep, undoSteps } from '../history/undo-steps.js';
+import { stepsOf } from '../history/undo-plan.js';
+import type { UndoStep } from '../history/undo-steps.js';
 import { absolutePath, type StorePath } from '../path/path.js';
 import { RunningChecksum } from '../record/checksum.js';
 import type { HistoryRow } from '../record/history-row.js';
@@ -58,11 +58,7 @@ export async function undoIn(access: StoreAccess, tx: Transaction, row: HistoryR
   for (const { collection, key } of row.entries) await tx.get(collection, key);
   const obstacle = findObstacle(access, row);
   if (obstacle !== undefined) throw refusal(row, obstacle);
-  const steps = undoSteps(
-    row,
-    (directory) => namesIn(access, directory),
-    (path, index) => sparePath(tx.id, path, index),
-  );
+  const steps = stepsOf(access, row, tx.id);
   try {
     for (const step of steps) await carryOut(access, tx, row, step);
     restoreEntries(access, tx, row);
