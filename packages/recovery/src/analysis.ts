@@ -10,6 +10,7 @@ import {
   type Folding,
   isBelow,
   isLocking,
+  isReservedPath,
   isOverdue,
   isUnfinished,
   type LoggedTransaction,
@@ -185,7 +186,7 @@ export function lockKeysOf(
 ): { readonly key: Uint8Array; readonly path: StorePath }[] {
   if (!isLocking(target)) return [];
   const paths =
-    target.action === 'move-directory' && target.from !== undefined
+    target.action === 'move-directory' && target.from !== undefined && !isReservedPath(target.from)
       ? [target.path, target.from]
       : [target.path];
   return paths.map((path) => ({ key: pathKey(path, folding), path }));

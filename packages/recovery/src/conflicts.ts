@@ -10,6 +10,7 @@ import {
   type FileStat,
   type FileSystem,
   inodeOf,
+  isReservedPath,
   type StorePath,
   stagedPath,
   syncFile,
@@ -61,6 +62,7 @@ export function saveOurs(
     }
     return finish(fileSystem, subject, saved.path);
   }
+  if (action === 'move-directory') return saveStagedTree({ fileSystem, roots }, subject);
   if (action !== 'write' && action !== 'move') return undefined;
   // A moved file may have lost its staged name with its durable copy at its source.
   const places = [
@@ -75,6 +77,20 @@ export function saveOurs(
     return finish(fileSystem, subject, saved.path);
   }
   return undefined;
+}
+
+/** What an undo was to bring back, if it still is where it was staged. */
+function saveStagedTree(
+  { fileSystem, roots }: Pick<RecoveryContext, 'fileSystem' | 'roots'>,
+  subject: ConflictSubject,
+): SavedConflict | undefined {
+  const { from, after } = subject.target;
+  if (from === undefined || !isReservedPath(from)) return undefined;
+  const { path, exists } = find(fileSystem, subject, (there) => there.ino === inodeOf(after));
+  const staged = absolutePath(from, roots);
+  if (fileSystem.lstat(staged)?.type === 'directory' && !exists) fileSystem.rename(staged, path);
+  else if (!exists) return undefined;
+  return finish(fileSystem, subject, path);
 }
 
 /** Puts aside a whole directory that stands where a file or another directory must go. */

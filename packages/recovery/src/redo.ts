@@ -16,6 +16,7 @@ import {
   beforePath,
   type FileStat,
   inodeOf,
+  isReservedPath,
   parentPath,
   showsImage,
   type StorePath,
@@ -290,7 +291,8 @@ export class Redo {
     const { resolver } = this.#context;
     const { target, directory } = this.#subject;
     resolver.forget();
-    if (directory !== undefined) resolver.verifyParent(directory, 'recover');
+    // What an undo brings back comes from a staging area.
+    if (directory !== undefined && !isReservedPath(directory)) resolver.verifyParent(directory, 'recover');
     // A directory that came back elsewhere is taken away from there.
     if (target.action !== 'remove-directory' || directory === undefined)
       resolver.verifyParent(target.path, 'recover');

@@ -11,10 +11,12 @@ import {
   type FileStat,
   fingerprintOf,
   inodeOf,
+  isReservedPath,
   sameFingerprint,
   showsImage,
   stagedPath,
   StoreError,
+  type Target,
 } from '@forewrit/core';
 import { saveOurs, saveTheirs, setAside } from './conflicts.js';
 import { linkFresh } from './fresh-file.js';
@@ -71,7 +73,8 @@ export function goBack(
   // Others may have come to rely on a parent; but not where a directory is to come back to, for that place is locked.
   if (target.action === 'make-parent' && !subject.inPlace) return 'kept';
   if (isUntouched(fileSystem.lstat(directoryOf(absolute)))) return 'kept';
-  if (target.action === 'move-directory') return moveBack(context, subject, effects);
+  if (target.action === 'move-directory')
+    return isBrought(target) ? putAside(context, subject, effects) : moveBack(context, subject, effects);
   if (showsImage(now, target.before)) return 'kept';
   if (now?.type === 'directory' && fileSystem.list(absolute).length === 0)
     fileSystem.removeDirectory(absolute);
@@ -117,6 +120,23 @@ function putBack(
   // A rename between two links of one inode does nothing.
   if (fileSystem.lstat(absolute)?.ino === fileSystem.lstat(fresh)?.ino) fileSystem.unlink(fresh);
   else fileSystem.rename(fresh, absolute);
+}
+
+/** An undo had brought it back, and somebody may have put something into it since: it goes to no staging area. */
+function isBrought({ from }: Target): boolean {
+  return from !== undefined && isReservedPath(from);
+}
+
+function putAside(
+  { fileSystem }: RecoveryContext,
+  subject: RepairSubject,
+  { saved, touched }: RepairEffects,
+): 'removed' | 'kept' {
+  const { target, absolute } = subject;
+  if (fileSystem.lstat(absolute)?.ino !== inodeOf(target.after)) return 'kept';
+  saved(setAside(fileSystem, subject, absolute));
+  touched(directoryOf(absolute));
+  return 'removed';
 }
 
 function moveBack(

@@ -30,13 +30,13 @@ import {
   isStoreError,
   type LogBatch,
   type LoggedTransaction,
-  metaKeys,
   nextRevision,
   type Owner,
   parseTransactionId,
   putFileRow,
   rebase,
   putHistory,
+  putTombstones,
   removeTree,
   beforePath,
   showsImage,
@@ -47,7 +47,6 @@ import {
   type StorePath,
   syncDirectoryIfThere,
   syncFile,
-  textRow,
   type TransactionId,
   type TransactionNumber,
   transactionRange,
@@ -351,14 +350,12 @@ function writeRows(
   folding: Folding,
 ): void {
   const revision = nextRevision(batch);
-  let tombstones = 0;
+  const gone: StorePath[] = [];
   for (const [path, image] of images) {
     putFileRow(batch, { path, revision, transaction: number, image }, folding);
-    if (image.type !== 'absent') continue;
-    const key = metaKeys.tombstone(revision, tombstones);
-    tombstones += 1;
-    batch.put('meta', key, textRow.encode(key, path));
+    if (image.type === 'absent') gone.push(path);
   }
+  putTombstones(batch, revision, gone);
 }
 
 function inDoubt(transaction: TransactionId, cause: FlushError): StoreError {

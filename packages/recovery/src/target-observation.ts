@@ -11,6 +11,7 @@ import {
   hash64,
   type Image,
   inodeOf,
+  isReservedPath,
   isStoreError,
   type LoggedTransaction,
   parentPath,
@@ -177,6 +178,8 @@ export class TargetObservation implements ObservedTarget {
       // Below a directory that is yet to go elsewhere there is nothing to look through; nor below one that is yet to be
       // made, whatever an older transaction's file may be doing there: the way to that directory was looked at.
       if (location === undefined || ancestors(location).some(this.#parts.willBeDirectory)) return false;
+      // Below a directory that an undo is yet to bring out of a staging area.
+      if (isReservedPath(location)) return false;
       try {
         this.#parts.context.resolver.verifyParent(location, 'recover');
         return false;

@@ -20,6 +20,7 @@ import {
   transactionId,
   type TransactionId,
   type TransactionNumber,
+  treeSuffix,
   type Volume,
 } from '@forewrit/core';
 import type { SavedConflict } from './conflicts.js';
@@ -101,12 +102,13 @@ export interface Swept {
 
 /**
  * Removes a name, and says how many files went with it. A directory that was made and never put in its place is empty;
- * if it is not, others have put there what it holds, and it is kept.
+ * if it is not, others have put there what it holds, and it is kept. What an undo had staged is a copy of what history keeps.
  */
 export function sweepName(fileSystem: FileSystem, { volume, place, name }: StagingName): Swept {
   const path = `${volume[place]}/${name}`;
-  const isDirectory = place === 'staged' && fileSystem.lstat(path)?.type === 'directory';
-  if (!isDirectory || fileSystem.list(path).length === 0) return { files: removeTree(fileSystem, path) };
+  const isMade =
+    place === 'staged' && !name.endsWith(treeSuffix) && fileSystem.lstat(path)?.type === 'directory';
+  if (!isMade || fileSystem.list(path).length === 0) return { files: removeTree(fileSystem, path) };
   const savedAs = freeName(fileSystem, `${volume.conflicts}/${name.replace(/\.apply$/, '')}`);
   fileSystem.rename(path, savedAs);
   fileSystem.syncDirectory(volume.conflicts);

@@ -24,7 +24,8 @@ import type { CommitOptions, Log, LogBatch, LogView } from '../log/log.js';
 import type { Logger } from '../store/options.js';
 import { absolutePath, ancestors, type Roots } from '../path/path.js';
 import type { Target, TransactionNumber } from '../record/record.js';
-import { fileRow, metaKeys, textRow, tombstoneRevision } from '../record/rows.js';
+import { fileRow, metaKeys, tombstoneRevision, tombstoneRow } from '../record/rows.js';
+import { pathsPerTombstone } from './tombstones.js';
 import { saveEditedBefore, type Saved } from './edited-before.js';
 import { removeTree, unlinkIfThere } from './removal.js';
 import { beforePath, type StagedTarget, type StagedTransaction, stagedPath } from './staged-target.js';
@@ -230,16 +231,18 @@ export function buryTombstones(
   folding: Folding,
   own?: UntrimmedOwn,
 ): void {
-  const rows = batch.range('meta', { ...metaKeys.tombstones, limit: buryMax });
+  const rows = batch.range('meta', { ...metaKeys.tombstones, limit: buryMax / pathsPerTombstone });
   if (rows.length === 0) return;
   const oldest = oldestUntrimmed(batch, own);
   for (const [key, value] of rows) {
     if (tombstoneRevision(key) >= oldest) return;
-    const path = textRow.decode(key, value);
-    const at = pathKey(path, folding);
-    const row = batch.get('files', at);
-    if (row !== undefined && fileRow.decode(at, row).image.type === 'absent') {
-      if (fileRow.decode(at, row).revision === tombstoneRevision(key)) batch.delete('files', at);
+    for (const path of tombstoneRow.decode(key, value)) {
+      const at = pathKey(path, folding);
+      const value = batch.get('files', at);
+      if (value === undefined) continue;
+      const row = fileRow.decode(at, value);
+      const isGone = row.image.type === 'absent' && row.revision === tombstoneRevision(key);
+      if (isGone) batch.delete('files', at);
     }
     batch.delete('meta', key);
   }

@@ -10,18 +10,19 @@ import { changesForHistory } from '../history/entry-changes.js';
 import { keepEntries } from '../history/keep-entries.js';
 import { recordMounts } from '../files/volume.js';
 import type { LogBatch } from '../log/log.js';
-import type { StorePath } from '../path/path.js';
+import { isReservedPath, type StorePath } from '../path/path.js';
 import { encodeCommitBatch } from '../record/codec.js';
 import { absent } from '../record/image.js';
 import { entryKey, entryLockKey, type Folding, pathKey } from '../record/key.js';
 import type { EntryChange, Target } from '../record/record.js';
-import { entryRow, metaKeys, textRow } from '../record/rows.js';
+import { entryRow } from '../record/rows.js';
 import { moved, putFileRow, rowsBelow } from './file-row.js';
 import { adoptable, changedSince, untrimmed } from './guard.js';
 import { isLocking, lockedBy, LockWriter } from './lock.js';
 import type { BuriedRow, Proposal, Verdict } from './proposal.js';
 import { type FoundResumable, readResumable, removeResumable } from './resumable.js';
 import { newestRevision, nextRevision } from './revision.js';
+import { putTombstones } from './tombstones.js';
 
 export interface CommitterIdentity {
   readonly owner: number;
@@ -77,17 +78,18 @@ function writeIntents(
   writeEntries(batch, proposal, revision, entries);
   for (const { collection, key } of entries) locks.add(entryLockKey(collection, key), `${collection}/${key}`);
   const buried: BuriedRow[] = [];
-  let tombstones = 0;
+  const gone: StorePath[] = [];
   const bury = (path: StorePath): void => {
     putFileRow(batch, { path, revision, transaction: number, image: absent }, folding);
-    const key = metaKeys.tombstone(revision, tombstones++);
-    batch.put('meta', key, textRow.encode(key, path));
+    gone.push(path);
   };
   for (const target of targets) {
     if (!isLocking(target)) continue;
     locks.add(pathKey(target.path, folding), target.path);
     if (target.before.type === 'directory') {
       for (const row of rowsBelow(batch, target.path, folding)) {
+        // Of what this transaction has removed itself.
+        if (row.revision === revision) continue;
         bury(row.path);
         buried.push({ index: target.index, row });
       }
@@ -100,13 +102,18 @@ function writeIntents(
         const path = moved(row.path, target.from, target.path);
         putFileRow(batch, { path, revision, transaction: number, image: row.image }, folding);
       }
-      locks.add(pathKey(target.from, folding), target.from);
-      bury(target.from);
+      // Of the staging areas, from where an undo brings a directory, nobody else makes use.
+      if (!isReservedPath(target.from)) {
+        locks.add(pathKey(target.from, folding), target.from);
+        bury(target.from);
+      }
     }
     if (target.after.type === 'absent') bury(target.path);
     else
       putFileRow(batch, { path: target.path, revision, transaction: number, image: target.after }, folding);
   }
+  for (const each of proposal.brought) putFileRow(batch, { ...each, revision, transaction: number }, folding);
+  putTombstones(batch, revision, gone);
   const [key, value] = encodeCommitBatch({
     number,
     begin: {

@@ -52,7 +52,7 @@ export interface Live {
 export type Committed = Extract<Verdict, { kind: 'committed' }>;
 
 /** Content that is written anew after a failed flush is nobody's change, and what it replaces is not to be trusted. */
-export function keepsHistory({ options }: StoreContext, { request }: Job): boolean {
+export function keepsHistory({ options }: StoreContext, { request }: Pick<Job, 'request'>): boolean {
   return options.history !== undefined && request.neverInline !== true && request.history !== false;
 }
 

@@ -2,7 +2,7 @@
 
 import { batchChangesMax } from '../log/log-limits.js';
 import type { LogBatch, LogView } from '../log/log.js';
-import { isBelow, type StorePath } from '../path/path.js';
+import { isBelow, isReservedPath, type StorePath } from '../path/path.js';
 import { encodeMark } from '../record/codec.js';
 import { absent, type Image } from '../record/image.js';
 import { entryKey, type Folding, transactionKey } from '../record/key.js';
@@ -12,6 +12,7 @@ import { moved, putFileRow, rowsBelow } from './file-row.js';
 import { isLocking } from './lock.js';
 import type { BuriedRow } from './proposal.js';
 import { nextRevision } from './revision.js';
+import { putTombstones } from './tombstones.js';
 
 /** Locks that one batch lets go of, beside what else it does. */
 export const markKeysMax = batchChangesMax / 8;
@@ -48,13 +49,12 @@ export function writeAbort(
 ): number {
   const { mark, entries } = rolledBack;
   const revision = nextRevision(batch);
-  let tombstones = 0;
+  const gone: StorePath[] = [];
   for (const [path, image] of imagesBefore(batch, rolledBack, folding)) {
     putFileRow(batch, { path, revision, transaction: mark.number, image }, folding);
-    if (image.type !== 'absent') continue;
-    const key = metaKeys.tombstone(revision, tombstones++);
-    batch.put('meta', key, textRow.encode(key, path));
+    if (image.type === 'absent') gone.push(path);
   }
+  putTombstones(batch, revision, gone);
   for (const entry of entries.toReversed()) {
     const key = entryKey(entry.collection, entry.key);
     if (entry.old === undefined) batch.delete('entries', key);
@@ -103,6 +103,8 @@ function imagesBefore(
     else if (path !== target.path) restored.set(path, absent);
   }
   for (const path of gone) if (!restored.has(path)) restored.set(path, absent);
+  // What an undo had brought goes back into a staging area, of which no row tells.
+  for (const path of restored.keys()) if (isReservedPath(path)) restored.delete(path);
   return restored;
 }
 

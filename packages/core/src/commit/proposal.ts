@@ -14,6 +14,8 @@ export interface Proposal {
   readonly targets: readonly Target[];
   readonly entries: readonly EntryOperation[];
   readonly reads: readonly TrackedRead[];
+  /** Files that come with a directory that an undo brings back, where there is room for a row of each. */
+  readonly brought: readonly Pick<FileRow, 'path' | 'image'>[];
   /** Resumable content that becomes part of the transaction: its record must be ours, and say the same. */
   readonly adopts: readonly Adoption[];
   /** The rows that the plan stood on, as they were: bytes, so that comparing them costs nothing. */

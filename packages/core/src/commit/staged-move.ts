@@ -6,7 +6,7 @@
 import { assert } from '../assert.js';
 import { hasCode, StoreError, systemCode } from '../errors.js';
 import { linkRefusals, syncFile } from '../files/content.js';
-import type { FileStat } from '../files/file-system.js';
+import type { FileStat, FileSystem } from '../files/file-system.js';
 import { lookVolume, volumeDirectory } from '../files/volume.js';
 import { absolutePath, type StorePath } from '../path/path.js';
 import type { KeptLink } from '../plan/operation.js';
@@ -85,9 +85,9 @@ export function stageKeptLink(job: StagingJob, { type, volume: place, name }: Ke
   }
   const staged = stagedPath(volume, job.name);
   const apply = `${job.name}.apply`;
-  linkOrMake(job, kept, staged);
+  linkOrMake(fileSystem, { from: kept, to: staged, path: planned.path });
   job.made.push(() => fileSystem.unlink(staged));
-  linkOrMake(job, staged, stagedPath(volume, apply));
+  linkOrMake(fileSystem, { from: staged, to: stagedPath(volume, apply), path: planned.path });
   job.made.push(() => fileSystem.unlink(stagedPath(volume, apply)));
   job.draft.staged = job.name;
   job.draft.applyName = apply;
@@ -95,12 +95,16 @@ export function stageKeptLink(job: StagingJob, { type, volume: place, name }: Ke
   return imageOf(fileSystem.lstat(stagedPath(volume, apply)));
 }
 
-function linkOrMake({ fileSystem, planned }: StagingJob, from: string, to: string): void {
+/** `path`: where it is to come. */
+export function linkOrMake(
+  fileSystem: FileSystem,
+  { from, to, path }: { readonly from: string; readonly to: string; readonly path: StorePath },
+): void {
   try {
     fileSystem.link(from, to);
   } catch (error) {
     if (!hasCode(error, linkRefusals) && systemCode(error) !== 'EXDEV') throw error;
-    if (fileSystem.lstat(from)?.type === 'other') throw notLinked(planned.path, error);
+    if (fileSystem.lstat(from)?.type === 'other') throw notLinked(path, error);
     fileSystem.symlink(fileSystem.readlink(from), to);
   }
 }

@@ -4,6 +4,9 @@ import type { Descriptor, FileSystem } from '../files/file-system.js';
 import type { Volume } from '../files/volume.js';
 import type { Target, TransactionId } from '../record/record.js';
 
+/** Ends the names of directories that undos stage: whoever meets one that no record has removes it with all that it holds. */
+export const treeSuffix = '.tree';
+
 /** A target with what this process holds of it. */
 export interface StagedTarget {
   readonly target: Target;

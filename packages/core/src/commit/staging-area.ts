@@ -224,6 +224,7 @@ function stageTarget(
       refuseUnmovable(job, planned.basePath);
       if (planned.displaced?.stat.type === 'directory') refuseUnmovable(job, planned.displaced.basePath);
       after = imageOfMovedDirectory(job);
+      draft.staged = planned.tree?.name;
       break;
     case 'remove-directory':
       refuseUnmovable(job, planned.basePath);

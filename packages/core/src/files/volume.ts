@@ -10,6 +10,7 @@ import { stagedDirectoryName, storeDirectoryName } from '../path/path-name.js';
 import {
   absolutePath,
   ancestors,
+  joinPath,
   rootDirectory,
   type Roots,
   splitRoot,
@@ -98,7 +99,21 @@ export function recordedMount(recorded: string, path: StorePath): string {
 
 /** The staging area of the volume `path`, whose directory is `top`. */
 export function volumeDirectory(top: string, path: StorePath): string {
-  return `${top}/${path === '' ? storeDirectoryName : stagedDirectoryName}`;
+  return `${top}/${areaName(path)}`;
+}
+
+function areaName(volume: StorePath): string {
+  return volume === '' ? storeDirectoryName : stagedDirectoryName;
+}
+
+/** What is staged, as a path that no user can name. */
+export function stagedStorePath(volume: StorePath, name: string): StorePath {
+  return joinPath(volume, `${areaName(volume)}/staged/${name}`);
+}
+
+/** What history keeps, likewise. */
+export function beforeStorePath(volume: StorePath, name: string): StorePath {
+  return joinPath(volume, `${areaName(volume)}/before/${name}`);
 }
 
 /** The topmost directory above (or the same as) this one that is on the same device: there its staging area is. */

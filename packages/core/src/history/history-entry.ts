@@ -46,13 +46,13 @@ export function describe(access: HistoryAccess, row: HistoryRow): HistoryEntry {
 
 /** Whether it is about a path, or something below it. */
 export function isAbout(row: HistoryRow, asked: StorePath): boolean {
-  return row.targets.some(({ path, from, below }) =>
+  return row.targets.some(({ path, from, below, brought }) =>
     [path, ...(from === undefined ? [] : [from])].some(
       (each) =>
         each === asked ||
         asked === '' ||
         isBelow(each, asked) ||
-        (below?.some(({ name }) => `${each}/${name}` === asked) ?? false),
+        [below, brought].some((names) => names?.some(({ name }) => `${each}/${name}` === asked)),
     ),
   );
 }

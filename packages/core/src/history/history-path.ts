@@ -55,7 +55,7 @@ function didTo({ action, before, from }: HistoryTarget): HistoryPath['did'] {
     case 'make-parent':
       return 'directory-made';
     case 'move-directory':
-      return 'directory-moved';
+      return from === undefined ? 'directory-made' : 'directory-moved';
     case 'remove-directory':
       return 'directory-removed';
   }

@@ -20,6 +20,7 @@ import type { Volume } from '../files/volume.js';
 import type { HistoryEntryChange, HistoryRow, HistoryTarget, LossReason } from '../record/history-row.js';
 import { fingerprintOf, type Image, inodeOf, sameFingerprint } from '../record/image.js';
 import type { Target, TransactionNumber } from '../record/record.js';
+import { isReservedPath } from '../path/path.js';
 import { isDurable, keepTree } from './keep-tree.js';
 import { type FileMove, movedOut, movesIn } from './undo-steps.js';
 
@@ -55,8 +56,8 @@ export function* keepTransaction(fileSystem: FileSystem, subject: KeepSubject): 
   );
   const moves = movesIn(plainTargets);
   for (const each of subject.targets) {
-    const { action, path, from, volume, before, after, beforeName } = each.target;
-    const plain = { action, path, ...(from === undefined ? {} : { from }), volume, before, after };
+    const { action, path, volume, before, after, beforeName } = each.target;
+    const plain = { action, path, ...whereFrom(each.target), volume, before, after };
     if (!needsBefore(each.target, moved)) {
       targets.push(plain);
       continue;
@@ -74,6 +75,12 @@ export function* keepTransaction(fileSystem: FileSystem, subject: KeepSubject): 
   }
   const { number, revision, committedAtMs, entries } = subject;
   return { number, revision, committedAtMs, keptBytes, targets, entries };
+}
+
+/** What an undo has brought back did not move: where it was staged is nobody's business. */
+function whereFrom({ from, listing = [] }: Target): Pick<HistoryTarget, 'from' | 'brought'> {
+  if (from === undefined) return {};
+  return isReservedPath(from) ? { brought: listing } : { from };
 }
 
 /** What was there is nowhere else. */

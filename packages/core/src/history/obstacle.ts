@@ -17,6 +17,7 @@ import { fingerprintOf, type Image, isInLogOnly, sameFingerprint, showsImage } f
 import { entryKey } from '../record/key.js';
 import { transactionId } from '../record/record.js';
 import { entryRow, type FileRow } from '../record/rows.js';
+import { lookAtBrought } from './brought.js';
 import { changed, type HistoryAccess, type UndoObstacle } from './undo-obstacle.js';
 import { planObstacle } from './undo-plan.js';
 
@@ -93,6 +94,7 @@ function isAsLeft(access: HistoryAccess, row: HistoryRow, target: HistoryTarget)
   if (action === 'make-parent') return true;
   if (after.type === 'absent') return now === undefined;
   if (now === undefined || now.type !== after.type) return false;
+  if (target.brought !== undefined) return lookAtBrought(access, row, target) !== undefined;
   if (action === 'make-directory') {
     const made = new Set(row.targets.map((each) => each.path));
     const names = fileSystem.list(absolute).filter((name) => !isReservedPath(joinPath(path, name)));

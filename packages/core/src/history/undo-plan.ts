@@ -1,32 +1,30 @@
 /**
  * Whether one transaction can do what an undo asks for. Where directories have moved that depends on what is in them by now,
- * so it is planned as the commit will plan it, and nothing comes of it. Otherwise it is a question of how much there is.
+ * so it is planned as the commit will plan it, and nothing comes of it.
  */
 
 import { PlanOutdated } from '../commit/plan-outdated.js';
+import { assert } from '../assert.js';
 import { isStoreError, type StoreError } from '../errors.js';
+import { beforeStorePath } from '../files/volume.js';
 import { absolutePath, isReservedPath, joinPath, type StorePath } from '../path/path.js';
+import type { StagedTree } from '../plan/operation.js';
 import { baseTree } from '../plan/base-tree.js';
 import { checkChanges, targetsMax } from '../plan/plan-check.js';
 import { netEffect, type PlannedTarget } from '../plan/plan.js';
 import type { FileOperation } from '../plan/resolution.js';
 import { WorkingTree } from '../plan/working-tree.js';
-import type { HistoryRow } from '../record/history-row.js';
+import type { HistoryRow, HistoryTarget } from '../record/history-row.js';
 import { transactionId, type TransactionId } from '../record/record.js';
 import { changed, type HistoryAccess, metCodes, type UndoObstacle } from './undo-obstacle.js';
-import { sparePath, type UndoStep, undoSteps } from './undo-steps.js';
-
-/** With fewer paths and entries it fits into one commit whatever is done to them. */
-const changesSure = 5000;
+import { movedOut, movesIn, sparePath, type UndoStep, undoSteps } from './undo-steps.js';
 
 export function planObstacle(access: HistoryAccess, row: HistoryRow): UndoObstacle | undefined {
   const { targets, entries } = row;
-  const movesDirectories = targets.some(({ action }) => action === 'move-directory');
-  const count = targets.reduce((sum, { below = [] }) => sum + 1 + below.length, entries.length);
-  if (!movesDirectories && count <= changesSure) return undefined;
+  if (!targets.some(({ action }) => action === 'move-directory')) return undefined;
   try {
     const steps = stepsOf(access, row, transactionId(row.number));
-    checkChanges(movesDirectories ? planned(access, steps) : steps.flatMap(targetsOf), entries);
+    checkChanges(planned(access, row, steps), entries, { undone: true });
     return undefined;
   } catch (error) {
     // What changes under the eyes of the plan is for the commit to find.
@@ -36,24 +34,21 @@ export function planObstacle(access: HistoryAccess, row: HistoryRow): UndoObstac
   }
 }
 
-function planned(access: HistoryAccess, steps: readonly UndoStep[]): readonly PlannedTarget[] {
+function planned(
+  access: HistoryAccess,
+  { targets }: HistoryRow,
+  steps: readonly UndoStep[],
+): readonly PlannedTarget[] {
   const tree = new WorkingTree(baseTree(access));
-  for (const step of steps) tree.apply(operationOf(step));
-  return netEffect(tree, { maxTargets: targetsMax }).targets;
-}
-
-/** Where no directory moves, each step is as many targets whatever there is. */
-function targetsOf(step: UndoStep): Pick<PlannedTarget, 'action'>[] {
-  switch (step.do) {
-    case 'rename':
-      return [{ action: 'move' }, { action: 'remove' }];
-    case 'remove':
-      return [{ action: 'remove' }];
-    case 'make-directory':
-      return [{ action: 'make-directory' }];
-    case 'restore':
-      return [{ action: 'write' }];
+  const moves = movesIn(targets);
+  for (const step of steps) {
+    tree.apply(operationOf(step));
+    if (step.do !== 'restore-directory') continue;
+    // In what is kept there still is another link of each.
+    for (const path of movedOut(moves, step.target))
+      tree.apply({ type: 'remove', path, options: { force: true } });
   }
+  return netEffect(tree, { maxTargets: targetsMax }).targets;
 }
 
 function namesIn(
@@ -82,11 +77,21 @@ function operationOf(step: UndoStep): FileOperation {
       return { type: 'rename', from: step.from, path, options: {} };
     case 'remove':
       return { type: 'remove', path, options: {} };
+    case 'remove-brought':
+      return { type: 'remove', path, options: { recursive: true } };
     case 'make-directory':
-      return { type: 'make-directory', path, options: { recursive: true } };
+      return { type: 'make-directory', path, options: {} };
+    case 'restore-directory':
+      return { type: 'restore-directory', path, tree: asKept(step.target) };
     case 'restore':
       return { type: 'write', path, content: { kind: 'bytes', bytes: new Uint8Array(0) }, options: {} };
   }
+}
+
+/** As if what is kept was staged itself. */
+function asKept({ volume, kept }: HistoryTarget): StagedTree {
+  assert(kept !== undefined, 'what comes back is kept');
+  return { volume, name: kept, path: beforeStorePath(volume, kept), listing: [] };
 }
 
 function obstacleOf(error: StoreError, { targets }: HistoryRow): UndoObstacle {

@@ -9,20 +9,17 @@
  * nobody that the file has changed.
  */
 
-import type { KeptBelow, HistoryRow, HistoryTarget } from '../record/history-row.js';
+import type { HistoryRow, HistoryTarget } from '../record/history-row.js';
 import { ancestors, baseName, isBelow, joinPath, rebase, type StorePath } from '../path/path.js';
 
 export type UndoStep =
   | { readonly do: 'rename'; readonly from: StorePath; readonly path: StorePath }
   | { readonly do: 'remove'; readonly path: StorePath }
+  /** Of a directory that an undo had brought back, with all that it brought. */
+  | { readonly do: 'remove-brought'; readonly path: StorePath; readonly target: HistoryTarget }
   | { readonly do: 'make-directory'; readonly path: StorePath; readonly mode: number | undefined }
-  | {
-      readonly do: 'restore';
-      readonly path: StorePath;
-      readonly target: HistoryTarget;
-      /** Of a removed directory. */
-      readonly below?: KeptBelow;
-    };
+  | { readonly do: 'restore'; readonly path: StorePath; readonly target: HistoryTarget }
+  | { readonly do: 'restore-directory'; readonly path: StorePath; readonly target: HistoryTarget };
 
 /** `names`: what a directory holds now. `spare`: a path beside this one that nothing has. */
 export function undoSteps(
@@ -38,8 +35,8 @@ export function undoSteps(
     ...backwards.flatMap((target) => (target.action === 'remove-directory' ? directoryAgain(target) : [])),
     ...aside,
     ...back,
-    ...backwards.flatMap((target) => filesBack(target, moves)),
-    ...directoriesBack(targets, { names, moves, home }),
+    ...backwards.flatMap(filesBack),
+    ...directoriesBack(targets, { names, home }),
   ];
 }
 
@@ -74,31 +71,18 @@ function whereItIs(path: StorePath, directories: readonly Place[]): Omit<FileMov
   return { from: at };
 }
 
-/** What has moved out of the directory that a target takes away: where it was. */
+/** What files have moved out of the directory that a target takes away: where they were. */
 export function movedOut(moves: readonly FileMove[], target: Place): Set<StorePath> {
   const by = target.action === 'move-directory' ? target : undefined;
   return new Set(moves.filter(({ displacedBy }) => displacedBy === by).map(({ from }) => from));
 }
 
-/** A directory that has gone, and those in it. */
-function directoryAgain({ path, before, below = [] }: HistoryTarget): UndoStep[] {
-  if (before.type !== 'directory') return [];
-  const inner = below.filter(({ type }) => type === 'directory');
-  return [
-    { do: 'make-directory', path, mode: before.mode },
-    ...inner
-      .map(({ name, mode }) => ({ do: 'make-directory', path: `${path}/${name}`, mode }) as const)
-      .sort((a, b) => (a.path < b.path ? -1 : 1)),
-  ];
-}
-
-/** The files of a directory that has gone. */
-function contentAgain(target: HistoryTarget, moves: readonly FileMove[]): UndoStep[] {
-  const { path, below = [] } = target;
-  const elsewhere = movedOut(moves, target);
-  return below
-    .filter(({ name, type }) => type !== 'directory' && !elsewhere.has(`${path}/${name}`))
-    .map((each) => ({ do: 'restore', path: `${path}/${each.name}`, target, below: each }));
+/** A directory that has gone, with all that is kept of it: in one piece, however much that is. */
+function directoryAgain(target: HistoryTarget): UndoStep[] {
+  const { path, before, below = [], kept } = target;
+  if (kept === undefined || before.type !== 'directory') return [];
+  if (below.length > 0) return [{ do: 'restore-directory', path, target }];
+  return [{ do: 'make-directory', path, mode: before.mode }];
 }
 
 /**
@@ -124,9 +108,8 @@ function movesBack(
   return { aside, back, home };
 }
 
-function filesBack(target: HistoryTarget, moves: readonly FileMove[]): UndoStep[] {
+function filesBack(target: HistoryTarget): UndoStep[] {
   const { action, path, from, before, kept } = target;
-  if (action === 'remove-directory') return contentAgain(target, moves);
   if (action !== 'write' && action !== 'move' && action !== 'remove') return [];
   if (kept !== undefined) return [{ do: 'restore', path, target }];
   // What was moved here has gone back; what had been here, and was moved elsewhere, has come back.
@@ -139,23 +122,18 @@ function directoriesBack(
   targets: readonly HistoryTarget[],
   {
     names,
-    moves,
     home,
   }: {
     readonly names: (directory: StorePath) => readonly string[];
-    readonly moves: readonly FileMove[];
     readonly home: ReadonlyMap<Place, readonly UndoStep[]>;
   },
 ): UndoStep[] {
   const gone = goneBy(targets);
   return targets.toReversed().flatMap((target): UndoStep[] => {
-    const { action, path, from } = target;
+    const { action, path, from, brought } = target;
+    if (brought !== undefined) return [{ do: 'remove-brought', path, target }];
     if (action === 'move-directory' && from !== undefined)
-      return [
-        { do: 'rename', from: path, path: from },
-        ...placeBack(target, moves),
-        ...(home.get(target) ?? []),
-      ];
+      return [{ do: 'rename', from: path, path: from }, ...placeBack(target), ...(home.get(target) ?? [])];
     if (action === 'make-directory') return [{ do: 'remove', path }];
     if (action !== 'make-parent' || names(path).some((name) => !gone.has(joinPath(path, name)))) return [];
     gone.add(path);
@@ -164,10 +142,10 @@ function directoriesBack(
 }
 
 /** What a directory had taken the place of, once it has gone back. */
-function placeBack(target: HistoryTarget, moves: readonly FileMove[]): UndoStep[] {
-  if (target.kept === undefined) return [];
-  if (target.before.type === 'directory') return [...directoryAgain(target), ...contentAgain(target, moves)];
-  return [{ do: 'restore', path: target.path, target }];
+function placeBack(target: HistoryTarget): UndoStep[] {
+  const { path, before, kept } = target;
+  if (before.type === 'directory') return directoryAgain(target);
+  return kept === undefined ? [] : [{ do: 'restore', path, target }];
 }
 
 /** Paths at which there is nothing any more once files are back. */

@@ -89,6 +89,7 @@ export class DeferredPlanner {
         targets: [],
         entries: [],
         reads: request.reads,
+        brought: [],
         adopts: [],
         planReads: [...rows.values.values()],
         vacant: rows.vacancies.filter(({ path }) => vacant.includes(path)),

@@ -3,7 +3,7 @@
 import type { FileStat } from '../files/file-system.js';
 import type { Fingerprint } from '../record/image.js';
 import type { StorePath } from '../path/path.js';
-import type { TransactionNumber } from '../record/record.js';
+import type { Listed, TransactionNumber } from '../record/record.js';
 
 export type Content =
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
@@ -46,6 +46,16 @@ export interface KeptLink {
   readonly name: string;
 }
 
+/** A directory that an undo brings back: staged with all that it is to hold, and durable. */
+export interface StagedTree {
+  readonly volume: StorePath;
+  /** Under `staged/`. */
+  readonly name: string;
+  /** The same as a path, which no user can name. */
+  readonly path: StorePath;
+  readonly listing: readonly (Listed & { readonly mode: number })[];
+}
+
 export interface RemoveOptions {
   readonly recursive?: boolean;
   /** Nothing there is no error. */
@@ -81,9 +91,17 @@ export type Operation =
       readonly path: StorePath;
       readonly options: { readonly parents?: boolean };
     }
-  | { readonly type: 'remove'; readonly path: StorePath; readonly options: RemoveOptions }
+  | {
+      readonly type: 'remove';
+      readonly path: StorePath;
+      readonly options: RemoveOptions & {
+        /** Only if the directory holds exactly this, apart from what the transaction takes elsewhere. */
+        readonly expected?: readonly Listed[];
+      };
+    }
   /** Another link of what is no file and that history keeps. */
   | { readonly type: 'restore-link'; readonly path: StorePath; readonly kept: KeptLink }
+  | { readonly type: 'restore-directory'; readonly path: StorePath; readonly tree: StagedTree }
   | {
       readonly type: 'make-directory';
       readonly path: StorePath;

@@ -1,11 +1,13 @@
 /** What a plan must not exceed and must be allowed to change: found out before anything is staged. */
 
 import { markKeysMax } from '../commit/mark.js';
-import type { EntryOperation } from '../commit/proposal.js';
+import { pathsPerTombstone } from '../commit/tombstones.js';
+import type { EntryOperation, Proposal } from '../commit/proposal.js';
 import { StoreError } from '../errors.js';
 import { requireSpace } from '../files/free-space.js';
 import { batchChangesMax } from '../log/log-limits.js';
-import { absolutePath, parentPath, type StorePath } from '../path/path.js';
+import { absolutePath, joinPath, parentPath, type StorePath } from '../path/path.js';
+import type { Image } from '../record/image.js';
 import type { Target } from '../record/record.js';
 import type { StoreContext } from '../store/store-context.js';
 import { baseTree } from './base-tree.js';
@@ -18,18 +20,22 @@ export const targetsMax = 100_000;
 /** What a batch holds beside the changes of one transaction: locks that it lets go of, the revision, its records. */
 const changesMax = batchChangesMax - markKeysMax - 100;
 
-/** Of a commit's batch, what this many targets write: a lock and a row each, and a tombstone of what goes. */
+const broughtMax = 10_000;
+
+/** The row of something below a directory that goes, and what is noted beside: many paths in one value. */
+const changesOfGone = 1 + 1 / pathsPerTombstone;
+/** With a lock. */
+const changesOfPath = 1 + changesOfGone;
+
+type Counted = Pick<PlannedTarget, 'action' | 'displaced' | 'tree'>;
+
+/** `undone`: the undo, too, must fit into one commit. */
 export function checkChanges(
-  targets: readonly Pick<PlannedTarget, 'action'>[],
+  targets: readonly Counted[],
   entries: readonly unknown[],
+  { undone }: { readonly undone: boolean },
 ): void {
-  let changes = 2 * entries.length;
-  for (const { action } of targets) {
-    if (action === 'move-directory') changes += 5;
-    else if (action !== 'make-parent')
-      changes += action === 'remove' || action === 'remove-directory' ? 3 : 2;
-  }
-  if (changes <= changesMax) return;
+  if (changesOf(targets, entries, undone) <= changesMax) return;
   throw new StoreError(
     'ERR_TOO_MANY',
     `The transaction changes more than fits into one commit (${targets.length} paths)`,
@@ -38,6 +44,48 @@ export function checkChanges(
       hint: 'Split it into several transactions.',
     },
   );
+}
+
+/** Of a commit's batch; of that of its undo, where that needs more. */
+function changesOf(targets: readonly Counted[], entries: readonly unknown[], undone: boolean): number {
+  const paths = targets.reduce((sum, target) => sum + pathsChanged(target, undone), 0);
+  return 2 * entries.length + paths * changesOfPath;
+}
+
+function pathsChanged({ action, displaced, tree }: Counted, undone: boolean): number {
+  switch (action) {
+    case 'make-parent':
+      return undone ? 1 : 0;
+    case 'move-directory':
+      if (tree !== undefined) return 1;
+      return undone && displaced !== undefined ? 3 : 2;
+    default:
+      return 1;
+  }
+}
+
+/**
+ * Of the files that come with directories from history each gets a row, unless they are too many for that. `rowsBelow`: how
+ * many there are below a path, which are written as well.
+ */
+export function broughtFiles(
+  targets: readonly PlannedTarget[],
+  entries: readonly unknown[],
+  rowsBelow: (path: StorePath) => number,
+): Proposal['brought'] {
+  const trees = targets.filter(({ tree }) => tree !== undefined);
+  const others = trees.reduce((sum, { path }) => sum + rowsBelow(path), changesOf(targets, entries, true));
+  const room = Math.min((changesMax - others) / changesOfGone, broughtMax);
+  const files: { path: StorePath; image: Image }[] = [];
+  for (const { path, tree } of trees) {
+    for (const { name, type, fingerprint, mode, checksum } of tree?.listing ?? []) {
+      if (type !== 'file') continue;
+      if (files.length >= room) return [];
+      const image: Image = { type, fingerprint, mode, ...(checksum === undefined ? {} : { checksum }) };
+      files.push({ path: joinPath(path, name), image });
+    }
+  }
+  return files;
 }
 
 const spaceCheckBytes = 1 << 20;

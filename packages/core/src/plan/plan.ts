@@ -10,11 +10,12 @@
 import { PlanOutdated } from '../commit/plan-outdated.js';
 import { StoreError } from '../errors.js';
 import type { FileStat } from '../files/file-system.js';
-import { fingerprintOf } from '../record/image.js';
+import { externalEdit } from '../commit/apply.js';
+import { fingerprintOf, sameFingerprint } from '../record/image.js';
 import { ancestors, isBelow, joinPath, parentPath, type StorePath } from '../path/path.js';
 import type { Action, Listed } from '../record/record.js';
 import { orderDirectories } from './directory-order.js';
-import type { KeptLink } from './operation.js';
+import type { KeptLink, StagedTree } from './operation.js';
 import { directoryMoves, leaves, type MovedTree, preimage, type Preimage } from './preimage.js';
 import { takeApart } from './take-apart.js';
 import { type DirectoryNode, type FileNode, type WorkingNode, type WorkingTree } from './working-tree.js';
@@ -41,6 +42,8 @@ export interface PlannedTarget {
   readonly mode?: number | undefined;
   readonly exact?: true | undefined;
   readonly listing?: readonly Listed[] | undefined;
+  /** What a move brings that comes from a staging area; its listing is that. */
+  readonly tree?: StagedTree | undefined;
   readonly movedAway?: boolean | undefined;
   /** What a directory that moves takes the place of: a file, a symbolic link, or a directory with all that `listing` has. */
   readonly displaced?: Preimage | undefined;
@@ -104,6 +107,7 @@ function shaped(target: PlannedTarget, still: boolean): PlannedTarget {
     mode: target.mode,
     exact: target.exact,
     listing: target.listing,
+    tree: target.tree,
     movedAway: target.movedAway,
     displaced: target.displaced,
     mustBeAbsent: still && target.stat === undefined ? target.action !== 'make-parent' : undefined,
@@ -144,7 +148,7 @@ function addTarget(context: Context, path: StorePath, node: WorkingNode): void {
   const before = preimage(context, path);
   switch (node.type) {
     case 'absent':
-      if (before !== undefined) addRemoval(context, path, before);
+      if (before !== undefined) addRemoval(context, path, before, node.expected);
       break;
     case 'directory':
       addDirectory(context, path, node, before);
@@ -215,6 +219,7 @@ function addDirectory(
       from: node.origin,
       basePath: node.origin,
       stat,
+      ...(node.tree === undefined ? {} : { tree: node.tree, listing: node.tree.listing }),
       ...(displaced === undefined ? {} : { displaced, ...displacing(context, displaced) }),
     });
     return;
@@ -247,13 +252,26 @@ function displacing(context: Context, displaced: Preimage): Pick<PlannedTarget, 
   return { listing: listRemoved(context, displaced) };
 }
 
-function addRemoval(context: Context, path: StorePath, before: Preimage): void {
+function addRemoval(context: Context, path: StorePath, before: Preimage, expected?: readonly Listed[]): void {
   const { draft } = context;
   if (before.stat.type !== 'directory') {
     draft.removals.push({ action: 'remove', path, ...replaced(context, before) });
     return;
   }
-  draft.removals.push({ action: 'remove-directory', path, ...before, listing: listRemoved(context, before) });
+  const listing = listRemoved(context, before);
+  if (expected !== undefined) refuseUnexpected(path, listing, expected);
+  draft.removals.push({ action: 'remove-directory', path, ...before, listing });
+}
+
+function refuseUnexpected(path: StorePath, listing: readonly Listed[], expected: readonly Listed[]): void {
+  const known = new Map(expected.map((each) => [each.name, each]));
+  const surprise = listing.find(({ name, type, fingerprint }) => {
+    const listed = known.get(name);
+    if (listed?.type !== type) return true;
+    return type !== 'directory' && !sameFingerprint(listed.fingerprint, fingerprint);
+  });
+  if (surprise !== undefined) throw externalEdit(joinPath(path, surprise.name), 'has changed meanwhile');
+  if (listing.length < expected.length) throw externalEdit(path, 'has changed meanwhile');
 }
 
 /** What a directory holds that goes as a whole. */

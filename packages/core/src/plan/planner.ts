@@ -6,7 +6,8 @@
  */
 
 import { type Deferred, type DeferredRecord, pathName, type SaveTarget } from '../commit/deferred.js';
-import { newestRevisionBelow } from '../commit/file-row.js';
+import { newestRevisionBelow, rowsBelow } from '../commit/file-row.js';
+import { keepsHistory } from '../commit/job.js';
 import { lockedBy } from '../commit/lock.js';
 import { PlanOutdated } from '../commit/plan-outdated.js';
 import type { Adoption, EntryOperation, PlanRead, Proposal, Vacancy } from '../commit/proposal.js';
@@ -25,7 +26,14 @@ import { deferredPlaces, type Place } from './deferred-plan.js';
 import { DeferredPlanner } from './deferred-planner.js';
 import { asRead, knownChecksum, refuseReads } from './read-check.js';
 import type { Operation } from './operation.js';
-import { checkChanges, checkPermissions, checkSizes, estimateLogBytes, targetsMax } from './plan-check.js';
+import {
+  broughtFiles,
+  checkChanges,
+  checkPermissions,
+  checkSizes,
+  estimateLogBytes,
+  targetsMax,
+} from './plan-check.js';
 import { netEffect, type PlannedTarget } from './plan.js';
 import type { CommitRequest } from './request.js';
 import { type FileOperation, resolveOperation } from './resolution.js';
@@ -194,7 +202,7 @@ export class Planner {
       for (const path of namedBy(resolved)) named.add(path);
     }
     const { targets, vacated } = netEffect(tree, { maxTargets: targetsMax });
-    checkChanges(targets, entries);
+    checkChanges(targets, entries, { undone: keepsHistory(context, { request }) });
     checkSizes(context, targets);
     checkPermissions(context, targets);
     const relied = reliedOn(targets, named);
@@ -237,6 +245,9 @@ export class Planner {
         targets: plain,
         entries,
         reads: request.reads,
+        brought: broughtFiles(targets, entries, (path) =>
+          context.log.view((view) => rowsBelow(view, path, context.folding).length),
+        ),
         adopts: operations.flatMap(adoptionOf),
         planReads: [...rows.values.values()],
         vacant: rows.vacancies,

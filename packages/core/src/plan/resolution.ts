@@ -64,6 +64,7 @@ export function resolveOperation(
       return { ...operation, from: real(operation.from, false), path: real(operation.path, false) };
     case 'remove':
     case 'restore-link':
+    case 'restore-directory':
     case 'make-directory':
       return { ...operation, path: real(operation.path, false) };
   }

@@ -7,7 +7,8 @@
 import { assert } from '../assert.js';
 import { StoreError } from '../errors.js';
 import type { FileStat } from '../files/file-system.js';
-import type { Content, KeptLink, Operation } from './operation.js';
+import type { Listed } from '../record/record.js';
+import type { Content, KeptLink, Operation, StagedTree } from './operation.js';
 import { ancestors, baseName, isBelow, joinPath, parentPath, rebase, type StorePath } from '../path/path.js';
 
 /** The tree as it is, by resolved paths. */
@@ -39,10 +40,16 @@ export interface DirectoryNode {
   readonly mode?: number;
   /** The umask is not taken off. */
   readonly exact?: true;
+  /** Its origin is in a staging area. */
+  readonly tree?: StagedTree;
 }
 
 export type WorkingNode =
-  | { readonly type: 'absent' }
+  | {
+      readonly type: 'absent';
+      /** All that the directory may hold that goes. */
+      readonly expected?: readonly Listed[];
+    }
   | DirectoryNode
   | FileNode
   | { readonly type: 'symlink' | 'other'; readonly inode: StorePath }
@@ -134,7 +141,16 @@ export class WorkingTree {
       case 'restore-link':
         this.#restoreLink(operation);
         break;
+      case 'restore-directory':
+        this.#restoreDirectory(operation);
+        break;
     }
+  }
+
+  #restoreDirectory({ path, tree }: Extract<Operation, { type: 'restore-directory' }>): void {
+    if (this.typeAt(path) !== 'absent') throw exists('undo', path);
+    this.#ensureParents('undo', path);
+    this.#changed.set(path, { type: 'directory', origin: tree.path, tree });
   }
 
   #restoreLink({ path, kept }: Extract<Operation, { type: 'restore-link' }>): void {
@@ -244,6 +260,8 @@ export class WorkingTree {
       });
     }
     this.#vacate(path, type);
+    if (options.expected !== undefined)
+      this.#changed.set(path, { type: 'absent', expected: options.expected });
   }
 
   #makeDirectory(operation: Extract<Operation, { type: 'make-directory' }>): void {

@@ -70,7 +70,7 @@ export function encodeCommitBatch(batch: {
   const begin = [bootId, mount, startedAtMs, ...(keeps === true ? [true] : [])];
   frames.add(deferred === true ? kinds.beginDeferred : kinds.begin, begin);
   for (const target of batch.targets) {
-    if (target.applyName !== undefined || target.content !== undefined) {
+    if (target.applyName !== undefined || target.staged !== undefined || target.content !== undefined) {
       frames.add(kinds.stage, [
         target.index,
         target.volume,
@@ -355,15 +355,19 @@ function readFingerprint(fields: Fields): Fingerprint {
   };
 }
 
-function packListed(listed: Listed): Packable {
-  return [listed.name, listedTypes.indexOf(listed.type), packFingerprint(listed.fingerprint)];
+export function packListed(listed: Listed): Packable {
+  const { name, type, fingerprint, checksum } = listed;
+  const packed: Packable[] = [name, listedTypes.indexOf(type), packFingerprint(fingerprint)];
+  return checksum === undefined ? packed : [...packed, checksum];
 }
 
-function readListed(fields: Fields): Listed {
+export function readListed(fields: Fields): Listed {
   const name = fields.string();
   const type = listedTypes[fields.number()];
-  if (type === undefined) throw corrupt('the listing of a removed directory', 'it has an unknown type');
-  return { name, type, fingerprint: readFingerprint(fields.fields()) };
+  if (type === undefined) throw corrupt('the listing of a directory', 'it has an unknown type');
+  const fingerprint = readFingerprint(fields.fields());
+  const checksum = fields.optional((f) => f.bigint());
+  return checksum === undefined ? { name, type, fingerprint } : { name, type, fingerprint, checksum };
 }
 
 export function packImage(image: Image): Packable {

@@ -214,6 +214,11 @@ export class Fields {
     throw corrupt(this.#what, `field ${this.#next} is not a string`);
   }
 
+  /** All that are left. */
+  strings(): string[] {
+    return Array.from({ length: this.#values.length - this.#next }, () => this.string());
+  }
+
   boolean(): boolean {
     const value = this.#take();
     if (typeof value === 'boolean') return value;

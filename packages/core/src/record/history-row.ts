@@ -4,10 +4,10 @@
  */
 
 import type { StorePath } from '../path/path.js';
-import { packImage, readImage } from './codec.js';
+import { packImage, packListed, readImage, readListed } from './codec.js';
 import { corrupt, decodeValue, encodeValue, type Fields, type Packable } from './frame.js';
 import type { Image } from './image.js';
-import { type Action, actions, type TransactionNumber } from './record.js';
+import { type Action, actions, type Listed, type TransactionNumber } from './record.js';
 import { kinds } from './rows.js';
 
 /** Why a before-image is not kept: somebody has written into it, it was gone, or it could not be read or made durable. */
@@ -41,6 +41,8 @@ export interface HistoryTarget {
   readonly lost?: LossReason;
   /** What a removed directory holds. */
   readonly below?: readonly KeptBelow[];
+  /** What was in a directory that an undo has brought back: it did not move from anywhere. */
+  readonly brought?: readonly Listed[];
 }
 
 export interface HistoryEntryChange {
@@ -106,6 +108,7 @@ function packTarget(target: HistoryTarget): Packable {
       each.mtimeNs,
       each.checksum ?? null,
     ]) ?? null,
+    target.brought?.map(packListed) ?? null,
   ];
 }
 
@@ -122,6 +125,7 @@ function readTarget(fields: Fields): HistoryTarget {
   const lost = loss === undefined ? undefined : lossReasons[loss];
   if (loss !== undefined && lost === undefined) throw corrupt(what, 'it has an unknown reason');
   const below = fields.optional((f) => f.list(readBelow));
+  const brought = fields.optional((f) => f.list(readListed));
   return {
     action,
     path,
@@ -132,6 +136,7 @@ function readTarget(fields: Fields): HistoryTarget {
     ...(kept === undefined ? {} : { kept }),
     ...(lost === undefined ? {} : { lost }),
     ...(below === undefined ? {} : { below }),
+    ...(brought === undefined ? {} : { brought }),
   };
 }
 

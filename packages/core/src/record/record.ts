@@ -48,12 +48,14 @@ export const actions = [
 ] as const;
 export type Action = (typeof actions)[number];
 
-/** Something planned below a removed directory. */
+/** Something planned below a directory that goes, or that an undo brings back. */
 export interface Listed {
-  /** Relative to the removed directory. */
+  /** Relative to that directory. */
   readonly name: string;
   readonly type: 'file' | 'directory' | 'symlink' | 'other';
   readonly fingerprint: Fingerprint;
+  /** Of a file that an undo brings back. */
+  readonly checksum?: bigint;
 }
 
 export interface Target {
@@ -61,7 +63,10 @@ export interface Target {
   readonly index: number;
   readonly action: Action;
   readonly path: StorePath;
-  /** Where a moved file or directory comes from, as its path is when its turn comes; absent of a link from history. */
+  /**
+   * Where a moved file or directory comes from, as its path is when its turn comes; absent of a link from history. A
+   * directory that an undo brings back comes from a staging area.
+   */
   readonly from?: StorePath | undefined;
   /** The symbolic link that was followed to `path`. */
   readonly via?: StorePath | undefined;
@@ -71,7 +76,7 @@ export interface Target {
   readonly after: Image;
   /** Content of a small file, kept in the log. */
   readonly content?: Uint8Array | undefined;
-  /** Name under `staged/` of the durable copy: large content, moved files. */
+  /** Name under `staged/` of the durable copy: large content, moved files; of a directory that an undo brings back it is `from`. */
   readonly staged?: string | undefined;
   /** Name under `staged/` that the rename consumes. */
   readonly applyName?: string | undefined;
@@ -79,7 +84,7 @@ export interface Target {
   readonly beforeName?: string | undefined;
   /** The before-image is a copy: the file system would not link it. */
   readonly beforeCopied?: boolean | undefined;
-  /** What a directory that goes, removed or replaced by another, was planned to hold. */
+  /** What a directory that goes, removed or replaced by another, was planned to hold; or what one holds that an undo brings back. */
   readonly listing?: readonly Listed[] | undefined;
   /** The inode that was here is moved elsewhere by this same transaction. */
   readonly movedAway?: boolean | undefined;

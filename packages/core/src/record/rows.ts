@@ -172,8 +172,14 @@ function plainRow<T extends string | number>(
 
 /** Counters of `meta`: the newest revision, the newest owner number. */
 export const numberRow = plainRow<number>('meta', kinds.number, (fields) => fields.number());
-/** Texts of `meta`: where a root or a volume is, the path of a tombstone. */
+/** Texts of `meta`: where a root or a volume is. */
 export const textRow = plainRow<string>('meta', kinds.text, (fields) => fields.string());
+
+/** In `meta`: paths that are gone. */
+export const tombstoneRow: RowCodec<readonly StorePath[]> = {
+  encode: (key, paths) => encodeValue('meta', key, kinds.text, paths),
+  decode: (key, value) => decodeValue('meta', key, value, kinds.text).strings(),
+};
 
 /** In `meta`: which transaction an id of the user's stands for. */
 export const transactionRow: RowCodec<TransactionNumber> = {

@@ -81,6 +81,21 @@ export function aborted(at: { readonly op: string; readonly path?: string }, rea
   return new StoreError('ERR_ABORTED', `${at.op} was aborted`, { op: at.op, path: at.path, cause: reason });
 }
 
+/** Of the store's own directories "not found" says nothing about what the caller has asked for. */
+export function stagingFailure(
+  error: unknown,
+  { op, path }: { readonly op: string; readonly path: string },
+): StoreError {
+  const failure = fromSystemError(error, { op, path });
+  if (failure.code !== 'ERR_NOT_FOUND' && failure.code !== 'ERR_EXISTS') return failure;
+  return new StoreError('ERR_IO', failure.message, {
+    op,
+    path,
+    hint: "Something has interfered with the store's own directory. Nothing was changed.",
+    cause: error,
+  });
+}
+
 function bytesOf(piece: unknown, { op }: ContentTarget): Uint8Array {
   if (typeof piece === 'string') return Buffer.from(piece);
   if (piece instanceof Uint8Array) return piece;
@@ -160,15 +175,7 @@ class ContentWriter {
   }
 
   #failed(error: unknown): StoreError {
-    const { op, path } = this.#target;
-    const failure = fromSystemError(error, { op, path });
-    if (failure.code !== 'ERR_NOT_FOUND' && failure.code !== 'ERR_EXISTS') return failure;
-    return new StoreError('ERR_IO', failure.message, {
-      op,
-      path,
-      hint: "Something has interfered with the store's own directory. Nothing was changed.",
-      cause: error,
-    });
+    return stagingFailure(error, this.#target);
   }
 
   async finish(): Promise<Content> {

@@ -5,13 +5,23 @@
 
 import { InvalidArgumentError, StoreError } from '../errors.js';
 import type { StorePath } from '../path/path.js';
-import type { Content, Operation } from '../plan/operation.js';
+import { treeSuffix } from '../commit/staged-target.js';
+import { stagedStorePath } from '../files/volume.js';
+import type { Content, Operation, StagedTree } from '../plan/operation.js';
 import type { TransactionId } from '../record/record.js';
 import { checkEncoding } from '../record/text.js';
-import { type Data, isStream, stageContent, type StreamedData } from './content-staging.js';
+import {
+  aborted,
+  type Data,
+  isStream,
+  stageContent,
+  type StreamedData,
+  stagingFailure,
+} from './content-staging.js';
 import type { ResumableFile } from './resumable-file.js';
 import { fileOf, StagedContent } from './staged-content.js';
 import type { StoreAccess } from './store-access.js';
+import { removeStagedTree, stageTree, type TreeSource } from './tree-staging.js';
 
 /** Content up to this size is handed to the committer; larger content is staged by the caller's thread. */
 const handedOverBytesMax = 1 << 20;
@@ -35,7 +45,7 @@ export class HeldOperations {
   readonly #inlineLimitBytes: number;
   readonly #places: Place[] = [];
   readonly #pending = new Set<Promise<unknown>>();
-  /** Files that this thread has staged, by their names: where they are. */
+  /** Files and directories that this thread has staged, by their names: where they are. */
   readonly #staged = new Map<string, string>();
   /** Staged over time, by their users. */
   readonly #resumables = new Set<ResumableFile>();
@@ -178,7 +188,28 @@ export class HeldOperations {
     return this.#fill(make, () => file.content());
   }
 
-  #fill(make: (content: HeldContent) => HeldOperation, stage: () => Promise<HeldContent>): Promise<void> {
+  /** For undo: a directory with all that history keeps of it. */
+  holdTree(op: string, path: StorePath, source: TreeSource): Promise<void> {
+    const { fileSystem, asyncFileSystem, stagingPlaces } = this.#access;
+    const name = `${this.#id}-s${(this.#stagings++).toString(36)}${treeSuffix}`;
+    const stage = async (): Promise<StagedTree> => {
+      const { volume, directory: area } = await stagingPlaces.forFile(path);
+      const bytes = source.below.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+      this.#access.requireSpace(op, bytes, area);
+      this.#staged.set(name, `${area}/${name}`);
+      const signal = this.#signal;
+      const target = { fileSystem, asyncFileSystem, area, name, path, signal };
+      const listing = await stageTree(source, target).catch((error: unknown) => {
+        throw signal?.aborted === true
+          ? aborted({ op, path }, signal.reason)
+          : stagingFailure(error, { op, path });
+      });
+      return { volume, name, path: stagedStorePath(volume, name), listing };
+    };
+    return this.#fill((tree) => ({ type: 'restore-directory', path, tree }), stage);
+  }
+
+  #fill<Content>(make: (content: Content) => HeldOperation, stage: () => Promise<Content>): Promise<void> {
     const place: Place = {};
     this.#places.push(place);
     const run = async (): Promise<void> => {
@@ -206,6 +237,7 @@ export class HeldOperations {
     const names = new Set<string>();
     for (const operation of operations) {
       if ('content' in operation && operation.content.kind === 'staged') names.add(operation.content.name);
+      if (operation.type === 'restore-directory') names.add(operation.tree.name);
     }
     for (const name of names) this.#staged.delete(name);
     for (const file of this.#resumables) {
@@ -230,9 +262,13 @@ export class HeldOperations {
   }
 
   async removeStaged(): Promise<void> {
-    for (const path of this.#staged.values()) {
+    const { fileSystem, asyncFileSystem } = this.#access;
+    for (const [name, path] of this.#staged) {
+      const removing = name.endsWith(treeSuffix)
+        ? removeStagedTree({ fileSystem, asyncFileSystem }, path)
+        : asyncFileSystem.unlink(path);
       // What cannot be removed is swept by the next open.
-      await this.#access.asyncFileSystem.unlink(path).catch(() => undefined);
+      await removing.catch(() => undefined);
     }
   }
 }

@@ -10,20 +10,30 @@ import { hasCode, isStoreError, StoreError } from '../errors.js';
 import { describe, type HistoryEntry, isAbout } from '../history/history-entry.js';
 import { findHistory, newestHistory } from '../history/history-table.js';
 import { findObstacle, refusal, volumeOf } from '../history/obstacle.js';
-import { metCodes } from '../history/undo-obstacle.js';
+import { lookAtBrought } from '../history/brought.js';
+import { changed, metCodes } from '../history/undo-obstacle.js';
 import { stepsOf } from '../history/undo-plan.js';
 import type { UndoStep } from '../history/undo-steps.js';
-import { absolutePath, type StorePath } from '../path/path.js';
+import type { FileStat } from '../files/file-system.js';
+import { absolutePath, joinPath, type StorePath } from '../path/path.js';
 import { RunningChecksum } from '../record/checksum.js';
-import type { HistoryRow } from '../record/history-row.js';
+import type { HistoryRow, HistoryTarget } from '../record/history-row.js';
 import { parseTransactionId, transactionId, type TransactionId } from '../record/record.js';
 import { entryRow } from '../record/rows.js';
 import { entryKey } from '../record/key.js';
 import type { StoreAccess } from './store-access.js';
-import { restoreDirectory, restoreFile, restoreLink, trackLink, type Transaction } from './transaction.js';
+import { inTimePieces } from './pieces.js';
+import {
+  makeDirectory,
+  removeDirectory,
+  restoreDirectory,
+  restoreFile,
+  restoreLink,
+  trackLink,
+  type Transaction,
+} from './transaction.js';
 
 const pageRows = 100;
-const pieceBytes = 1 << 20;
 
 /** The newest first. Rows that go meanwhile are left out. */
 export function* listHistory(access: StoreAccess, asked: StorePath | undefined): Generator<HistoryEntry> {
@@ -88,8 +98,18 @@ async function carryOut(
     case 'remove':
       tx.rm(step.path);
       break;
+    case 'remove-brought': {
+      // What comes or changes from now on is found by the plan.
+      const expected = lookAtBrought(access, row, step.target);
+      if (expected === undefined) throw refusal(row, changed(step.path));
+      removeDirectory(tx, step.path, expected);
+      break;
+    }
     case 'make-directory':
-      restoreDirectory(tx, step.path, step.mode);
+      makeDirectory(tx, step.path, step.mode);
+      break;
+    case 'restore-directory':
+      await restoreTree(access, tx, row, step);
       break;
     case 'restore':
       await restore(access, tx, row, step);
@@ -97,39 +117,49 @@ async function carryOut(
   }
 }
 
+async function restoreTree(
+  access: StoreAccess,
+  tx: Transaction,
+  row: HistoryRow,
+  { path, target }: Extract<UndoStep, { do: 'restore-directory' }>,
+): Promise<void> {
+  const top = keptFile(access, target);
+  const stat = top === undefined ? undefined : await access.asyncFileSystem.lstat(top);
+  if (top === undefined || stat?.type !== 'directory') throw damaged(access, row, path);
+  const mode = (target.before.type === 'directory' ? target.before.mode : undefined) ?? stat.mode;
+  const wrong = (name: string): StoreError => damaged(access, row, joinPath(path, name));
+  await restoreDirectory(tx, path, { top, mode, below: target.below ?? [], damaged: wrong });
+}
+
 async function restore(
   access: StoreAccess,
   tx: Transaction,
   row: HistoryRow,
-  { path, target, below }: Extract<UndoStep, { do: 'restore' }>,
+  { path, target }: Extract<UndoStep, { do: 'restore' }>,
 ): Promise<void> {
   const { before, kept } = target;
-  const volume = volumeOf(access, target.volume);
-  const known =
-    below ?? (before.type === 'file' ? { mode: before.mode, checksum: before.checksum } : undefined);
-  const file =
-    volume === undefined
-      ? undefined
-      : `${beforePath(volume, kept!)}${below === undefined ? '' : `/${below.name}`}`;
+  const file = keptFile(access, target);
   const stat = file === undefined ? undefined : await access.asyncFileSystem.lstat(file);
-  if ((stat?.type === 'symlink' || stat?.type === 'other') && (below ?? before).type === stat.type) {
-    restoreLink(tx, path, {
-      type: stat.type,
-      volume: target.volume,
-      name: below === undefined ? kept! : `${kept!}/${below.name}`,
-    });
+  if ((stat?.type === 'symlink' || stat?.type === 'other') && before.type === stat.type) {
+    restoreLink(tx, path, { type: stat.type, volume: target.volume, name: kept! });
     return;
   }
-  if (file === undefined || known === undefined || stat?.type !== 'file') throw damaged(access, row, path);
-  const like = { ...stat, mode: known.mode };
-  const content = keptContent(access, file, () => damaged(access, row, path), known.checksum);
+  if (file === undefined || before.type !== 'file' || stat?.type !== 'file') throw damaged(access, row, path);
+  const like = { ...stat, mode: before.mode };
+  const content = keptContent(access, { file, stat }, () => damaged(access, row, path), before.checksum);
   await restoreFile(tx, path, content, like);
+}
+
+/** Its file system may not be there. */
+function keptFile(access: StoreAccess, { volume: place, kept }: HistoryTarget): string | undefined {
+  const volume = volumeOf(access, place);
+  return volume === undefined || kept === undefined ? undefined : beforePath(volume, kept);
 }
 
 /** In pieces; fails at its end where that is not what was kept. */
 async function* keptContent(
   { asyncFileSystem }: StoreAccess,
-  file: string,
+  { file, stat }: { readonly file: string; readonly stat: FileStat },
   wrong: () => StoreError,
   expected: bigint | undefined,
 ): AsyncGenerator<Uint8Array> {
@@ -138,13 +168,9 @@ async function* keptContent(
     throw hasCode(error, goneCodes) ? wrong() : error;
   });
   try {
-    for (let position = 0; ; ) {
-      const piece = Buffer.allocUnsafe(pieceBytes);
-      const count = await asyncFileSystem.read(descriptor, piece, position);
-      if (count === 0) break;
-      checksum.update(piece.subarray(0, count));
-      position += count;
-      yield piece.subarray(0, count);
+    for await (const piece of inTimePieces(asyncFileSystem, descriptor, stat.size)) {
+      checksum.update(piece);
+      yield piece;
     }
   } finally {
     await asyncFileSystem.close(descriptor);

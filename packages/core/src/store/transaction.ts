@@ -11,7 +11,7 @@ import type { ReaddirOptions } from '../files/listing.js';
 import type { StorePath } from '../path/path.js';
 import type { KeptLink, RemoveOptions, WriteOptions } from '../plan/operation.js';
 import { packEntryValue } from '../record/frame.js';
-import { transactionId, type TransactionId } from '../record/record.js';
+import { type Listed, transactionId, type TransactionId } from '../record/record.js';
 import { decoded, encodingOf, type ReadOptions } from '../record/text.js';
 import { missing } from './absence.js';
 import {
@@ -28,6 +28,7 @@ import { aborted, type Data } from './content-staging.js';
 import { type HeldOperation, HeldOperations, packOperations } from './held-operations.js';
 import type { StoreAccess } from './store-access.js';
 import type { StoreStat } from './store-stat.js';
+import type { TreeSource } from './tree-staging.js';
 import { tracePromise } from './trace.js';
 import { TransactionView } from './transaction-view.js';
 
@@ -71,7 +72,9 @@ export type FileOptions = WriteOptions & { readonly encoding?: BufferEncoding };
 let restoreContent: (tx: Transaction, path: StorePath, data: Data, like: FileStat) => void | Promise<void>;
 let restoreKept: (tx: Transaction, path: StorePath, kept: KeptLink) => void;
 let trackLinkItself: (tx: Transaction, path: StorePath) => Promise<void>;
-let restoreEmpty: (tx: Transaction, path: StorePath, mode: number | undefined) => void;
+let restoreTree: (tx: Transaction, path: StorePath, source: TreeSource) => Promise<void>;
+let makeExactly: (tx: Transaction, path: StorePath, mode: number | undefined) => void;
+let removeTree: (tx: Transaction, path: StorePath, expected: readonly Listed[]) => void;
 
 export class Transaction implements AsyncDisposable {
   static {
@@ -90,12 +93,18 @@ export class Transaction implements AsyncDisposable {
       await tx.#readable();
       tx.#view.trackLink(path);
     };
-    restoreEmpty = (tx, path, mode) =>
+    restoreTree = (tx, path, source) => {
+      tx.#assertActive('undo');
+      return tx.#held.holdTree('undo', path, source);
+    };
+    makeExactly = (tx, path, mode) =>
       tx.#add({
         type: 'make-directory',
         path,
         options: { recursive: true, ...(mode === undefined ? {} : { mode, exact: true }) },
       });
+    removeTree = (tx, path, expected) =>
+      tx.#add({ type: 'remove', path, options: { recursive: true, expected } });
   }
 
   readonly id: TransactionId;
@@ -458,7 +467,17 @@ export function trackLink(tx: Transaction, path: StorePath): Promise<void> {
   return trackLinkItself(tx, path);
 }
 
-/** For undo: a directory with exactly the mode that it had. */
-export function restoreDirectory(tx: Transaction, path: StorePath, mode: number | undefined): void {
-  restoreEmpty(tx, path, mode);
+/** For undo: a directory with exactly the mode that it had, and all that is kept of what it held. */
+export function restoreDirectory(tx: Transaction, path: StorePath, source: TreeSource): Promise<void> {
+  return restoreTree(tx, path, source);
+}
+
+/** For undo: a directory with exactly the mode that it had, and nothing in it. */
+export function makeDirectory(tx: Transaction, path: StorePath, mode: number | undefined): void {
+  makeExactly(tx, path, mode);
+}
+
+/** For undo: a directory that holds exactly this. */
+export function removeDirectory(tx: Transaction, path: StorePath, expected: readonly Listed[]): void {
+  removeTree(tx, path, expected);
 }

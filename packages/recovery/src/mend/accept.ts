@@ -14,11 +14,11 @@ import {
   imageOf,
   isInLogOnly,
   type LogView,
-  metaKeys,
   nextRevision,
   parsePath,
   pathKey,
   putFileRow,
+  putTombstones,
   sameFingerprint,
   fingerprintOf,
   type StoreContext,
@@ -27,7 +27,6 @@ import {
   type StorePath,
   syncDirectoryIfThere,
   syncFile,
-  textRow,
 } from '@forewrit/core';
 import { withRecovered } from '../recovered-store.js';
 
@@ -68,13 +67,12 @@ function acceptAll(context: StoreContext, paths: readonly string[]): AcceptRepor
   });
   const revision = log.commit((batch) => {
     const next = nextRevision(batch);
-    for (const [index, { row, image }] of accepted.entries()) {
+    for (const { row, image } of accepted) {
       if (rowAt(context, batch, row.path).revision !== row.revision) throw changing(row.path);
       putFileRow(batch, { ...row, revision: next, image }, folding);
-      if (image.type !== 'absent') continue;
-      const key = metaKeys.tombstone(next, index);
-      batch.put('meta', key, textRow.encode(key, row.path));
     }
+    const gone = accepted.filter(({ image }) => image.type === 'absent').map(({ row }) => row.path);
+    putTombstones(batch, next, gone);
     return next;
   });
   return {

@@ -304,9 +304,9 @@ export const applyMutants: readonly Mutant[] = [
     edits: [
       {
         snippet:
-          'const revision = nextRevision(batch); let tombstones = 0; for (const [path, image] of imagesBefore(',
+          'const revision = nextRevision(batch); const gone = []; for (const [path, image] of imagesBefore(',
         replacement:
-          'const revision = nextRevision(batch) - 1; let tombstones = 0; for (const [path, image] of imagesBefore(',
+          'const revision = nextRevision(batch) - 1; const gone = []; for (const [path, image] of imagesBefore(',
       },
     ],
     killer: { file: 'recovery/crash-order', test: 'what a roll-back has put back has a new revision' },

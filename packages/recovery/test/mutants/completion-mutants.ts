@@ -145,7 +145,7 @@ export const completionMutants: readonly Mutant[] = [
     package: 'recovery',
     edits: [
       {
-        snippet: 'if (!isDirectory || fileSystem.list(path).length === 0) return',
+        snippet: 'if (!isMade || fileSystem.list(path).length === 0) return',
         replacement: 'if (true) return',
       },
     ],

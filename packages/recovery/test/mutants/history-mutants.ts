@@ -474,13 +474,213 @@ export const historyMutants: readonly Mutant[] = [
     },
   },
   {
-    name: 'undoable-though-too-large',
-    breaks: 'history says that a transaction can be undone whose undo does not fit into one commit',
+    name: 'committed-though-undo-too-large',
+    breaks: 'a transaction commits whose undo does not fit into one commit',
     package: 'core',
-    edits: [{ snippet: 'steps.flatMap(targetsOf)', replacement: '[]' }],
+    edits: [
+      {
+        snippet: 'checkChanges(targets, entries, { undone: keepsHistory(context, { request }) });',
+        replacement: 'checkChanges(targets, entries, { undone: false });',
+      },
+    ],
     killer: {
       file: 'core/store-many.slow',
-      test: 'history says of a removed directory that it holds more files than one transaction can bring back',
+      test: 'whatever fits into one transaction of a store with history can be undone, and that again',
+    },
+  },
+  {
+    name: 'brought-file-unsynced',
+    breaks: 'what an undo brings back is committed before its files are durable',
+    package: 'core',
+    edits: [{ snippet: 'await asyncFileSystem.sync(writing);', replacement: '' }],
+    killer: {
+      file: 'recovery/brought',
+      test: 'wherever a process dies while it comes back, all of it is back or nothing is',
+    },
+  },
+  {
+    name: 'brought-directory-unsynced',
+    breaks: 'what an undo brings back is committed before its names are durable',
+    package: 'core',
+    edits: [{ snippet: 'await asyncFileSystem.syncDirectory(directory);', replacement: '' }],
+    killer: {
+      file: 'recovery/brought',
+      test: 'wherever a process dies while it comes back, all of it is back or nothing is',
+    },
+  },
+  {
+    name: 'brought-name-unsynced',
+    breaks: 'what an undo brings back is durable under no name when it is committed',
+    package: 'core',
+    edits: [{ snippet: 'await asyncFileSystem.syncDirectory(area);', replacement: '' }],
+    killer: {
+      file: 'core/history-directories',
+      test: 'it is durable with all its names before it moves to its place',
+    },
+  },
+  {
+    name: 'brought-though-damaged',
+    breaks: 'an undo brings back other content than history has kept',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'if (checksum.digest() !== each.checksum) throw source.damaged(each.name);',
+        replacement: '',
+      },
+    ],
+    killer: {
+      file: 'core/history-directories',
+      test: 'kept content that is not what it was, or has gone, is refused, and leaves nothing',
+    },
+  },
+  {
+    name: 'brought-rolled-back-with-edits',
+    breaks: 'a roll-back drops what somebody has put into a directory that an undo had brought back',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'if (isReservedPath(target.from) && wasEdited(fileSystem, staged)) return false;',
+        replacement: '',
+      },
+    ],
+    killer: {
+      file: 'core/history-directories',
+      test: 'a roll-back takes it away again; but not if somebody has put something into it',
+    },
+  },
+  {
+    name: 'brought-row-of-staging',
+    breaks: 'a roll-back leaves a row of what is in a staging area, for ever',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'for (const path of restored.keys()) if (isReservedPath(path)) restored.delete(path);',
+        replacement: '',
+      },
+    ],
+    killer: {
+      file: 'core/history-directories',
+      test: 'a roll-back takes it away again; but not if somebody has put something into it',
+    },
+  },
+  {
+    name: 'brought-name-unrecorded',
+    breaks: 'the record does not say where a directory is staged, and what is blocked is swept',
+    package: 'core',
+    edits: [{ snippet: 'draft.staged = planned.tree?.name;', replacement: '' }],
+    killer: { file: 'recovery/brought', test: 'a repair loses nothing: forward, staged' },
+  },
+  {
+    name: 'brought-files-unknown',
+    breaks: 'the store knows nothing of the files that an undo has brought back',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'putFileRow(batch, { ...each, revision, transaction: number }, folding);',
+        replacement: ';',
+      },
+    ],
+    killer: {
+      file: 'core/history-directories',
+      test: 'the store knows its files: their revision and their content',
+    },
+  },
+  {
+    name: 'brought-swept-aside',
+    breaks: 'what an undo had staged is taken for something that somebody has left',
+    package: 'recovery',
+    edits: [{ snippet: '!name.endsWith(treeSuffix) &&', replacement: '' }],
+    killer: { file: 'recovery/brought', test: 'a copy that was not committed is swept, on the same boot' },
+  },
+  {
+    name: 'brought-given-way',
+    breaks: 'what an undo was to bring back is dropped where somebody has put something else',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: "if (action === 'move-directory') return saveStagedTree({ fileSystem, roots }, subject);",
+        replacement: '',
+      },
+    ],
+    killer: {
+      file: 'recovery/brought',
+      test: 'where somebody has put something it stays, and what was to come is kept aside',
+    },
+  },
+  {
+    name: 'brought-repaired-away',
+    breaks: 'a repair back drops what somebody has put into a directory that an undo had brought back',
+    package: 'recovery',
+    edits: [
+      {
+        snippet:
+          'return isBrought(target) ? putAside(context, subject, effects) : moveBack(context, subject, effects);',
+        replacement: 'return moveBack(context, subject, effects);',
+      },
+    ],
+    killer: { file: 'recovery/brought', test: 'a repair loses nothing: back, moved' },
+  },
+  {
+    name: 'brought-not-looked-for',
+    breaks: 'recovery refuses the way out of a staging area',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: 'if (directory !== undefined && !isReservedPath(directory)) resolver',
+        replacement: 'if (directory !== undefined) resolver',
+      },
+    ],
+    killer: {
+      file: 'recovery/brought',
+      test: 'what was committed is carried out, on the same boot: isMoved',
+    },
+  },
+  {
+    name: 'brought-way-escapes',
+    breaks: 'what comes into a directory that is yet to leave a staging area is said to leave the store',
+    package: 'recovery',
+    edits: [{ snippet: 'if (isReservedPath(location)) return false;', replacement: '' }],
+    killer: {
+      file: 'recovery/brought',
+      test: 'what was committed is carried out, on the same boot: isMoved',
+    },
+  },
+  {
+    name: 'brought-gone-whatever-it-holds',
+    breaks: 'an undo takes away what came into a directory while it was planned',
+    package: 'core',
+    edits: [
+      { snippet: 'if (expected !== undefined) refuseUnexpected(path, listing, expected);', replacement: '' },
+    ],
+    killer: {
+      file: 'core/history-directories',
+      test: 'nor where that happens while its undo is under way: a file is written',
+    },
+  },
+  {
+    name: 'brought-not-compared',
+    breaks: 'an undo takes away what was written into a directory since',
+    package: 'core',
+    edits: [
+      {
+        snippet:
+          'if (listed === undefined || !isAsListed(stat, listed, () => checksumOfFile(fileSystem, absolute))) return undefined;',
+        replacement: 'if (listed === undefined) return undefined;',
+      },
+    ],
+    killer: {
+      file: 'core/history-directories',
+      test: 'it does not go again where something has changed in it: a file is written',
+    },
+  },
+  {
+    name: 'brought-not-counted',
+    breaks: 'an undo takes a directory away from which something has gone',
+    package: 'core',
+    edits: [{ snippet: 'return expected.size > 0 ? undefined : found;', replacement: 'return found;' }],
+    killer: {
+      file: 'core/history-directories',
+      test: 'it does not go again where something has changed in it: a file has gone',
     },
   },
   {

@@ -1,0 +1,24 @@
+/** A file in pieces, each read while nobody waits for it. */
+
+import type { AsyncFileSystem } from '../files/async-file-system.js';
+import type { Descriptor } from '../files/file-system.js';
+
+const pieceBytesMax = 1 << 20;
+/** Of a small file nothing is read but that it has ended there. */
+const pieceBytesMin = 4096;
+
+/** `size`: what it is said to have; what it has is read. Each piece is a buffer of its own. */
+export async function* inTimePieces(
+  fileSystem: AsyncFileSystem,
+  descriptor: Descriptor,
+  size: number,
+): AsyncGenerator<Uint8Array> {
+  const pieceBytes = Math.min(Math.max(size + 1, pieceBytesMin), pieceBytesMax);
+  for (let position = 0; ; ) {
+    const piece = Buffer.allocUnsafe(pieceBytes);
+    const count = await fileSystem.read(descriptor, piece, position);
+    if (count === 0) return;
+    position += count;
+    yield piece.subarray(0, count);
+  }
+}
