@@ -123,11 +123,9 @@ export function put(collection: string, key: string, value: number): Operation {
 
 /** As `Store.undo` does it, on the engine of this process. */
 export async function undo(process: SimulatedProcess, id: string): Promise<Commit> {
-  const { access, committer } = surfaceOf(process);
+  const { access, tx } = begin(process);
   const row = findForUndo(access, id);
   if (row === undefined) throw new StoreError('ERR_NOT_FOUND', `history has no ${id}`, { op: 'undo' });
-  const counter = process.nextCounter();
-  const tx = new Transaction({ access, committer, counter, options: {}, onEnd: () => undefined });
   try {
     return await coded({ op: 'undo' }, () => undoIn(access, tx, row));
   } catch (error) {
@@ -136,13 +134,21 @@ export async function undo(process: SimulatedProcess, id: string): Promise<Commi
   }
 }
 
+/** As `Store.begin` does it. */
+export function begin(process: SimulatedProcess): { readonly access: StoreAccess; readonly tx: Transaction } {
+  const { access, committer } = surfaceOf(process);
+  const counter = process.nextCounter();
+  const tx = new Transaction({ access, committer, counter, options: {}, onEnd: () => undefined });
+  return { access, tx };
+}
+
 function surfaceOf(process: SimulatedProcess): {
   readonly access: StoreAccess;
   readonly committer: Committer;
 } {
   const { context, owner, engine } = process;
   const unused = (): never => {
-    throw new Error('an undo asks the committer for a commit alone');
+    throw new Error('a transaction asks the committer for nothing else');
   };
   const committer: Committer = {
     state: { ownerNumber: owner.number, ownerId: owner.id, recovery: emptyRecoveryReport },
@@ -158,7 +164,9 @@ function surfaceOf(process: SimulatedProcess): {
     },
     checkpoint: unused,
     materialize: unused,
-    recoverDead: unused,
+    async recoverDead() {
+      await process.recover();
+    },
     close: unused,
   };
   const parts = { ...context, newStoreId: '', umask: 0o022, privileged: false };

@@ -12,7 +12,6 @@ import { lockedBy } from '../commit/lock.js';
 import { PlanOutdated } from '../commit/plan-outdated.js';
 import type { Adoption, EntryOperation, PlanRead, Proposal, Vacancy } from '../commit/proposal.js';
 import type { StagedTransaction } from '../commit/staged-target.js';
-import { type ErrorCode, isStoreError } from '../errors.js';
 import type { FileStat } from '../files/file-system.js';
 import type { Volume } from '../files/volume.js';
 import type { LogView } from '../log/log.js';
@@ -25,6 +24,7 @@ import { baseTree, directoryDigest } from './base-tree.js';
 import { deferredPlaces, type Place } from './deferred-plan.js';
 import { DeferredPlanner } from './deferred-planner.js';
 import { asRead, knownChecksum, refuseReads } from './read-check.js';
+import { lockBehind, namedBy } from './named-paths.js';
 import type { Operation } from './operation.js';
 import {
   broughtFiles,
@@ -36,19 +36,10 @@ import {
 } from './plan-check.js';
 import { netEffect, type PlannedTarget } from './plan.js';
 import type { CommitRequest } from './request.js';
-import { type FileOperation, resolveOperation } from './resolution.js';
+import { type FileOperation, isFileOperation, resolveOperation } from './resolution.js';
 import { Spellings } from './spelling.js';
 import { volumeFor } from './volume-for.js';
 import { WorkingTree } from './working-tree.js';
-
-/** What a plan says of what it finds. */
-const ofTheTree: ReadonlySet<string> = new Set<ErrorCode>([
-  'ERR_EXISTS',
-  'ERR_IS_DIRECTORY',
-  'ERR_NOT_DIRECTORY',
-  'ERR_NOT_EMPTY',
-  'ERR_NOT_FOUND',
-]);
 
 export interface Prepared {
   readonly kind: 'ready';
@@ -143,7 +134,9 @@ export class Planner {
       if (records.length > 0) return { kind: 'deferred', records };
       return this.#prepare(request, { asked, operations });
     } catch (error) {
-      const lock = isStoreError(error) && ofTheTree.has(error.code) ? this.#lockOn(operations) : undefined;
+      const { log, folding } = this.#context;
+      const isEnding = this.#isEnding;
+      const lock = log.view((view) => lockBehind(error, view, { operations, folding, isEnding }));
       if (lock === undefined) throw error;
       return this.#held(lock);
     }
@@ -164,14 +157,6 @@ export class Planner {
   #held(lock: LockRow): Preparation {
     const record = this.#deferredOf(lock);
     return record === undefined ? { kind: 'locked', lock } : { kind: 'deferred', records: [record] };
-  }
-
-  /** What is half applied refuses what can be done before and after it, and lets nobody know. */
-  #lockOn(operations: readonly FileOperation[]): LockRow | undefined {
-    const { log, folding } = this.#context;
-    const paths = operations.flatMap((each) => namedBy(each));
-    const targets = paths.map((path) => ({ action: 'make-directory', path }) as const);
-    return log.view((view) => lockedBy(view, { targets, entries: [] }, folding, this.#isEnding))?.lock;
   }
 
   #prepare(
@@ -395,27 +380,8 @@ function askedPaths(request: CommitRequest): StorePath[] {
   return request.operations.flatMap((each) => ('path' in each ? [each.path] : []));
 }
 
-function isFileOperation(operation: Operation): operation is FileOperation {
-  return operation.type !== 'put' && operation.type !== 'delete';
-}
-
 function isEntryOperation(operation: Operation): operation is EntryOperation {
   return operation.type === 'put' || operation.type === 'delete';
-}
-
-/** The paths of an operation, as they were resolved. */
-function namedBy(operation: FileOperation): StorePath[] {
-  switch (operation.type) {
-    case 'write': {
-      const { backup } = operation.options;
-      return backup === undefined ? [operation.path] : [operation.path, backup];
-    }
-    case 'copy':
-    case 'rename':
-      return [operation.from, operation.path];
-    default:
-      return [operation.path];
-  }
 }
 
 /**

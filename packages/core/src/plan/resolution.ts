@@ -10,6 +10,10 @@ import type { WorkingTree } from './working-tree.js';
 
 export type FileOperation = Exclude<Operation, EntryOperation>;
 
+export function isFileOperation(operation: Operation): operation is FileOperation {
+  return operation.type !== 'put' && operation.type !== 'delete';
+}
+
 /** Of what the tree has, whatever has gone from its place: another directory there is not what the tree has, nor is what was in it. */
 export function replacedIn(tree: WorkingTree): ((place: StorePath) => boolean) | undefined {
   const { changed, base } = tree;

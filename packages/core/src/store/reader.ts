@@ -111,6 +111,15 @@ export class Reader {
     });
   }
 
+  /** Waits for whoever holds a lock, or recovers what he has left. `false`: nobody can do that here. */
+  async awaitLock(lock: LockRow): Promise<boolean> {
+    const { readOnly, isOwn, onForeignLock } = this.#context;
+    if (readOnly || lock.blocked) return false;
+    if (!isOwn(lock.transaction.owner)) await onForeignLock(lock);
+    await pause(1);
+    return true;
+  }
+
   async #attempt(
     paths: readonly StorePath[],
     options: { readonly op: string; readonly only?: 'stat'; readonly followLast?: boolean },

@@ -11,8 +11,9 @@ import type { FileStat } from '../files/file-system.js';
 import { listDirectory, type ReaddirOptions } from '../files/listing.js';
 import { absolutePath, ancestors, isBelow, type StorePath } from '../path/path.js';
 import { baseTree, directoryDigest } from '../plan/base-tree.js';
+import { lockBehind } from '../plan/named-paths.js';
 import type { Content, Operation, TrackedRead } from '../plan/operation.js';
-import { replacedIn, resolveOperation } from '../plan/resolution.js';
+import { isFileOperation, replacedIn, resolveOperation } from '../plan/resolution.js';
 import { type FileNode, WorkingTree } from '../plan/working-tree.js';
 import { fingerprintOf } from '../record/image.js';
 import { parseEntryKey } from '../record/key.js';
@@ -27,6 +28,8 @@ import { statOfNode, statOfRead, type StoreStat } from './store-stat.js';
 
 /** Longer than a file system's clock stands still. */
 const clockGrainMs = 50;
+/** As often, a millisecond apart or more, those are waited for who are about to change what writes stand on. */
+const lookAgainMax = 1000;
 
 /** The tree as the first `count` operations of that version leave it. */
 interface Written {
@@ -82,7 +85,7 @@ export class TransactionView {
   }
 
   async exists(target: StorePath): Promise<boolean> {
-    const tree = this.#tree();
+    const tree = await this.#tree();
     return await falseBelowFile(async () => {
       const at = this.#resolve(target, 'exists', tree);
       if (tree !== undefined && isChanged(tree, at)) return tree.typeAt(at) !== 'absent';
@@ -93,7 +96,7 @@ export class TransactionView {
   }
 
   async stat(target: StorePath): Promise<StoreStat> {
-    const tree = this.#tree();
+    const tree = await this.#tree();
     const at = this.#resolve(target, 'stat', tree);
     const seen = tree !== undefined && isChanged(tree, at) ? tree.look(at) : undefined;
     if (seen?.node !== undefined) return statOfNode(seen.node, at);
@@ -115,8 +118,8 @@ export class TransactionView {
     this.#reads.push({ kind: 'file', path, revision, since, ...fingerprint });
   }
 
-  readdir(asked: StorePath, options: ReaddirOptions): string[] {
-    const tree = this.#tree() ?? new WorkingTree(baseTree(this.#access));
+  async readdir(asked: StorePath, options: ReaddirOptions): Promise<string[]> {
+    const tree = (await this.#tree()) ?? new WorkingTree(baseTree(this.#access));
     const target = this.#resolve(asked, 'readdir', tree);
     return listDirectory(
       {
@@ -132,7 +135,7 @@ export class TransactionView {
   }
 
   async readAll(paths: readonly StorePath[], op: string): Promise<Map<StorePath, Buffer>> {
-    const tree = this.#tree();
+    const tree = await this.#tree();
     const result = new Map<StorePath, Buffer>();
     const outside: { asked: StorePath; from: StorePath }[] = [];
     for (const path of paths) {
@@ -224,8 +227,22 @@ export class TransactionView {
     });
   }
 
+  /** As soon as nobody else is about to change what its writes stand on, and would refuse them. */
+  async #tree(): Promise<WorkingTree | undefined> {
+    const { log, folding, reader } = this.#access;
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return this.#treeNow();
+      } catch (error) {
+        const operations = packOperations(this.#held.operations).filter(isFileOperation);
+        const lock = log.view((view) => lockBehind(error, view, { operations, folding }));
+        if (lock === undefined || attempt === lookAgainMax || !(await reader.awaitLock(lock))) throw error;
+      }
+    }
+  }
+
   /** The tree with this transaction's writes, if it has any. What was written since the last look is added to it. */
-  #tree(): WorkingTree | undefined {
+  #treeNow(): WorkingTree | undefined {
     const { version, count } = this.#held;
     if (this.#written?.version !== version) {
       const looked = new Map<StorePath, FileStat | undefined>();
@@ -239,10 +256,8 @@ export class TransactionView {
     const fresh = this.#held.operationsFrom(written.count);
     // One that is refused leaves the tree half done.
     this.#written = undefined;
-    for (const operation of packOperations(fresh)) {
-      if (operation.type === 'put' || operation.type === 'delete') continue;
+    for (const operation of packOperations(fresh).filter(isFileOperation))
       tree.apply(resolveOperation(this.#access, operation, { tree }));
-    }
     this.#written = { ...written, count };
     return tree.changed.size === 0 ? undefined : tree;
   }

@@ -421,4 +421,21 @@ export const commitMutants: readonly Mutant[] = [
       test: 'everything is as before, and the edit stays, where something appears where a directory is to be moved',
     },
   },
+  {
+    name: 'half-done-not-awaited',
+    breaks:
+      'a transaction is refused what it reads, as its writes stand on what a dead process has left half done',
+    package: 'core',
+    edits: [
+      {
+        snippet:
+          'if (lock === undefined || attempt === lookAgainMax || !(await reader.awaitLock(lock))) throw error;',
+        replacement: 'throw error;',
+      },
+    ],
+    killer: {
+      file: 'recovery/transaction-meanwhile',
+      test: 'one that removes a file that is to come reads other files, and commits',
+    },
+  },
 ];
