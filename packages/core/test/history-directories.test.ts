@@ -3,7 +3,6 @@
 import {
   chmodSync,
   chownSync,
-  existsSync,
   mkdirSync,
   readdirSync,
   readlinkSync,
@@ -96,6 +95,14 @@ const edits: readonly (readonly [what: string, edit: (root: string) => void])[] 
   ['a file is written', (root) => writeFileSync(`${root}/d/s/b`, 'theirs')],
   ['a file of the same size is written', (root) => writeFileSync(`${root}/d/s/b`, 'unO')],
   ['a file has gone', (root) => rmSync(`${root}/d/s/c`)],
+  ['it has gone itself', (root) => rmSync(`${root}/d`, { recursive: true })],
+  [
+    'a file is there instead',
+    (root) => {
+      rmSync(`${root}/d`, { recursive: true });
+      writeFileSync(`${root}/d`, 'theirs');
+    },
+  ],
   ['a file has come', (root) => writeFileSync(`${root}/d/s/theirs`, 'theirs')],
   ['a directory has come', (root) => mkdirSync(`${root}/d/theirs`)],
   ['a directory has gone', (root) => rmSync(`${root}/d/s`, { recursive: true })],
@@ -125,15 +132,17 @@ for (const [what, edit] of edits) {
     const brought = await broughtBack(w);
     await w.store.checkpoint();
     let looks = 0;
+    let theirs: Record<string, string> = {};
     w.onCall = ({ method, path }) => {
       // It is looked at when that is judged, as it is and with all moves, when it is asked to go, and when that is planned.
       if (method !== 'list' || path !== `${w.root}/d` || ++looks < 4) return;
       w.onCall = undefined;
       edit(w.root);
+      theirs = w.tree();
     };
     await assert.rejectsWithCode(w.store.undo(brought), 'ERR_CONFLICT');
     assert.is(looks, 4);
-    assert.ok(existsSync(`${w.root}/d`));
+    assert.equal(w.tree(), theirs);
   });
 }
 

@@ -238,9 +238,9 @@ export function buryTombstones(
     if (tombstoneRevision(key) >= oldest) return;
     for (const path of tombstoneRow.decode(key, value)) {
       const at = pathKey(path, folding);
-      const value = batch.get('files', at);
-      if (value === undefined) continue;
-      const row = fileRow.decode(at, value);
+      const found = batch.get('files', at);
+      if (found === undefined) continue;
+      const row = fileRow.decode(at, found);
       const isGone = row.image.type === 'absent' && row.revision === tombstoneRevision(key);
       if (isGone) batch.delete('files', at);
     }

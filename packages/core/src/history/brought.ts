@@ -1,5 +1,6 @@
 /** A directory that an undo has brought back: whether it is as it was then, and what it holds now. */
 
+import { changedCodes, hasCode } from '../errors.js';
 import { checksumOfFile } from '../files/content.js';
 import type { FileStat } from '../files/file-system.js';
 import { absolutePath, isReservedPath, joinPath } from '../path/path.js';
@@ -13,6 +14,20 @@ import type { HistoryAccess } from './undo-obstacle.js';
  * there is looked at as its own.
  */
 export function lookAtBrought(
+  access: HistoryAccess,
+  row: HistoryRow,
+  target: HistoryTarget,
+): Listed[] | undefined {
+  try {
+    return look(access, row, target);
+  } catch (error) {
+    // Somebody takes it away while it is looked at.
+    if (hasCode(error, changedCodes)) return undefined;
+    throw error;
+  }
+}
+
+function look(
   { fileSystem, roots }: HistoryAccess,
   row: HistoryRow,
   { path: top, brought = [] }: HistoryTarget,
