@@ -35,6 +35,8 @@ export interface RedoSubject extends ConflictSubject {
   readonly madeSince: () => readonly string[];
   /** Before-images are kept for history. */
   readonly keeps: boolean;
+  /** What is at the path, right before it is written; throws if that is not what was decided on. */
+  readonly lookAgain: () => FileStat | undefined;
 }
 
 /** What a redo did besides: for the flush of directories, and for the report. */
@@ -79,11 +81,13 @@ export class Redo {
         this.#moveDirectory();
         break;
       case 'remove':
-        this.#remove(this.#absolute);
+        this.#remove(this.#absolute, this.#subject.lookAgain);
         break;
       case 'remove-directory': {
         const { directory } = this.#subject;
-        this.#remove(directory === undefined ? this.#absolute : absolutePath(directory, this.#context.roots));
+        const { fileSystem, roots } = this.#context;
+        const absolute = directory === undefined ? this.#absolute : absolutePath(directory, roots);
+        this.#remove(absolute, () => fileSystem.lstat(absolute));
         break;
       }
     }
@@ -94,11 +98,12 @@ export class Redo {
 
   /**
    * The content once more, as a new inode in the place of what is there, after a flush of that has failed: its pages
-   * are marked clean, and nobody knows what is on the disk.
+   * are marked clean, and nobody knows what is on the disk. `lookAgain`: throws if that is something else by now.
    */
-  rewrite(): void {
+  rewrite(lookAgain: () => void): void {
     const fresh = this.#freshPath;
     this.#writeAnew(fresh, true);
+    lookAgain();
     this.#context.fileSystem.rename(fresh, this.#absolute);
     this.#effects.touched(directoryOf(this.#absolute));
   }
@@ -108,7 +113,7 @@ export class Redo {
     this.#keepDurable();
     const { path, ino, durable } = this.#stagePut();
     if (this.#subject.keeps) this.#linkBefore();
-    const there = this.#clear('file');
+    const there = this.#clear('file', this.#subject.lookAgain());
     // A rename between two links of one inode does nothing.
     if (ino === there?.ino) fileSystem.unlink(path);
     else fileSystem.rename(path, this.#absolute);
@@ -218,7 +223,7 @@ export class Redo {
     return before?.type === 'file' ? before : undefined;
   }
 
-  #putDirectory(): void {
+  #putDirectory(look = this.#subject.lookAgain): void {
     const { fileSystem } = this.#context;
     const { target, volume } = this.#subject;
     const { after, applyName } = target;
@@ -229,7 +234,7 @@ export class Redo {
     const source = made ?? this.#freshPath;
     if (made !== undefined) fileSystem.chmodPath(source, mode);
     else makeFresh(fileSystem, { path: source, mode });
-    this.#clear('directory');
+    this.#clear('directory', look());
     fileSystem.rename(source, this.#absolute);
   }
 
@@ -251,36 +256,42 @@ export class Redo {
 
   #moveDirectory(): void {
     const { directory } = this.#subject;
+    const look = this.#displace();
     if (directory === undefined) {
-      this.#displace();
       // It was made by a transaction whose work the power cut undid.
-      this.#putDirectory();
+      this.#putDirectory(look);
       return;
     }
     const from = absolutePath(directory, this.#context.roots);
-    this.#displace();
-    this.#clear('directory');
+    this.#clear('directory', look());
     this.#context.fileSystem.rename(from, this.#absolute);
     this.#effects.touched(directoryOf(from));
   }
 
-  /** What the directory takes the place of goes into `before/`, as it does when that is applied. */
-  #displace(): void {
-    const { before, beforeName } = this.#subject.target;
-    const there = this.#context.fileSystem.lstat(this.#absolute);
-    if (there === undefined || beforeName === undefined) return;
-    if (there.type !== 'directory' || there.ino === inodeOf(before)) this.#remove(this.#absolute);
+  /**
+   * What the directory takes the place of goes into `before/`, as it does when that is applied. Returns how to look at what is
+   * left: a rename finds out itself what comes to an empty place.
+   */
+  #displace(): () => FileStat | undefined {
+    const { target, lookAgain } = this.#subject;
+    const { before, beforeName } = target;
+    const there = lookAgain();
+    if (there === undefined || beforeName === undefined) return lookAgain;
+    if (there.type === 'directory' && there.ino !== inodeOf(before)) return lookAgain;
+    this.#remove(this.#absolute, lookAgain);
+    return () => undefined;
   }
 
-  #remove(absolute: string): void {
+  #remove(absolute: string, look: () => FileStat | undefined): void {
     const { fileSystem } = this.#context;
     const { target, volume } = this.#subject;
-    const stat = fileSystem.lstat(absolute);
-    if (stat === undefined) return;
-    this.#effects.touched(directoryOf(absolute));
     assert(target.beforeName !== undefined, 'what is removed has a name in before/');
     const to = beforePath(volume, target.beforeName);
-    if (fileSystem.lstat(to) === undefined) fileSystem.rename(absolute, to);
+    const isFree = fileSystem.lstat(to) === undefined;
+    const stat = look();
+    if (stat === undefined) return;
+    this.#effects.touched(directoryOf(absolute));
+    if (isFree) fileSystem.rename(absolute, to);
     else if (stat.type === 'directory') this.#setAside(absolute);
     // What was removed stands in `before/` already, and this is another link of it, or an older state that came back.
     else fileSystem.unlink(absolute);
@@ -299,9 +310,8 @@ export class Redo {
   }
 
   /** Makes way for something that a rename cannot replace, and returns what it can. What was worth it has been saved by now. */
-  #clear(kind: 'file' | 'directory'): FileStat | undefined {
+  #clear(kind: 'file' | 'directory', there: FileStat | undefined): FileStat | undefined {
     const { fileSystem } = this.#context;
-    const there = fileSystem.lstat(this.#absolute);
     if (there === undefined || (kind === 'file' && there.type !== 'directory')) return there;
     if (there.type !== 'directory') fileSystem.unlink(this.#absolute);
     else if (fileSystem.list(this.#absolute).length === 0) fileSystem.removeDirectory(this.#absolute);

@@ -109,15 +109,18 @@ export class TransactionRedo {
     this.#surprised(() => this.#hooks.saved(saveTheirs(this.#context, subject, { absolute, stat })));
   }
 
-  #lookAgain({ target, observed }: PlannedPath): void {
+  #lookAgain({ target, observed }: PlannedPath): FileStat | undefined {
+    const directory = observed?.directory;
+    if (directory !== undefined && directory !== target.path) {
+      if (this.#lstat(directory)?.ino !== inodeOfDirectory(target)) throw new Surprise(directory);
+    }
     const now = this.#lstat(target.path);
     if (!isSame(now, observed?.stat)) throw new Surprise(target.path);
-    const directory = observed?.directory;
-    if (directory === undefined || directory === target.path) return;
-    if (this.#lstat(directory)?.ino !== inodeOfDirectory(target)) throw new Surprise(directory);
+    return now;
   }
 
-  #redoOf({ target, observed }: PlannedPath): Redo {
+  #redoOf(path: PlannedPath): Redo {
+    const { target, observed } = path;
     const { volume, boot, directory } = observed!;
     const { id, begin } = this.#plan.transaction;
     const effects: Effects = { touched: this.#hooks.touched, saved: this.#hooks.saved };
@@ -131,6 +134,7 @@ export class TransactionRedo {
         directory,
         madeSince: () => observed!.madeSince(),
         keeps: begin?.keeps === true,
+        lookAgain: () => this.#lookAgain(path),
       },
       effects,
     );
@@ -217,6 +221,7 @@ export class TransactionRedo {
       const now = this.#lstat(target.path);
       if (this.#isFoundLater(target, now)) return now;
     }
+    const there = this.#lstat(target.path);
     const failure = this.#flush(target);
     if (failure === undefined) return undefined;
     // Whoever recovers next, should this one die, shall not believe the flush that he tries.
@@ -226,7 +231,9 @@ export class TransactionRedo {
     if (decision.verdict === 'leave' && !(observed!.showsAfter && this.#hooks.lockAgain(path)))
       return undefined;
     if (observed!.source !== 'sound') throw failure;
-    this.#redoOf(path).rewrite();
+    this.#redoOf(path).rewrite(() => {
+      if (!isSame(this.#lstat(target.path), there)) throw new Surprise(target.path);
+    });
     this.#note(target);
     return undefined;
   }

@@ -2,6 +2,7 @@
 
 import { isStoreError, type Operation, syncFile } from '@forewrit/core';
 import { assert, suite } from '@forewrit/testkit';
+import { afterEveryPowerCut } from './power-cuts.js';
 import {
   contentOf,
   edit,
@@ -247,5 +248,15 @@ for (const [what, there] of [
     assert.equal(recovery?.kept, []);
   });
 }
+
+test('a directory that was staged twice is not the one that a newer transaction has moved', async () => {
+  const world = new World();
+  const process = await world.open();
+  process.commit(write('e/a', 'a'), write('p', 'p'));
+  // What is below `e` must be durable first: then it is planned and staged anew.
+  process.commit(remove('e'), mkdir('f'));
+  process.commit(remove('p'), move('f', 'p'));
+  await afterEveryPowerCut(world, ({ outside }) => assert.equal(tree(outside), { 'p/': '' }));
+});
 
 test.run();

@@ -120,7 +120,7 @@ function notLinked(path: StorePath, cause: unknown): StoreError {
 }
 
 export function stageDirectory(job: StagingJob): Image {
-  job.draft.applyName = `${job.name}.apply`;
+  job.draft.applyName = `${job.directoryName}.apply`;
   const path = stagedPath(job.volume, job.draft.applyName);
   const { mode: asked = 0o777, exact } = job.planned;
   const mode = exact === true ? asked : asked & ~job.options.umask;

@@ -38,6 +38,7 @@ import { removalsOf, type StagedTarget, type StagedTransaction } from './staged-
 import { StagingJob, type StagingOptions } from './staging-job.js';
 
 const leftMax = 256;
+const discardsMax = 4096;
 /** Of many files, those travel in the log that have a quarter of its limit on average. */
 const inlineShareOfFile = 4;
 /** With the intents of more, one record would become too large. */
@@ -48,6 +49,8 @@ export class StagingArea {
   readonly #fileSystem: FileSystem;
   /** Of transactions that were not committed, what could not be removed: one that is tried again makes the same names. */
   readonly #left = new Map<TransactionId, readonly (() => void)[]>();
+  /** How often a transaction has been staged in vain. */
+  readonly #discards = new Map<TransactionId, number>();
 
   constructor(options: StagingOptions) {
     this.#options = options;
@@ -75,8 +78,10 @@ export class StagingArea {
       this.#removeLeft(id);
       const syncStaged = new Set<string>();
       let descriptors = 0;
+      const attempt = this.#discards.get(id) ?? 0;
       planned.forEach((target, index) => {
-        const job = new StagingJob(this.#options, id, index, target, find.volume(target), inline);
+        const volume = find.volume(target);
+        const job = new StagingJob(this.#options, { id, attempt, index, planned: target, volume, inline });
         try {
           const staged = stageTarget(job, find.checksum);
           targets.push(staged);
@@ -107,6 +112,7 @@ export class StagingArea {
 
   /** Removes every trace of a transaction that will not commit. Best effort: what stays is swept at the next open. */
   discard(transaction: StagedTransaction): void {
+    this.#countDiscard(transaction.id);
     for (const staged of transaction.targets) {
       const { descriptor } = staged;
       if (descriptor !== undefined) attempt(() => this.#fileSystem.close(descriptor));
@@ -115,6 +121,15 @@ export class StagingArea {
         removalsOf(this.#fileSystem, staged).filter((remove) => !attempt(remove)),
       );
     }
+  }
+
+  #countDiscard(id: TransactionId): void {
+    const count = (this.#discards.get(id) ?? 0) + 1;
+    // Whoever tries again does so soon: those that were tried last stay.
+    this.#discards.delete(id);
+    this.#discards.set(id, count);
+    const [oldest] = this.#discards.keys();
+    if (this.#discards.size > discardsMax) this.#discards.delete(oldest!);
   }
 
   #leave(id: TransactionId, removals: readonly (() => void)[]): void {

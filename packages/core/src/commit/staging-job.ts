@@ -38,6 +38,8 @@ export class StagingJob {
   /** How to remove what was made. */
   readonly made: (() => void)[] = [];
   readonly index: number;
+  /** How often its transaction has been staged before, in vain. */
+  readonly #attempt: number;
   /** What staging has found out about the target. */
   readonly draft: Draft = {
     content: undefined,
@@ -49,19 +51,31 @@ export class StagingJob {
 
   constructor(
     options: StagingOptions,
-    id: TransactionId,
-    index: number,
-    planned: PlannedTarget,
-    volume: Volume,
-    inline: boolean,
+    subject: {
+      readonly id: TransactionId;
+      readonly attempt: number;
+      readonly index: number;
+      readonly planned: PlannedTarget;
+      readonly volume: Volume;
+      readonly inline: boolean;
+    },
   ) {
     this.options = options;
     this.fileSystem = options.fileSystem;
-    this.planned = planned;
-    this.volume = volume;
-    this.inline = inline;
-    this.index = index;
-    this.name = `${id}-${index.toString(36)}`;
+    this.planned = subject.planned;
+    this.volume = subject.volume;
+    this.inline = subject.inline;
+    this.index = subject.index;
+    this.name = `${subject.id}-${subject.index.toString(36)}`;
+    this.#attempt = subject.attempt;
+  }
+
+  /**
+   * A name that no earlier attempt had: of a directory that was removed from it a power cut may bring the name back, and the
+   * directory would be taken for the one that was made later.
+   */
+  get directoryName(): string {
+    return this.#attempt === 0 ? this.name : `${this.name}-r${this.#attempt.toString(36)}`;
   }
 
   /** Returns what could not be done. */

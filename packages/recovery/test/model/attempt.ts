@@ -332,7 +332,8 @@ export async function contentIn(from: Pick<Store, 'readFile'>, path: string): Pr
   try {
     return await from.readFile(path, 'utf8');
   } catch (error) {
-    if (isStoreError(error, 'ERR_NOT_FOUND')) return undefined;
+    // Of another path: what the transaction has been asked to do is not possible, and so nothing was read.
+    if (isStoreError(error, 'ERR_NOT_FOUND') && error.path === path) return undefined;
     throw error;
   }
 }

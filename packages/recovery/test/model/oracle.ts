@@ -18,6 +18,7 @@ import {
   isAtOrBelow,
   isPossible,
   namesIn,
+  parentOf,
   rebased,
   type State,
   shown,
@@ -121,7 +122,11 @@ export class Oracle {
       // Of the files it is not known; entries are nobody else's.
       const entries = done.changes.filter(({ type }) => type === 'put' || type === 'delete');
       after = { files: before.files, entries: changed(before, entries).entries };
-      for (const change of done.changes) if ('path' in change) this.#dispute(change.path);
+      for (const change of done.changes) {
+        if (!('path' in change)) continue;
+        // With parents that it may have made.
+        for (let each = change.path; each !== ''; each = parentOf(each)) this.#dispute(each);
+      }
     }
     for (const change of done.changes) {
       if (change.type === 'move') this.#moves.push({ ...change, revision: done.revision });
@@ -316,9 +321,10 @@ export class Oracle {
         }
         this.#loose.delete(change.from);
       }
+      // A name that an editor had for a moment may come back after a power cut, whatever was there since.
       if (change.type === 'remove')
         for (const path of Array.from(this.#loose))
-          if (isAtOrBelow(path, change.path)) this.#loose.delete(path);
+          if (isAtOrBelow(path, change.path) && !path.endsWith('~')) this.#loose.delete(path);
       this.#loose.delete(change.path);
     }
   }

@@ -140,7 +140,7 @@ class Run {
       const reader = this.#scene.members[spec.owner];
       if (reader?.lives !== true || timeline === undefined || this.#scene.cutSinceRecovery) continue;
       this.#scene.count('reads beside');
-      const mayBeBlocked = this.#scene.blocked.size > 0;
+      const mayBeBlocked = this.#scene.isBlocked;
       await readBeside({ member: reader, oracle: this.#scene.oracle, timeline, spec, mayBeBlocked }, (what) =>
         this.#scene.trace.push(what),
       );

@@ -7,6 +7,8 @@ import {
   type Commit,
   decodeTransaction,
   isStoreError,
+  lockRow,
+  type LockRow,
   MemoryLog,
   metaKeys,
   numberRow,
@@ -395,7 +397,21 @@ export class Scene implements Conductor {
   }
 
   get isQuiet(): boolean {
+    // What was edited before its transaction is recorded as applied passes for not being applied yet.
+    if (this.oracle.everEdited && this.#locks().length > 0) return false;
     return this.dead.size === 0 && this.oracle.isSettled && !this.disturbed;
+  }
+
+  /** Some transaction waits for a person, though nobody may have been told yet: deferred saves are answered before. */
+  get isBlocked(): boolean {
+    return this.blocked.size > 0 || this.#locks().some(({ blocked }) => blocked);
+  }
+
+  #locks(): LockRow[] {
+    return this.world.log
+      .rows('locks')
+      .range({ start: new Uint8Array(0) })
+      .map(([key, value]) => lockRow.decode(key, value));
   }
 
   living(): Member[] {

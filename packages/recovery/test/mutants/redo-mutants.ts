@@ -20,8 +20,8 @@ export const redoMutants: readonly Mutant[] = [
     package: 'recovery',
     edits: [
       {
-        snippet: 'this.#displace(); this.#clear(',
-        replacement: 'this.#clear(',
+        snippet: 'const look = this.#displace();',
+        replacement: 'const look = this.#subject.lookAgain;',
       },
     ],
     killer: {
@@ -35,8 +35,8 @@ export const redoMutants: readonly Mutant[] = [
     package: 'recovery',
     edits: [
       {
-        snippet: "if (there.type !== 'directory' || there.ino === inodeOf(before))",
-        replacement: "if (there.type !== 'directory')",
+        snippet: "if (there.type === 'directory' && there.ino !== inodeOf(before)) return lookAgain;",
+        replacement: "if (there.type === 'directory') return lookAgain;",
       },
     ],
     killer: {
@@ -321,6 +321,32 @@ export const redoMutants: readonly Mutant[] = [
     killer: {
       file: 'recovery/redo',
       test: 'small content of a commit that was not applied is put in place, on another boot',
+    },
+  },
+  {
+    name: 'redo-looks-too-early',
+    breaks: 'recovery writes over what somebody has put at a path while the new content was being staged',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: "this.#clear('file', this.#subject.lookAgain())",
+        replacement: "this.#clear('file', this.#context.fileSystem.lstat(this.#absolute))",
+      },
+    ],
+    killer: {
+      file: 'recovery/interference.slow',
+      test: 'small files are recovered, interfered with at any call, on another boot',
+    },
+  },
+  {
+    name: 'staged-directory-name-reused',
+    breaks:
+      'a directory of an earlier attempt, whose name a power cut brings back, is put in its place though a newer transaction has moved the other one',
+    package: 'core',
+    edits: [{ snippet: '`${job.directoryName}.apply`', replacement: '`${job.name}.apply`' }],
+    killer: {
+      file: 'recovery/model-schedules',
+      test: 'a directory that was staged twice is not the one that a newer transaction has moved',
     },
   },
 ];
