@@ -111,26 +111,20 @@ export class Redo {
   #putFile(): boolean {
     const { fileSystem } = this.#context;
     this.#keepDurable();
-    const { path, ino, durable } = this.#stagePut();
+    const { path, durable } = this.#stagePut();
     if (this.#subject.keeps) this.#linkBefore();
-    const there = this.#clear('file', this.#subject.lookAgain());
-    // A rename between two links of one inode does nothing.
-    if (ino === there?.ino) fileSystem.unlink(path);
-    else fileSystem.rename(path, this.#absolute);
+    this.#clear('file', this.#subject.lookAgain());
+    fileSystem.rename(path, this.#absolute);
     return durable;
   }
 
-  #stagePut(): { readonly path: string; readonly ino: bigint | undefined; readonly durable: boolean } {
-    if (this.#subject.boot === 'other') {
-      const fresh = this.#stageFresh();
-      return { path: fresh, ino: this.#ino(fresh), durable: true };
-    }
+  #stagePut(): { readonly path: string; readonly durable: boolean } {
+    if (this.#subject.boot === 'other') return { path: this.#stageFresh(), durable: true };
     const apply = this.#applyName;
     const { fileSystem } = this.#context;
-    if (this.#isAsStaged(fileSystem.lstat(apply), apply))
-      return { path: apply, ino: inodeOf(this.#subject.target.after), durable: false };
+    if (this.#isAsStaged(fileSystem.lstat(apply), apply)) return { path: apply, durable: false };
     this.#stageApplyName(apply);
-    return { path: apply, ino: this.#ino(apply), durable: true };
+    return { path: apply, durable: true };
   }
 
   /** Within one boot inline content is where it was staged, and is flushed in its place, as after any apply. */
@@ -309,14 +303,13 @@ export class Redo {
       resolver.verifyParent(target.path, 'recover');
   }
 
-  /** Makes way for something that a rename cannot replace, and returns what it can. What was worth it has been saved by now. */
-  #clear(kind: 'file' | 'directory', there: FileStat | undefined): FileStat | undefined {
+  /** Makes way for something that a rename cannot replace. What was worth it has been saved by now. */
+  #clear(kind: 'file' | 'directory', there: FileStat | undefined): void {
     const { fileSystem } = this.#context;
-    if (there === undefined || (kind === 'file' && there.type !== 'directory')) return there;
+    if (there === undefined || (kind === 'file' && there.type !== 'directory')) return;
     if (there.type !== 'directory') fileSystem.unlink(this.#absolute);
     else if (fileSystem.list(this.#absolute).length === 0) fileSystem.removeDirectory(this.#absolute);
     else this.#setAside(this.#absolute);
-    return undefined;
   }
 
   #setAside(absolute: string): void {

@@ -169,7 +169,7 @@ function surfaceOf(process: SimulatedProcess): {
     },
     close: unused,
   };
-  const parts = { ...context, newStoreId: '', umask: 0o022, privileged: false };
+  const parts = { ...context, newStoreId: '', umask: 0o022, privileged: process.isPrivileged };
   const { fileSystem } = context;
   const access = openAccess(parts, { ...context.options, committer: 'inline', fileSystem }, committer);
   return { access, committer };

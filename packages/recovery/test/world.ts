@@ -309,6 +309,10 @@ export class SimulatedProcess {
     return this.context.fileSystem;
   }
 
+  get isPrivileged(): boolean {
+    return this.#parts.options.privileged === true;
+  }
+
   /** What this process has open. */
   get openPaths(): readonly string[] {
     return this.#parts.openPaths();

@@ -190,7 +190,7 @@ export class HeldOperations {
 
   /** For undo: a directory with all that history keeps of it. */
   holdTree(op: string, path: StorePath, source: TreeSource): Promise<void> {
-    const { fileSystem, asyncFileSystem, stagingPlaces } = this.#access;
+    const { fileSystem, asyncFileSystem, stagingPlaces, privileged } = this.#access;
     const name = `${this.#id}-s${(this.#stagings++).toString(36)}${treeSuffix}`;
     const stage = async (): Promise<StagedTree> => {
       const { volume, directory: area } = await stagingPlaces.forFile(path);
@@ -198,7 +198,7 @@ export class HeldOperations {
       this.#access.requireSpace(op, bytes, area);
       this.#staged.set(name, `${area}/${name}`);
       const signal = this.#signal;
-      const target = { fileSystem, asyncFileSystem, area, name, path, signal };
+      const target = { fileSystem, asyncFileSystem, area, name, path, privileged, signal };
       const listing = await stageTree(source, target).catch((error: unknown) => {
         throw signal?.aborted === true
           ? aborted({ op, path }, signal.reason)

@@ -155,6 +155,7 @@ export function openAccess(
     deferred: options.materialize === 'deferred',
     inlineLimitBytes: options.inlineLimitBytes ?? defaults.inlineLimitBytes,
     maxFileBytes: options.maxFileBytes,
+    privileged: parts.privileged,
     requireSpace: (op, bytes, directory = roots.root) =>
       requireSpace(fileSystem, directory, { op, bytes, reserveBytes: options.reserveBytes }),
     space(path) {

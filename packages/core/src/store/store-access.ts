@@ -34,6 +34,8 @@ export interface StoreAccess {
   readonly deferred: boolean;
   readonly inlineLimitBytes: number;
   readonly maxFileBytes: number | undefined;
+  /** Whether owner and group of what is copied can be kept. */
+  readonly privileged: boolean;
   /** Throws `ERR_NO_SPACE` if so many bytes would eat into the reserve; of the root's file system, or a directory's. */
   requireSpace(op: string, bytes: number, directory?: string): void;
   /** Of the file system that holds this path, or will. */

@@ -34,6 +34,7 @@ export interface TreeTarget {
   readonly name: string;
   /** Where it is to come. */
   readonly path: StorePath;
+  readonly privileged: boolean;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -131,7 +132,7 @@ async function copyFile(source: TreeSource, target: TreeTarget, each: KeptBelow)
         size += piece.byteLength;
       }
       if (checksum.digest() !== each.checksum) throw source.damaged(each.name);
-      if (process.getuid?.() === 0) fileSystem.chown(writing, like);
+      if (target.privileged) fileSystem.chown(writing, like);
       await asyncFileSystem.chmod(writing, each.mode);
       await asyncFileSystem.sync(writing);
       return { ...each, fingerprint: fingerprintOf(await asyncFileSystem.stat(writing)) };

@@ -23,7 +23,7 @@ const save = (...deferred: readonly Operation[]): Step => ({ deferred });
  * Of this process, by its number, which comes back as the tree shows, or leaves it as it is. `over`: another one that must
  * have come into history, or the tree would be another.
  */
-function undoes(counter: number, makes?: Tree, over?: number): Act {
+export function undoes(counter: number, makes?: Tree, over?: number): Act {
   return {
     ...(makes === undefined ? {} : { makes }),
     async does(process, world) {

@@ -5,7 +5,9 @@
 
 import type { Operation } from '@forewrit/core';
 import type { Fault } from '@forewrit/testkit';
+import type { RepairDirection } from '#src/repair.js';
 import type { Tree } from '../campaign-model.js';
+import { undo } from '../history-world.js';
 import { inlineLimitBytes } from '../crash/preparation.js';
 import { blockedScenario, repairs } from '../crash/undo-scenarios.js';
 import {
@@ -74,6 +76,43 @@ function directoryCameBack(name: string, before: readonly (readonly Operation[])
       const cut = await losesAll(world, [remove('d'), write('rotten', large)], [write('d', 'd1.')]);
       for (const each of stagedNames(cut)) cut.outside.unlink(`${area}/staged/${each}`);
       return cut;
+    },
+    steps: [{ does, makes }],
+    afterRecovery: { does, makes },
+  };
+}
+
+/** An undo was to bring a directory back, and died: before it moved to its place, or before the file that follows. */
+async function undoDies(world: World, before: 'd' | 'gone'): Promise<void> {
+  const history = {};
+  const process = await world.open({ inlineLimitBytes, history });
+  process.commit(remove('d'), remove('gone'));
+  process.checkpoint();
+  process.kill();
+  const dying = await world.open({
+    inlineLimitBytes,
+    history,
+    beforeCall: ({ method, dest }) => {
+      if (method === 'rename' && dest === `${root}/${before}`) dying.kill();
+    },
+  });
+  const id = `${process.owner.id}-1`;
+  const outcome: unknown = await undo(dying, id).catch((error: unknown) => error);
+  if (!(outcome instanceof Error)) throw new Error('it did not die');
+}
+
+/** What comes back with it is lost, and a person takes all of it back. */
+function undoRepaired(name: string, direction: RepairDirection, makes: Tree): FaultScenario {
+  const does = (process: SimulatedProcess): Promise<void> => repairs(process, direction);
+  return {
+    name,
+    before: [...files, [write('gone', large)]],
+    options: { history: {} },
+    async prepare(world) {
+      await undoDies(world, direction === 'back' ? 'gone' : 'd');
+      for (const each of stagedNames(world).filter((found) => !found.endsWith('.tree')))
+        world.outside.unlink(`${area}/staged/${each}`);
+      return world;
     },
     steps: [{ does, makes }],
     afterRecovery: { does, makes },
@@ -170,6 +209,26 @@ export const recoveryScenarios: readonly FaultScenario[] = [
     recoversTo: { ...old, a: 'a1.' },
     steps: [],
   },
+  {
+    name: 'recovery: somebody has put something where a directory was to come back',
+    before: [...files, [write('gone', 'g0.')]],
+    options: { history: {} },
+    async prepare(world) {
+      await undoDies(world, 'd');
+      world.disk.clock.advance(5);
+      edit(world.outside, 'd', 'theirs');
+      world.disk.settle();
+      return world;
+    },
+    edits: ['theirs'],
+    recoversTo: { a: 'a0.', b: 'b0.', d: 'theirs', gone: 'g0.' },
+    steps: [],
+  },
+  undoRepaired('recovery: a directory that has come back, repaired back', 'back', { a: 'a0.', b: 'b0.' }),
+  undoRepaired('recovery: a directory that was to come back, left as it is', 'quarantine', {
+    a: 'a0.',
+    b: 'b0.',
+  }),
   {
     name: 'recovery: a symbolic link that moved takes no further link',
     before: files,

@@ -5,6 +5,7 @@
 
 import { deregisterOwner, hash64, isStoreError, type Operation, type StagingRequest } from '@forewrit/core';
 import { type Fault, SimulatedDisk, type SimulatedFileSystem } from '@forewrit/testkit';
+import { undoes } from '../crash/history-scenarios.js';
 import type { Act } from '../crash/scenarios.js';
 import { blockedScenario } from '../crash/undo-scenarios.js';
 import { edit, mkdir, move, remove, root, type SimulatedProcess, World, write } from '../world.js';
@@ -273,6 +274,30 @@ export const faultScenarios: readonly FaultScenario[] = [
     everywhere: noLinks,
     prepare: before(giveAway),
     steps: [[write('a', 'a1.'), write('d/c', large)], [move('a', 'n')]],
+  },
+  {
+    name: 'undo of a removed directory with files of another user and a link',
+    before: [...files, [write('d/s/e', large)]],
+    options: { privileged: true, history: {} },
+    prepare: before((outside) => {
+      giveAway(outside);
+      outside.symlink('nowhere', `${root}/d/s/l`);
+    }),
+    steps: [
+      [remove('d')],
+      'checkpoint',
+      undoes(1, {
+        a: 'a0.',
+        b: 'b0.',
+        'd/': '',
+        'd/c': 'c0.',
+        'd/s/': '',
+        'd/s/e': large,
+        'd/s/l': '<symlink>',
+      }),
+      'checkpoint',
+      undoes(2, { a: 'a0.', b: 'b0.' }),
+    ],
   },
   linkScenario('symbolic links', []),
   linkScenario('symbolic links, without hard links', noLinks),

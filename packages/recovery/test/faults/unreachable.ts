@@ -100,11 +100,11 @@ export const unreachable: readonly Unreachable[] = [
 
 /** Which campaign meets the calls of a file. */
 export const campaigns = {
-  work: /^core\/(?:(?:commit|files|path|plan)\/|history\/(?!obstacle\.)|committer\/(?!(?:committer-loop|registration)\.)|store\/store-context\.)/,
+  work: /^core\/(?:(?:commit|files|path|plan)\/|history\/(?!obstacle\.)|committer\/(?!(?:committer-loop|registration)\.)|store\/(?:store-context|tree-staging)\.)/,
   recovery: /^recovery\/(?!inspect\.|verify(?:-history)?\.|follow\.|check\/|mend\/)/,
   mend: /^recovery\/mend\//,
   surface:
-    /^core\/(?:(?:log|owner|record)\/|history\/obstacle\.|store\/(?!store-context\.)|committer\/(?:committer-loop|registration)\.)|^recovery\/(?:(?:inspect|verify(?:-history)?|follow)\.|check\/)/,
+    /^core\/(?:(?:log|owner|record)\/|history\/obstacle\.|store\/(?!(?:store-context|tree-staging)\.)|committer\/(?:committer-loop|registration)\.)|^recovery\/(?:(?:inspect|verify(?:-history)?|follow)\.|check\/)/,
 } as const;
 
 export function reachableOf(sites: readonly CallSite[]): CallSite[] {

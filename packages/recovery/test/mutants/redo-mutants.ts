@@ -99,8 +99,8 @@ export const redoMutants: readonly Mutant[] = [
     package: 'recovery',
     edits: [
       {
-        snippet: "if (this.#subject.boot === 'other') { const fresh",
-        replacement: 'if (true) { const fresh',
+        snippet: "if (this.#subject.boot === 'other') return { path: this.#stageFresh()",
+        replacement: 'if (true) return { path: this.#stageFresh()',
       },
     ],
     killer: {
