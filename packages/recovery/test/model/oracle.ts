@@ -16,6 +16,7 @@ import {
   emptyState,
   type Files,
   isAtOrBelow,
+  isDirectory,
   isPossible,
   namesIn,
   parentOf,
@@ -140,7 +141,7 @@ export class Oracle {
       );
       return !places.some((each) => lookedSince(each, made));
     });
-    this.#settleLoose(done.changes);
+    this.#settleLoose(done.changes, after);
     this.history.push({ state: after });
     return { before, after, moment: this.newest };
   }
@@ -311,7 +312,7 @@ export class Oracle {
     return [...images];
   }
 
-  #settleLoose(changes: readonly Change[]): void {
+  #settleLoose(changes: readonly Change[], { files }: State): void {
     for (const change of changes) {
       if (change.type === 'put' || change.type === 'delete') continue;
       if (change.type === 'move') {
@@ -321,10 +322,10 @@ export class Oracle {
         }
         this.#loose.delete(change.from);
       }
-      // A name that an editor had for a moment may come back after a power cut, whatever was there since.
-      if (change.type === 'remove')
+      // One that is there again has stayed, and has nothing to say on names that were not there when it was planned.
+      if (change.type === 'remove' && !isDirectory(files, change.path))
         for (const path of Array.from(this.#loose))
-          if (isAtOrBelow(path, change.path) && !path.endsWith('~')) this.#loose.delete(path);
+          if (isAtOrBelow(path, change.path)) this.#loose.delete(path);
       this.#loose.delete(change.path);
     }
   }
