@@ -1,8 +1,9 @@
 /** Names in directories while saves are under way: all names of a save, or none. */
 
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { assert, suite } from '@forewrit/testkit';
+import { engineWorld } from './engine-world.js';
 import { openTestStore, storeWorld, withStores } from './store-world.js';
 
 const test = suite('listings');
@@ -115,6 +116,47 @@ test('while files come and go together, a listing has all of them or none', asyn
     await writer;
     assert.equal([...seen].sort(), ['', names.join(' ')]);
   });
+});
+
+test('a snapshot is of one moment, also where what has gone since has no row any more', async () => {
+  for (const isKnown of [true, false]) {
+    await using w = await engineWorld();
+    const { store } = w;
+    if (isKnown) await store.writeFile('e/a', 'a');
+    else {
+      mkdirSync(`${w.root}/e`);
+      writeFileSync(`${w.root}/e/a`, 'a');
+    }
+    await store.checkpoint();
+    let runs = 0;
+    const found = await store.snapshot(async (view) => {
+      const before = await view.exists('d/a');
+      if (runs++ === 0) {
+        await store.rename('e', 'd');
+        for (const text of ['1', '2']) {
+          await store.checkpoint();
+          await store.writeFile('k', text);
+        }
+        assert.not.ok(w.fileRows().some(({ path }) => path === 'e/a'));
+      }
+      return [before, await view.exists('e/a'), await view.exists('d/a')];
+    });
+    assert.equal(found, [true, false, true]);
+    assert.is(runs, 2);
+  }
+});
+
+test('a file that came with a directory since is not of the moment', async () => {
+  await using w = await engineWorld();
+  mkdirSync(`${w.root}/e`);
+  writeFileSync(`${w.root}/e/a`, 'a');
+  let runs = 0;
+  const found = await w.store.snapshot(async (view) => {
+    const before = await view.readFile('e/a', 'utf8').catch(() => undefined);
+    if (runs++ === 0) await w.store.rename('e', 'd');
+    return [before, await view.exists('d/a')];
+  });
+  assert.equal(found, [undefined, true]);
 });
 
 test.run();

@@ -249,6 +249,24 @@ for (const [what, there] of [
   });
 }
 
+test('a deferred save into a directory that another process removes while it is planned makes the directory again', async () => {
+  let isDue = false;
+  const { world, first } = await between(
+    (what) => isDue && what.startsWith(`before lstat ${root}/d/b`),
+    (other) => {
+      other.commit(remove('d'));
+      other.flushMarks();
+    },
+  );
+  first.commit(write('d/a', 'a'));
+  first.flushMarks();
+  first.checkpoint();
+  isDue = true;
+  first.commitDeferred(write('d/b', 'b'));
+  first.materialize();
+  assert.equal(tree(world.outside), { 'd/': '', 'd/b': 'b' });
+});
+
 test('a directory that was staged twice is not the one that a newer transaction has moved', async () => {
   const world = new World();
   const process = await world.open();

@@ -122,7 +122,7 @@ function readStands(view: LogView, read: TrackedRead, folding: Folding): boolean
 }
 
 /** Whether one of these directories has come or gone: what is or was below it has a row only if the store wrote it. */
-function comeOrGoneSince(
+export function comeOrGoneSince(
   view: LogView,
   directories: readonly StorePath[],
   since: number,

@@ -3,6 +3,7 @@
  * goes the ordinary way.
  */
 
+import { assert } from '../assert.js';
 import { newestRevisionBelow } from '../commit/file-row.js';
 import { type DeferredRecord, pathName, type SaveTarget } from '../commit/deferred.js';
 import { PlanOutdated } from '../commit/plan-outdated.js';
@@ -133,8 +134,19 @@ export function readRows(
   return { found, values, vacancies };
 }
 
-/** After the rows were read: what they say is older than what is seen. */
-export function lookAt({ fileSystem, roots }: StoreContext, { path }: Place): FileStat | undefined {
+/** After the rows were read: what they say is older than what is seen. `parents`: directories that were seen since, too. */
+export function lookAt(
+  { fileSystem, roots }: StoreContext,
+  { path }: Place,
+  parents: Set<StorePath>,
+): FileStat | undefined {
+  const parent = parentPath(path);
+  assert(parent !== undefined, 'what is saved is no root');
+  if (!parents.has(parent)) {
+    // It was there when the path was resolved, before its row was read.
+    if (fileSystem.lstat(absolutePath(parent, roots))?.type !== 'directory') throw new PlanOutdated(path);
+    parents.add(parent);
+  }
   const stat = fileSystem.lstat(absolutePath(path, roots));
   if (stat !== undefined && stat.type !== 'file') throw new PlanOutdated(path);
   return stat;

@@ -54,10 +54,11 @@ export class DeferredPlanner {
     if ('lock' in rows) return { kind: 'locked', lock: rows.lock };
     const looked = new Map<StorePath, FileStat | undefined>();
     const volumes = new Map<StorePath, Volume>();
+    const parents = new Set<StorePath>();
     const saves = places.map((place): SaveTarget => {
       // What is deferred is locked by us, and no row of it is read: the first look will do.
       const wasDeferred = deferred.at(place.name) !== undefined;
-      const stat = wasDeferred ? place.stat : lookAt(context, place);
+      const stat = wasDeferred ? place.stat : lookAt(context, place, parents);
       looked.set(place.path, stat);
       const volume = volumeFor(context, place, { looked, known: volumes }).path;
       const checksum = stat === undefined ? undefined : knownChecksum(rows.found.get(place.path), stat);

@@ -6,11 +6,11 @@
  */
 
 import { newestRevisionBelow } from '../commit/file-row.js';
-import { listingStands } from '../commit/guard.js';
+import { comeOrGoneSince, listingStands } from '../commit/guard.js';
 import { coded, isStoreError } from '../errors.js';
 import { checkFlags } from './check-arguments.js';
 import type { ReaddirOptions } from '../files/listing.js';
-import type { StorePath } from '../path/path.js';
+import { ancestors, type StorePath } from '../path/path.js';
 import type { ReadFile } from './reader.js';
 import { listingOfMoment } from './listing-of-moment.js';
 import type { StoreAccess } from './store-access.js';
@@ -141,8 +141,14 @@ export class Snapshot {
     }
   }
 
-  #isOfMoment({ row, revision }: ReadFile): boolean {
-    return revision === undefined || (row !== undefined && revision <= this.#since!);
+  #isOfMoment({ path, row, revision, stat, since }: ReadFile): boolean {
+    const moment = this.#since!;
+    if (revision !== undefined) return row !== undefined && revision <= moment;
+    if (since <= moment) return true;
+    // What has gone since may have lost its row already.
+    if (stat === undefined) return false;
+    const { log, folding } = this.#access;
+    return !log.view((view) => comeOrGoneSince(view, ancestors(path), moment, folding));
   }
 
   /** Afterwards: what still is as it was read and listed before was so at the new moment, too. */

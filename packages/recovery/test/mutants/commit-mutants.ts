@@ -438,4 +438,27 @@ export const commitMutants: readonly Mutant[] = [
       test: 'one that removes a file that is to come reads other files, and commits',
     },
   },
+  {
+    name: 'snapshot-of-what-has-no-row',
+    breaks:
+      'a snapshot shows a path without a row as it is, though something has been committed since its moment',
+    package: 'core',
+    edits: [{ snippet: 'if (since <= moment) return true;', replacement: 'return true;' }],
+    killer: {
+      file: 'core/listing',
+      test: 'a snapshot is of one moment, also where what has gone since has no row any more',
+    },
+  },
+  {
+    name: 'snapshot-of-what-came-along',
+    breaks: 'a snapshot shows a file that has come with a directory since its moment',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'return !log.view((view) => comeOrGoneSince(view, ancestors(path), moment, folding));',
+        replacement: 'return true;',
+      },
+    ],
+    killer: { file: 'core/listing', test: 'a file that came with a directory since is not of the moment' },
+  },
 ];

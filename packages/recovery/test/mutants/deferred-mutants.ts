@@ -250,4 +250,20 @@ export const deferredMutants: readonly Mutant[] = [
       test: 'whoever comes next puts them into the files, at the revisions of their saves',
     },
   },
+  {
+    name: 'deferred-into-what-has-gone',
+    breaks: 'a deferred save into a directory that was removed while it was planned goes to conflicts',
+    package: 'core',
+    edits: [
+      {
+        snippet:
+          "if (fileSystem.lstat(absolutePath(parent, roots))?.type !== 'directory') throw new PlanOutdated(path);",
+        replacement: '',
+      },
+    ],
+    killer: {
+      file: 'recovery/model-schedules',
+      test: 'a deferred save into a directory that another process removes while it is planned makes the directory again',
+    },
+  },
 ];
