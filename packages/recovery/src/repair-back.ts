@@ -79,12 +79,30 @@ export function goBack(
   if (now?.type === 'directory' && fileSystem.list(absolute).length === 0)
     fileSystem.removeDirectory(absolute);
   else if (now?.type === 'file') {
-    effects.saved(saveTheirs(context, subject, { absolute, stat: now }));
-    if (target.before.type !== 'file') fileSystem.unlink(absolute);
+    // A file that comes back keeps what it replaces.
+    if (target.before.type !== 'file' && keepTheirs(context, subject, effects) !== undefined)
+      fileSystem.unlink(absolute);
   } else if (now !== undefined) effects.saved(setAside(fileSystem, subject, absolute));
   if (target.before.type === 'absent') return 'removed';
-  putBack(context, subject);
+  putBack(context, subject, effects);
   return 'restored';
+}
+
+/** Until what is there has been kept: somebody may put something else there meanwhile. Returns it, if it is a file. */
+function keepTheirs(
+  context: RecoveryContext,
+  subject: RepairSubject,
+  { saved }: Pick<RepairEffects, 'saved'>,
+): FileStat | undefined {
+  const { absolute } = subject;
+  let kept: bigint | undefined;
+  for (;;) {
+    const stat = context.fileSystem.lstat(absolute);
+    if (stat?.type !== 'file') return undefined;
+    if (stat.ino === kept) return stat;
+    saved(saveTheirs(context, subject, { absolute, stat }));
+    kept = stat.ino;
+  }
 }
 
 /** Content whose durable copy was there before the transaction, under a name that was not made for it, goes nowhere else. */
@@ -105,9 +123,12 @@ export function keepAdopted(
  * cut may keep just the half that takes the old name away, and there is no other copy.
  */
 function putBack(
-  { fileSystem }: RecoveryContext,
-  { transaction, target, volume, absolute }: RepairSubject,
+  context: RecoveryContext,
+  subject: RepairSubject,
+  effects: Pick<RepairEffects, 'saved'>,
 ): void {
+  const { fileSystem } = context;
+  const { transaction, target, volume, absolute } = subject;
   assert(target.beforeName !== undefined, 'what goes back has a before-image');
   const from = beforePath(volume, target.beforeName);
   const stat = fileSystem.lstat(from);
@@ -117,8 +138,10 @@ function putBack(
   }
   const fresh = stagedPath(volume, freshName(transaction, target));
   linkFresh(fileSystem, { path: fresh, mode: stat.mode, like: stat }, from);
+  const { ino } = fileSystem.lstat(fresh)!;
+  const there = keepTheirs(context, subject, effects);
   // A rename between two links of one inode does nothing.
-  if (fileSystem.lstat(absolute)?.ino === fileSystem.lstat(fresh)?.ino) fileSystem.unlink(fresh);
+  if (there?.ino === ino) fileSystem.unlink(fresh);
   else fileSystem.rename(fresh, absolute);
 }
 
@@ -142,8 +165,9 @@ function putAside(
 function moveBack(
   context: RecoveryContext,
   subject: RepairSubject,
-  { touched }: RepairEffects,
+  effects: RepairEffects,
 ): 'restored' | 'kept' {
+  const { touched } = effects;
   const { fileSystem, roots } = context;
   const { target, absolute } = subject;
   assert(target.from !== undefined, 'a directory that has moved came from somewhere');
@@ -157,6 +181,6 @@ function moveBack(
   }
   // What it had taken the place of, or had made room for it already.
   const displaced = target.before.type !== 'absent' && fileSystem.lstat(absolute) === undefined;
-  if (displaced) putBack(context, subject);
+  if (displaced) putBack(context, subject, effects);
   return moves || displaced ? 'restored' : 'kept';
 }

@@ -22,6 +22,9 @@ import {
   write,
 } from './world.js';
 
+/** Between the last look at a path and these nobody can see an edit. */
+const blind: ReadonlySet<string> = new Set(['rename', 'unlink', 'removeDirectory']);
+
 const test = suite('repair', { timeoutMs: 120_000 });
 
 const large: ProcessOptions = { inlineLimitBytes: 0 };
@@ -479,5 +482,46 @@ test('an edit right before a repair writes is met', async () => {
   }
   assert.ok(edits > 1);
 });
+
+for (const direction of ['forward', 'back', 'quarantine'] as const) {
+  test(`what somebody puts at a path while it is repaired is not lost: ${direction}`, async () => {
+    const lost: string[] = [];
+    let met = 0;
+    for (const path of ['a', 'gone', 'rotten', 'n', 'd']) {
+      for (let at = 0, isDone = false; !isDone; at += 1) {
+        const { world, process: first } = await blocked(
+          ...changes,
+          write('n', 'new n'),
+          remove('gone'),
+          move('d', 'e'),
+        );
+        first.kill();
+        let left = Number.POSITIVE_INFINITY;
+        let what = '';
+        const process = await world.open({
+          ...large,
+          beforeCall({ method }) {
+            if (blind.has(method) || left-- !== 0) return;
+            what = `${path} before ${method}`;
+            if (world.outside.lstat(`${root}/${path}`)?.type === 'directory')
+              world.outside.rename(`${root}/${path}`, `${root}/aside`);
+            edit(world.outside, path, 'edited');
+          },
+        });
+        left = at;
+        const request = { id: '2-1', direction, blocked: ['2-1'] };
+        await repairTransaction(process.context, process.owner, request).catch(() => undefined);
+        isDone = left >= 0;
+        left = Number.POSITIVE_INFINITY;
+        if (isDone) continue;
+        met += 1;
+        const everywhere = { ...tree(world.outside), ...tree(world.outside, `${root}/.forewrit/conflicts`) };
+        if (!Object.values(everywhere).includes('edited')) lost.push(`call ${at}: ${what}`);
+      }
+    }
+    assert.equal(lost, []);
+    assert.ok(met > 100, `${met} moments`);
+  });
+}
 
 test.run();

@@ -394,8 +394,9 @@ export class Store implements AsyncDisposable {
    * all or nothing, which can be undone itself.
    *
    * @throws StoreError ERR_CONFLICT if a path or entry is not as that transaction left it; ERR_NOT_FOUND if history does
-   * not have it; ERR_INTEGRITY if what it replaced is not kept, or not as it was; ERR_INVALID_PATH if there was a pipe, socket
-   * or device in it, or something was put where a directory had been; and those of `Transaction.commit`
+   * not have it; ERR_INTEGRITY if what it replaced is not kept, or not as it was; ERR_NO_SPACE if there is none for a copy of
+   * what was replaced; ERR_INVALID_PATH if there was a pipe, socket or device in it, and the file system gives no other link
+   * of that; and those of `Transaction.commit`
    */
   async undo(transaction: TransactionId, options: UndoOptions = {}): Promise<Commit> {
     this.#writable('undo');

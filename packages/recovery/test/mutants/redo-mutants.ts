@@ -349,4 +349,16 @@ export const redoMutants: readonly Mutant[] = [
       test: 'a directory that was staged twice is not the one that a newer transaction has moved',
     },
   },
+  {
+    name: 'repair-keeps-what-was-there',
+    breaks: 'a repair back writes over what somebody has put at a path since it has kept what was there',
+    package: 'recovery',
+    edits: [
+      { snippet: 'if (stat.ino === kept) return stat;', replacement: 'if (kept !== undefined) return stat;' },
+    ],
+    killer: {
+      file: 'recovery/repair.slow',
+      test: 'what somebody puts at a path while it is repaired is not lost: back',
+    },
+  },
 ];
