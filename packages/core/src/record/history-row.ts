@@ -108,7 +108,7 @@ function packTarget(target: HistoryTarget): Packable {
       each.mtimeNs,
       each.checksum ?? null,
     ]) ?? null,
-    target.brought?.map(packListed) ?? null,
+    ...(target.brought === undefined ? [] : [target.brought.map(packListed)]),
   ];
 }
 
