@@ -1,7 +1,7 @@
 /** A transaction of a program as it is asked for: what of it is possible now, through the public surface. */
 
 import { setTimeout as pause } from 'node:timers/promises';
-import { isStoreError, type Store, type Transaction } from '@forewrit/core';
+import { isStoreError, type Store, type StoreError, type Transaction } from '@forewrit/core';
 import { assert } from '@forewrit/testkit';
 import type { Member } from './member.js';
 import { type Oracle, type Read, type Undo, violation } from './oracle.js';
@@ -337,7 +337,12 @@ export async function contentIn(from: Pick<Store, 'readFile'>, path: string): Pr
     return await from.readFile(path, 'utf8');
   } catch (error) {
     // Of another path: what the transaction has been asked to do is not possible, and so nothing was read.
-    if (isStoreError(error, 'ERR_NOT_FOUND') && error.path === path) return undefined;
+    if (isAbsence(error) && error.path === path) return undefined;
     throw error;
   }
+}
+
+/** There is nothing, or a file where there would have to be a directory. */
+export function isAbsence(error: unknown): error is StoreError {
+  return isStoreError(error, 'ERR_NOT_FOUND') || isStoreError(error, 'ERR_NOT_DIRECTORY');
 }

@@ -1,7 +1,7 @@
 /** Readers beside a writer: what they get is of one moment, and of none before they began. */
 
 import { isStoreError, StoreError } from '@forewrit/core';
-import { contentIn, newAttempt, nextTurn } from './attempt.js';
+import { contentIn, isAbsence, newAttempt, nextTurn } from './attempt.js';
 import type { Member } from './member.js';
 import { type Moment, type Oracle, violation } from './oracle.js';
 import type { ReaderSpec } from './program.js';
@@ -85,7 +85,7 @@ async function read({ member, spec, mayBeBlocked }: Reading): Promise<Found | 'm
         return await readInTransaction(member, paths);
     }
   } catch (error) {
-    if (isStoreError(error, 'ERR_NOT_FOUND')) return 'missing';
+    if (isAbsence(error)) return 'missing';
     if (mayBeBlocked && isStoreError(error, 'ERR_APPLY_BLOCKED')) return 'judged';
     throw error;
   }
