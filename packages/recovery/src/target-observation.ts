@@ -232,8 +232,10 @@ export class TargetObservation implements ObservedTarget {
         if (this.#holds(path, inodeOf(after))) return true;
         if (this.boot === 'same' || this.directory !== undefined) return false;
         // A directory's rename is atomic on the disk: gone from its source it was moved, by us or since. But one that
-        // was made only a moment before may never have reached the disk at all.
-        return this.#mayNeverHaveBeen ? stat?.type === 'directory' : true;
+        // was made only a moment before may never have reached the disk at all; and what it takes the place of is still there.
+        return this.#mayNeverHaveBeen
+          ? stat?.type === 'directory' && stat.ino !== inodeOf(this.target.before)
+          : true;
     }
   }
 

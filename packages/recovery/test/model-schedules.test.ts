@@ -267,6 +267,17 @@ test('a deferred save into a directory that another process removes while it is 
   assert.equal(tree(world.outside), { 'd/': '', 'd/b': 'b' });
 });
 
+test('a new directory that takes the place of another one does so after a power cut, too, though it was lost', async () => {
+  const world = new World();
+  const process = await world.open();
+  process.commit(write('e/a', 'a'));
+  process.flushMarks();
+  process.checkpoint();
+  process.commit(mkdir('d'));
+  process.commit(remove('e'), move('d', 'e'));
+  await afterEveryPowerCut(world, ({ outside }) => assert.equal(tree(outside), { 'e/': '' }));
+});
+
 test('a directory that was staged twice is not the one that a newer transaction has moved', async () => {
   const world = new World();
   const process = await world.open();

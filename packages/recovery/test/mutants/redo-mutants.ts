@@ -361,4 +361,20 @@ export const redoMutants: readonly Mutant[] = [
       test: 'what somebody puts at a path while it is repaired is not lost: back',
     },
   },
+  {
+    name: 'displaced-taken-for-new',
+    breaks:
+      'after a power cut that has lost a new directory, the one whose place it has taken passes for it, with all that was in there',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: "stat?.type === 'directory' && stat.ino !== inodeOf(this.target.before)",
+        replacement: "stat?.type === 'directory'",
+      },
+    ],
+    killer: {
+      file: 'recovery/model-schedules',
+      test: 'a new directory that takes the place of another one does so after a power cut, too, though it was lost',
+    },
+  },
 ];
