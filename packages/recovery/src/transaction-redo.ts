@@ -21,13 +21,14 @@ import {
   StoreError,
   syncFile,
   systemCode,
+  type StorePath,
   type Target,
   toError,
 } from '@forewrit/core';
 import type { Decision } from './decision.js';
 import { inodeOfDirectory } from './directory-trace.js';
 import { saveOurs, saveTheirs, type SavedConflict } from './conflicts.js';
-import type { ObservedTarget } from './target-observation.js';
+import { type ObservedTarget, readableChecksum } from './target-observation.js';
 import type { RecoveryContext } from './recovery-context.js';
 import { type Effects, Redo } from './redo.js';
 import type { PlannedPath, TransactionPlan } from './transaction-plan.js';
@@ -175,10 +176,19 @@ export class TransactionRedo {
   /** Our content may be another inode by now: no reader shall take it for somebody's edit. */
   #note({ action, path, index, after }: Target, seen?: FileStat): void {
     if ((action !== 'write' && action !== 'move') || after.type !== 'file') return;
-    const image = imageOf(seen ?? this.#lstat(path), after.checksum);
-    if (image.type !== 'file') return;
-    const same = after.mode === image.mode && sameFingerprint(after.fingerprint, image.fingerprint);
-    if (!same) this.#images.set(index, image);
+    const stat = seen ?? this.#lstat(path);
+    const image = imageOf(stat, after.checksum);
+    if (stat === undefined || image.type !== 'file') return;
+    const isTouched = !sameFingerprint(after.fingerprint, image.fingerprint);
+    if (after.mode === image.mode && !isTouched) return;
+    // What has moved is known by its inode: what somebody has written into it since is not what the record says.
+    const isOther = action === 'move' && isTouched && this.#checksum(path) !== after.checksum;
+    this.#images.set(index, isOther ? imageOf(stat) : image);
+  }
+
+  /** `undefined` for one that may not be read. */
+  #checksum(path: StorePath): bigint | undefined {
+    return readableChecksum(this.#context, this.#absolute(path));
   }
 
   #settleKept(path: PlannedPath, observed: ObservedTarget): void {

@@ -278,6 +278,28 @@ test('a new directory that takes the place of another one does so after a power 
   await afterEveryPowerCut(world, ({ outside }) => assert.equal(tree(outside), { 'e/': '' }));
 });
 
+test('what was written into a moved file before a power cut is not taken for what the record says', async () => {
+  const world = new World();
+  const process = await world.open();
+  process.commit(write('a', 'old'));
+  process.flushMarks();
+  process.checkpoint();
+  process.commit(move('a', 'b'));
+  process.flushMarks();
+  world.disk.clock.advance(5);
+  const { outside } = world;
+  const descriptor = outside.openWrite(`${root}/b`);
+  outside.write(descriptor, Buffer.from('OLD'), 0);
+  outside.close(descriptor);
+  const cut = world.powerCut(() => true);
+  const dying = await cut.open();
+  assert.equal(tree(cut.outside), { b: 'OLD' });
+  dying.commitDeferred(write('b', 'new'));
+  dying.kill();
+  const { recovery } = await cut.open();
+  assert.equal([tree(cut.outside), recovery?.kept, recovery?.conflicts], [{ b: 'new' }, [], []]);
+});
+
 test('a directory that was staged twice is not the one that a newer transaction has moved', async () => {
   const world = new World();
   const process = await world.open();

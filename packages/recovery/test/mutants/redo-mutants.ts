@@ -377,4 +377,19 @@ export const redoMutants: readonly Mutant[] = [
       test: 'a new directory that takes the place of another one does so after a power cut, too, though it was lost',
     },
   },
+  {
+    name: 'checksum-of-what-was-moved',
+    breaks: 'the row of a moved file into which somebody has written has the checksum of what it held before',
+    package: 'recovery',
+    edits: [
+      {
+        snippet: 'this.#images.set(index, isOther ? imageOf(stat) : image);',
+        replacement: 'this.#images.set(index, image);',
+      },
+    ],
+    killer: {
+      file: 'recovery/model-schedules',
+      test: 'what was written into a moved file before a power cut is not taken for what the record says',
+    },
+  },
 ];
