@@ -77,6 +77,8 @@ export interface Undo {
   readonly before: State;
   readonly after: State;
   readonly moment: number;
+  /** What a power cut could have changed before. */
+  readonly loose: readonly string[];
 }
 
 const imageLengthMax = 40;
@@ -141,13 +143,15 @@ export class Oracle {
       );
       return !places.some((each) => lookedSince(each, made));
     });
+    const loose = [...this.#loose];
     this.#settleLoose(done.changes, after);
     this.history.push({ state: after });
-    return { before, after, moment: this.newest };
+    return { before, after, moment: this.newest, loose };
   }
 
   /** It is taken back, and that is flushed: a new state, with what others have changed since. */
-  undo({ before, after, moment }: Undo): void {
+  undo({ before, after, moment, loose }: Undo): void {
+    for (const path of loose) this.#loose.add(path);
     const files = new Map(this.now.files);
     const entries = new Map(this.now.entries);
     const editedSince = new Set(this.history.slice(moment + 1).flatMap(({ edited }) => edited ?? []));

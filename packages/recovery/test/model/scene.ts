@@ -183,7 +183,8 @@ export class Scene implements Conductor {
         this.trace.push(`   ${attempt.name} is committed, revision ${attempt.revision}`);
       }
     } else if (revision > this.revision && member.unanswered.length > 0) {
-      const [attempt] = member.unanswered;
+      // One that was forced is tried again, and not answered when it has been taken back.
+      const attempt = member.unanswered.find(({ stage }) => stage === 'committed') ?? member.unanswered[0];
       if (attempt!.undo !== undefined) this.oracle.undo(attempt!.undo);
       attempt!.stage = 'undone';
       this.count('rolled back');
