@@ -249,23 +249,26 @@ for (const [what, there] of [
   });
 }
 
-test('a deferred save into a directory that another process removes while it is planned makes the directory again', async () => {
-  let isDue = false;
-  const { world, first } = await between(
-    (what) => isDue && what.startsWith(`before lstat ${root}/d/b`),
-    (other) => {
-      other.commit(remove('d'));
-      other.flushMarks();
-    },
-  );
-  first.commit(write('d/a', 'a'));
-  first.flushMarks();
-  first.checkpoint();
-  isDue = true;
-  first.commitDeferred(write('d/b', 'b'));
-  first.materialize();
-  assert.equal(tree(world.outside), { 'd/': '', 'd/b': 'b' });
-});
+for (const how of ['deferred', 'immediate'] as const) {
+  test(`a save into a directory that another process removes while it is planned makes it again: ${how}`, async () => {
+    let isDue = false;
+    const { world, first } = await between(
+      (what) => isDue && what.startsWith(`before lstat ${root}/d/b`),
+      (other) => {
+        other.commit(remove('d'));
+        other.flushMarks();
+      },
+    );
+    first.commit(write('d/a', 'a'));
+    first.flushMarks();
+    first.checkpoint();
+    isDue = true;
+    if (how === 'deferred') first.commitDeferred(write('d/b', 'b'));
+    else first.commit(write('d/b', 'b'));
+    first.materialize();
+    assert.equal(tree(world.outside), { 'd/': '', 'd/b': 'b' });
+  });
+}
 
 test('a new directory that takes the place of another one does so after a power cut, too, though it was lost', async () => {
   const world = new World();

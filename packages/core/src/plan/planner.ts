@@ -15,7 +15,7 @@ import type { StagedTransaction } from '../commit/staged-target.js';
 import type { FileStat } from '../files/file-system.js';
 import type { Volume } from '../files/volume.js';
 import type { LogView } from '../log/log.js';
-import { absolutePath, ancestors, isBelow, type StorePath } from '../path/path.js';
+import { absolutePath, ancestors, isBelow, parentPath, type StorePath } from '../path/path.js';
 import { pathKey } from '../record/key.js';
 import { transactionId, type TransactionNumber } from '../record/record.js';
 import { type FileRow, fileRow, type LockRow } from '../record/rows.js';
@@ -195,7 +195,8 @@ export class Planner {
 
     const rows = context.log.view((view) => this.#readRows(view, { targets, entries, relied }));
     if ('lock' in rows) return this.#held(rows.lock);
-    for (const path of relied) if (looked.has(path)) this.#lookAgain(path, looked.get(path));
+    for (const path of [...relied, ...standingParents(targets)])
+      if (looked.has(path)) this.#lookAgain(path, looked.get(path));
     for (const path of listings.keys()) if (!vacated.includes(path)) this.#listAgain(tree, path);
     const number = { owner: this.#owner, counter: request.counter };
     const volumes = new Map<StorePath, Volume>();
@@ -396,6 +397,14 @@ function reliedOn(targets: readonly PlannedTarget[], named: ReadonlySet<StorePat
     if (target.from !== undefined) relied.delete(target.from);
   }
   return [...relied];
+}
+
+/** Directories that were there when the paths were resolved, before any row was read, and are to stay. */
+function standingParents(targets: readonly PlannedTarget[]): Set<StorePath> {
+  const parents = new Set<StorePath>();
+  for (const { path } of targets) parents.add(parentPath(path)!);
+  for (const target of targets) if (isDirectoryTarget(target)) parents.delete(target.path);
+  return parents;
 }
 
 function isDirectoryTarget(target: PlannedTarget): boolean {

@@ -129,6 +129,12 @@ export class Oracle {
         if (!('path' in change)) continue;
         // With parents that it may have made.
         for (let each = change.path; each !== ''; each = parentOf(each)) this.#dispute(each);
+        const tops = change.type === 'move' ? [change.from, change.path] : [change.path];
+        for (const path of before.files.keys()) {
+          if (tops.some((top) => isAtOrBelow(path, top))) this.#dispute(path);
+          if (change.type === 'move' && isAtOrBelow(path, change.from))
+            this.#dispute(rebased(path, change.from, change.path));
+        }
       }
     }
     for (const change of done.changes) {
@@ -330,7 +336,10 @@ export class Oracle {
       if (change.type === 'remove' && !isDirectory(files, change.path))
         for (const path of Array.from(this.#loose))
           if (isAtOrBelow(path, change.path)) this.#loose.delete(path);
-      this.#loose.delete(change.path);
+      // It may come back to where it was moved from, with what was written into it since.
+      if (this.#loose.delete(change.path))
+        for (const { path, from } of [...this.#moves, ...this.#settledMoves])
+          if (path === change.path) this.#loose.add(from);
     }
   }
 }

@@ -461,4 +461,19 @@ export const commitMutants: readonly Mutant[] = [
     ],
     killer: { file: 'core/listing', test: 'a file that came with a directory since is not of the moment' },
   },
+  {
+    name: 'planned-on-what-has-gone',
+    breaks: 'a save into a directory that was removed while it was planned is committed, and rolled back',
+    package: 'core',
+    edits: [
+      {
+        snippet: 'for (const path of [...relied, ...standingParents(targets)])',
+        replacement: 'for (const path of relied)',
+      },
+    ],
+    killer: {
+      file: 'recovery/model-schedules',
+      test: 'a save into a directory that another process removes while it is planned makes it again: immediate',
+    },
+  },
 ];

@@ -263,7 +263,7 @@ export const deferredMutants: readonly Mutant[] = [
     ],
     killer: {
       file: 'recovery/model-schedules',
-      test: 'a deferred save into a directory that another process removes while it is planned makes the directory again',
+      test: 'a save into a directory that another process removes while it is planned makes it again: deferred',
     },
   },
 ];
