@@ -117,6 +117,10 @@ export const redoMutants: readonly Mutant[] = [
         snippet: 'this.#lookAgain(path);',
         replacement: '',
       },
+      {
+        snippet: 'lookAgain: () => this.#lookAgain(path),',
+        replacement: 'lookAgain: () => this.#lstat(path.target.path),',
+      },
     ],
     killer: { file: 'recovery/redo', test: 'a file that changes while it is decided is decided anew' },
   },
