@@ -188,7 +188,7 @@ export type { StagingRequest } from './commit/resumable-records.js';
 export { isLocking } from './commit/lock.js';
 export { nextRevision } from './commit/revision.js';
 export { putFileRow, rowOf, rowsBelow } from './commit/file-row.js';
-export { putTombstones } from './commit/tombstones.js';
+export { putRows } from './commit/tombstones.js';
 export { unplannedBelow } from './commit/apply.js';
 export { LeavingDirectories } from './commit/leaving-directories.js';
 export { buryTombstones, syncDirectoryIfThere } from './commit/checkpoint.js';
@@ -217,7 +217,7 @@ export { keepTransaction } from './history/keep.js';
 export { findForUndo, listHistory, undoIn } from './store/store-history.js';
 
 export { type HistoryRow, historyRow, type HistoryTarget } from './record/history-row.js';
-export { beforePath, stagedPath, treeSuffix } from './commit/staged-target.js';
+export { beforePath, isBrought, stagedPath, treeSuffix } from './commit/staged-target.js';
 export { type Owner, ownerId, judgeOwner, type Liveness, probeOwner, sameBoot } from './owner/owner.js';
 export {
   type ProcessIdentity,

@@ -9,8 +9,8 @@ import {
   type FileRow,
   type Folding,
   isBelow,
+  isBrought,
   isLocking,
-  isReservedPath,
   isOverdue,
   isUnfinished,
   type LoggedTransaction,
@@ -186,7 +186,7 @@ export function lockKeysOf(
 ): { readonly key: Uint8Array; readonly path: StorePath }[] {
   if (!isLocking(target)) return [];
   const paths =
-    target.action === 'move-directory' && target.from !== undefined && !isReservedPath(target.from)
+    target.action === 'move-directory' && target.from !== undefined && !isBrought(target)
       ? [target.path, target.from]
       : [target.path];
   return paths.map((path) => ({ key: pathKey(path, folding), path }));

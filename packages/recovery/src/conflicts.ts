@@ -10,7 +10,7 @@ import {
   type FileStat,
   type FileSystem,
   inodeOf,
-  isReservedPath,
+  isBrought,
   type StorePath,
   stagedPath,
   syncFile,
@@ -85,11 +85,13 @@ function saveStagedTree(
   subject: ConflictSubject,
 ): SavedConflict | undefined {
   const { from, after } = subject.target;
-  if (from === undefined || !isReservedPath(from)) return undefined;
+  if (!isBrought(subject.target)) return undefined;
   const { path, exists } = find(fileSystem, subject, (there) => there.ino === inodeOf(after));
-  const staged = absolutePath(from, roots);
-  if (fileSystem.lstat(staged)?.type === 'directory' && !exists) fileSystem.rename(staged, path);
-  else if (!exists) return undefined;
+  if (!exists) {
+    const staged = absolutePath(from!, roots);
+    if (fileSystem.lstat(staged)?.type !== 'directory') return undefined;
+    fileSystem.rename(staged, path);
+  }
   return finish(fileSystem, subject, path);
 }
 

@@ -11,12 +11,11 @@ import {
   type FileStat,
   fingerprintOf,
   inodeOf,
-  isReservedPath,
+  isBrought,
   sameFingerprint,
   showsImage,
   stagedPath,
   StoreError,
-  type Target,
 } from '@forewrit/core';
 import { saveOurs, saveTheirs, setAside } from './conflicts.js';
 import { linkFresh } from './fresh-file.js';
@@ -146,10 +145,6 @@ function putBack(
 }
 
 /** An undo had brought it back, and somebody may have put something into it since: it goes to no staging area. */
-function isBrought({ from }: Target): boolean {
-  return from !== undefined && isReservedPath(from);
-}
-
 function putAside(
   { fileSystem }: RecoveryContext,
   subject: RepairSubject,

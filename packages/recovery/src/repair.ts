@@ -20,7 +20,6 @@ import {
   decodeTransaction,
   entryLockKey,
   FlushError,
-  type Folding,
   forgetUnflushed,
   type Image,
   imageOf,
@@ -33,10 +32,9 @@ import {
   nextRevision,
   type Owner,
   parseTransactionId,
-  putFileRow,
   rebase,
   putHistory,
-  putTombstones,
+  putRows,
   removeTree,
   beforePath,
   showsImage,
@@ -48,7 +46,6 @@ import {
   syncDirectoryIfThere,
   syncFile,
   type TransactionId,
-  type TransactionNumber,
   transactionRange,
   trimRecords,
   writeAbort,
@@ -305,7 +302,8 @@ class Repair {
       const mark = { number, lockKeys: [] };
       writeAbort(batch, { mark, targets: back, entries, buried: [], images }, folding);
     } else {
-      writeRows(batch, { number, images }, folding);
+      const rows = [...images].map(([path, image]) => ({ path, transaction: number, image }));
+      putRows(batch, nextRevision(batch), rows, folding);
     }
     for (const target of targets) {
       for (const { key } of lockKeysOf(target, folding)) unlock(batch, key, this.#transaction);
@@ -342,20 +340,6 @@ class Repair {
       removeTree(fileSystem, beforePath(volume, target.beforeName));
     }
   }
-}
-
-function writeRows(
-  batch: LogBatch,
-  { number, images }: { readonly number: TransactionNumber; readonly images: ReadonlyMap<StorePath, Image> },
-  folding: Folding,
-): void {
-  const revision = nextRevision(batch);
-  const gone: StorePath[] = [];
-  for (const [path, image] of images) {
-    putFileRow(batch, { path, revision, transaction: number, image }, folding);
-    if (image.type === 'absent') gone.push(path);
-  }
-  putTombstones(batch, revision, gone);
 }
 
 function inDoubt(transaction: TransactionId, cause: FlushError): StoreError {

@@ -227,11 +227,8 @@ export class TransactionRedo {
    */
   #makeDurable(path: PlannedPath): FileStat | undefined {
     const { target, observed, decision } = path;
-    if (this.#flushes === 'later') {
-      const now = this.#lstat(target.path);
-      if (this.#isFoundLater(target, now)) return now;
-    }
     const there = this.#lstat(target.path);
+    if (this.#flushes === 'later' && this.#isFoundLater(target, there)) return there;
     const failure = this.#flush(target);
     if (failure === undefined) return undefined;
     // Whoever recovers next, should this one die, shall not believe the flush that he tries.

@@ -9,6 +9,7 @@ import type { Operation } from '@forewrit/core';
 import { repairTransaction } from '#src/repair.js';
 import { assert, type Fault, type FaultCode, type SimulatedFileSystem, suite } from '@forewrit/testkit';
 import {
+  blind,
   edit,
   flushing,
   mkdir,
@@ -158,9 +159,6 @@ function interferencesWith({ paths }: Scenario): Interference[] {
     ),
   ];
 }
-
-/** Between the last look at a path and these nobody can see an edit. */
-const blind: ReadonlySet<string> = new Set(['rename', 'unlink', 'removeDirectory']);
 
 /** Recovers once with the interference before its call `at`; says whether it came so far, and whether that could be seen. */
 async function recoverInterfered(

@@ -6,6 +6,7 @@
 import type { Operation, StorePath } from '@forewrit/core';
 import { assert, suite } from '@forewrit/testkit';
 import {
+  blind,
   contentOf,
   edit,
   mkdir,
@@ -24,8 +25,6 @@ const test = suite('plan-meanwhile');
 
 const options: ProcessOptions = { inlineLimitBytes: 1024 };
 const theirs = 'theirs';
-/** The moment between a look and what it is for: an edit that comes then is not seen. */
-const blind: ReadonlySet<string> = new Set(['rename', 'unlink', 'removeDirectory']);
 const fewest = 10;
 
 /** What another one does meanwhile. */

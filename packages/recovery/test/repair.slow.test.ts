@@ -8,6 +8,7 @@ import { undoScenarios } from './crash/undo-scenarios.js';
 import { recordOf, Stager } from './staging-world.js';
 import { historyProblem, historyRows, namesBesideHistory, undo } from './history-world.js';
 import {
+  blind,
   conflictContents,
   contentOf,
   edit,
@@ -21,9 +22,6 @@ import {
   World,
   write,
 } from './world.js';
-
-/** Between the last look at a path and these nobody can see an edit. */
-const blind: ReadonlySet<string> = new Set(['rename', 'unlink', 'removeDirectory']);
 
 const test = suite('repair', { timeoutMs: 120_000 });
 

@@ -491,6 +491,12 @@ export function edit(
   if (how === 'replace') fileSystem.rename(to, absolute);
 }
 
+/**
+ * Between the last look at a path and these lies a moment in which nobody can see an edit; that limit is documented, and not
+ * tried.
+ */
+export const blind: ReadonlySet<string> = new Set(['rename', 'unlink', 'removeDirectory']);
+
 /** All files and directories below the root, but for the store's own. */
 export function tree(fileSystem: FileSystem, path = root): Record<string, string> {
   const found: Record<string, string> = {};

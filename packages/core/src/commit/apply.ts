@@ -13,10 +13,16 @@ import { copyDurably, linkRefusals, syncFile } from '../files/content.js';
 import { hasCode, StoreError, systemCode } from '../errors.js';
 import type { FileStat, FileSystem } from '../files/file-system.js';
 import { fingerprintOf, type Image, imageOf, inodeOf, sameFingerprint, showsImage } from '../record/image.js';
-import { absolutePath, isBelow, isReservedPath, type Roots, type StorePath } from '../path/path.js';
+import { absolutePath, isBelow, type Roots, type StorePath } from '../path/path.js';
 import type { PathResolver } from '../path/path-resolver.js';
 import type { Listed } from '../record/record.js';
-import { beforePath, type StagedTarget, type StagedTransaction, stagedPath } from './staged-target.js';
+import {
+  beforePath,
+  isBrought,
+  type StagedTarget,
+  type StagedTransaction,
+  stagedPath,
+} from './staged-target.js';
 
 export interface ApplyContext {
   readonly fileSystem: FileSystem;
@@ -259,7 +265,7 @@ function revertTarget(context: ApplyContext, staged: StagedTarget, vacated: read
       const isBack = there?.ino === inodeOf(target.after);
       if (!isBack) {
         if (now?.ino !== inodeOf(target.after) || there !== undefined) return false;
-        if (isReservedPath(target.from!) && wasEdited(fileSystem, staged)) return false;
+        if (isBrought(target) && wasEdited(fileSystem, staged)) return false;
         fileSystem.rename(absolute, from);
         context.resolver.forget();
       }

@@ -10,7 +10,7 @@ import { changesForHistory } from '../history/entry-changes.js';
 import { keepEntries } from '../history/keep-entries.js';
 import { recordMounts } from '../files/volume.js';
 import type { LogBatch } from '../log/log.js';
-import { isReservedPath, type StorePath } from '../path/path.js';
+import type { StorePath } from '../path/path.js';
 import { encodeCommitBatch } from '../record/codec.js';
 import { absent } from '../record/image.js';
 import { entryKey, entryLockKey, type Folding, pathKey } from '../record/key.js';
@@ -22,6 +22,7 @@ import { isLocking, lockedBy, LockWriter } from './lock.js';
 import type { BuriedRow, Proposal, Verdict } from './proposal.js';
 import { type FoundResumable, readResumable, removeResumable } from './resumable.js';
 import { newestRevision, nextRevision } from './revision.js';
+import { isBrought } from './staged-target.js';
 import { putTombstones } from './tombstones.js';
 
 export interface CommitterIdentity {
@@ -103,7 +104,7 @@ function writeIntents(
         putFileRow(batch, { path, revision, transaction: number, image: row.image }, folding);
       }
       // Of the staging areas, from where an undo brings a directory, nobody else makes use.
-      if (!isReservedPath(target.from)) {
+      if (!isBrought(target)) {
         locks.add(pathKey(target.from, folding), target.from);
         bury(target.from);
       }

@@ -8,11 +8,11 @@ import { absent, type Image } from '../record/image.js';
 import { entryKey, type Folding, transactionKey } from '../record/key.js';
 import { type EntryChange, sequences, type Target, type TransactionNumber } from '../record/record.js';
 import { metaKeys, textRow } from '../record/rows.js';
-import { moved, putFileRow, rowsBelow } from './file-row.js';
+import { moved, rowsBelow } from './file-row.js';
 import { isLocking } from './lock.js';
 import type { BuriedRow } from './proposal.js';
 import { nextRevision } from './revision.js';
-import { putTombstones } from './tombstones.js';
+import { putRows } from './tombstones.js';
 
 /** Locks that one batch lets go of, beside what else it does. */
 export const markKeysMax = batchChangesMax / 8;
@@ -49,12 +49,14 @@ export function writeAbort(
 ): number {
   const { mark, entries } = rolledBack;
   const revision = nextRevision(batch);
-  const gone: StorePath[] = [];
-  for (const [path, image] of imagesBefore(batch, rolledBack, folding)) {
-    putFileRow(batch, { path, revision, transaction: mark.number, image }, folding);
-    if (image.type === 'absent') gone.push(path);
-  }
-  putTombstones(batch, revision, gone);
+  const transaction = mark.number;
+  const images = [...imagesBefore(batch, rolledBack, folding)];
+  putRows(
+    batch,
+    revision,
+    images.map(([path, image]) => ({ path, transaction, image })),
+    folding,
+  );
   for (const entry of entries.toReversed()) {
     const key = entryKey(entry.collection, entry.key);
     if (entry.old === undefined) batch.delete('entries', key);

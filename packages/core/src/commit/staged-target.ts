@@ -2,10 +2,16 @@
 
 import type { Descriptor, FileSystem } from '../files/file-system.js';
 import type { Volume } from '../files/volume.js';
+import { isReservedPath } from '../path/path.js';
 import type { Target, TransactionId } from '../record/record.js';
 
 /** Ends the names of directories that undos stage: whoever meets one that no record has removes it with all that it holds. */
 export const treeSuffix = '.tree';
+
+/** Of a directory that moves: whether an undo brings it, out of a staging area. */
+export function isBrought({ from }: Pick<Target, 'from'>): boolean {
+  return from !== undefined && isReservedPath(from);
+}
 
 /** A target with what this process holds of it. */
 export interface StagedTarget {

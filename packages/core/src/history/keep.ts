@@ -11,7 +11,7 @@
  * name goes at once, so that nobody believes a second one.
  */
 
-import { beforePath } from '../commit/staged-target.js';
+import { beforePath, isBrought } from '../commit/staged-target.js';
 import { unlinkIfThere } from '../commit/removal.js';
 import { systemCode } from '../errors.js';
 import { checksumOfDescriptor } from '../files/content.js';
@@ -20,7 +20,6 @@ import type { Volume } from '../files/volume.js';
 import type { HistoryEntryChange, HistoryRow, HistoryTarget, LossReason } from '../record/history-row.js';
 import { fingerprintOf, type Image, inodeOf, sameFingerprint } from '../record/image.js';
 import type { Target, TransactionNumber } from '../record/record.js';
-import { isReservedPath } from '../path/path.js';
 import { isDurable, keepTree } from './keep-tree.js';
 import { type FileMove, movedOut, movesIn } from './undo-steps.js';
 
@@ -78,9 +77,10 @@ export function* keepTransaction(fileSystem: FileSystem, subject: KeepSubject): 
 }
 
 /** What an undo has brought back did not move: where it was staged is nobody's business. */
-function whereFrom({ from, listing = [] }: Target): Pick<HistoryTarget, 'from' | 'brought'> {
-  if (from === undefined) return {};
-  return isReservedPath(from) ? { brought: listing } : { from };
+function whereFrom(target: Target): Pick<HistoryTarget, 'from' | 'brought'> {
+  const { from, listing = [] } = target;
+  if (isBrought(target)) return { brought: listing };
+  return from === undefined ? {} : { from };
 }
 
 /** What was there is nowhere else. */

@@ -10,7 +10,7 @@ import { type ErrorCode, isStoreError, StoreError, withStoreCode } from '../erro
 import { checksumOfFile } from '../files/content.js';
 import type { FileStat, FileSystem } from '../files/file-system.js';
 import { lookVolume, type Volume } from '../files/volume.js';
-import { absolutePath, isReservedPath, joinPath, type StorePath } from '../path/path.js';
+import { absolutePath, joinPath, type StorePath } from '../path/path.js';
 import { hash64 } from '../record/checksum.js';
 import type { HistoryEntryChange, HistoryRow, HistoryTarget, LossReason } from '../record/history-row.js';
 import { fingerprintOf, type Image, isInLogOnly, sameFingerprint, showsImage } from '../record/image.js';
@@ -19,7 +19,7 @@ import { transactionId } from '../record/record.js';
 import { entryRow, type FileRow } from '../record/rows.js';
 import { lookAtBrought } from './brought.js';
 import { changed, type HistoryAccess, type UndoObstacle } from './undo-obstacle.js';
-import { planObstacle } from './undo-plan.js';
+import { namesIn, planObstacle } from './undo-plan.js';
 
 const losses: Record<LossReason, string> = {
   edited: 'somebody has written into it after it was replaced; that is in .forewrit/conflicts',
@@ -97,8 +97,7 @@ function isAsLeft(access: HistoryAccess, row: HistoryRow, target: HistoryTarget)
   if (target.brought !== undefined) return lookAtBrought(access, row, target) !== undefined;
   if (action === 'make-directory') {
     const made = new Set(row.targets.map((each) => each.path));
-    const names = fileSystem.list(absolute).filter((name) => !isReservedPath(joinPath(path, name)));
-    return names.every((name) => made.has(joinPath(path, name)));
+    return namesIn(access, path).every((name) => made.has(joinPath(path, name)));
   }
   // Which directory it is says nothing: one that was removed since and has come back is another.
   if (after.type === 'directory') return true;

@@ -51,7 +51,8 @@ function planned(
   return netEffect(tree, { maxTargets: targetsMax }).targets;
 }
 
-function namesIn(
+/** Without the store's own. */
+export function namesIn(
   { fileSystem, roots }: Pick<HistoryAccess, 'fileSystem' | 'roots'>,
   directory: StorePath,
 ): string[] {
@@ -91,7 +92,7 @@ function operationOf(step: UndoStep): FileOperation {
 /** As if what is kept was staged itself. */
 function asKept({ volume, kept }: HistoryTarget): StagedTree {
   assert(kept !== undefined, 'what comes back is kept');
-  return { volume, name: kept, path: beforeStorePath(volume, kept), listing: [] };
+  return { name: kept, path: beforeStorePath(volume, kept), listing: [] };
 }
 
 function obstacleOf(error: StoreError, { targets }: HistoryRow): UndoObstacle {

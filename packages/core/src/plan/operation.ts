@@ -48,7 +48,6 @@ export interface KeptLink {
 
 /** A directory that an undo brings back: staged with all that it is to hold, and durable. */
 export interface StagedTree {
-  readonly volume: StorePath;
   /** Under `staged/`. */
   readonly name: string;
   /** The same as a path, which no user can name. */

@@ -74,6 +74,7 @@ export function broughtFiles(
   rowsBelow: (path: StorePath) => number,
 ): Proposal['brought'] {
   const trees = targets.filter(({ tree }) => tree !== undefined);
+  if (trees.length === 0) return [];
   const others = trees.reduce((sum, { path }) => sum + rowsBelow(path), changesOf(targets, entries, true));
   const room = Math.min((changesMax - others) / changesOfGone, broughtMax);
   const files: { path: StorePath; image: Image }[] = [];

@@ -204,7 +204,7 @@ export class HeldOperations {
           ? aborted({ op, path }, signal.reason)
           : stagingFailure(error, { op, path });
       });
-      return { volume, name, path: stagedStorePath(volume, name), listing };
+      return { name, path: stagedStorePath(volume, name), listing };
     };
     return this.#fill((tree) => ({ type: 'restore-directory', path, tree }), stage);
   }

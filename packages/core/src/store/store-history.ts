@@ -6,7 +6,7 @@
 
 import type { Commit } from '../commit/job.js';
 import { beforePath } from '../commit/staged-target.js';
-import { hasCode, isStoreError, StoreError } from '../errors.js';
+import { isStoreError, StoreError } from '../errors.js';
 import { describe, type HistoryEntry, isAbout } from '../history/history-entry.js';
 import { findHistory, newestHistory } from '../history/history-table.js';
 import { findObstacle, refusal, volumeOf } from '../history/obstacle.js';
@@ -22,7 +22,7 @@ import { parseTransactionId, transactionId, type TransactionId } from '../record
 import { entryRow } from '../record/rows.js';
 import { entryKey } from '../record/key.js';
 import type { StoreAccess } from './store-access.js';
-import { inTimePieces } from './pieces.js';
+import { inTimePieces, openInTime } from './pieces.js';
 import {
   makeDirectory,
   removeDirectory,
@@ -164,9 +164,7 @@ async function* keptContent(
   expected: bigint | undefined,
 ): AsyncGenerator<Uint8Array> {
   const checksum = new RunningChecksum();
-  const descriptor = await asyncFileSystem.openRead(file).catch((error: unknown) => {
-    throw hasCode(error, goneCodes) ? wrong() : error;
-  });
+  const descriptor = await openInTime(asyncFileSystem, file, wrong);
   try {
     for await (const piece of inTimePieces(asyncFileSystem, descriptor, stat.size)) {
       checksum.update(piece);
@@ -177,8 +175,6 @@ async function* keptContent(
   }
   if (expected === undefined || checksum.digest() !== expected) throw wrong();
 }
-
-const goneCodes: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR']);
 
 /** Or it went with its row, a moment ago. */
 function damaged(access: StoreAccess, row: HistoryRow, path: StorePath): StoreError {

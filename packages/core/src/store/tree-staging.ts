@@ -6,7 +6,7 @@
  */
 
 import { linkOrMake } from '../commit/staged-move.js';
-import { hasCode, type StoreError } from '../errors.js';
+import type { StoreError } from '../errors.js';
 import type { AsyncFileSystem } from '../files/async-file-system.js';
 import type { FileSystem } from '../files/file-system.js';
 import type { StorePath } from '../path/path.js';
@@ -14,7 +14,7 @@ import type { StagedTree } from '../plan/operation.js';
 import { RunningChecksum } from '../record/checksum.js';
 import type { KeptBelow } from '../record/history-row.js';
 import { fingerprintOf } from '../record/image.js';
-import { inTimePieces } from './pieces.js';
+import { inTimePieces, openInTime } from './pieces.js';
 import { writeFullyInTime } from './write-fully.js';
 
 export interface TreeSource {
@@ -117,9 +117,7 @@ async function stageBelow(source: TreeSource, target: TreeTarget, each: KeptBelo
 async function copyFile(source: TreeSource, target: TreeTarget, each: KeptBelow): Promise<Below> {
   const { fileSystem, asyncFileSystem, area, name } = target;
   const from = `${source.top}/${each.name}`;
-  const reading = await asyncFileSystem.openRead(from).catch((error: unknown) => {
-    throw hasCode(error, goneCodes) ? source.damaged(each.name) : error;
-  });
+  const reading = await openInTime(asyncFileSystem, from, () => source.damaged(each.name));
   try {
     const like = await asyncFileSystem.stat(reading);
     const writing = await asyncFileSystem.create(`${area}/${name}/${each.name}`, 0o600);
@@ -143,8 +141,6 @@ async function copyFile(source: TreeSource, target: TreeTarget, each: KeptBelow)
     await asyncFileSystem.close(reading);
   }
 }
-
-const goneCodes: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR']);
 
 /** What cannot be removed is swept by the next open. */
 export async function removeStagedTree(

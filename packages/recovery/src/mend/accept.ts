@@ -17,8 +17,7 @@ import {
   nextRevision,
   parsePath,
   pathKey,
-  putFileRow,
-  putTombstones,
+  putRows,
   sameFingerprint,
   fingerprintOf,
   type StoreContext,
@@ -67,12 +66,11 @@ function acceptAll(context: StoreContext, paths: readonly string[]): AcceptRepor
   });
   const revision = log.commit((batch) => {
     const next = nextRevision(batch);
-    for (const { row, image } of accepted) {
+    for (const { row } of accepted) {
       if (rowAt(context, batch, row.path).revision !== row.revision) throw changing(row.path);
-      putFileRow(batch, { ...row, revision: next, image }, folding);
     }
-    const gone = accepted.filter(({ image }) => image.type === 'absent').map(({ row }) => row.path);
-    putTombstones(batch, next, gone);
+    const rows = accepted.map(({ row, image }) => ({ ...row, image }));
+    putRows(batch, next, rows, folding);
     return next;
   });
   return {

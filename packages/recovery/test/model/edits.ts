@@ -2,15 +2,9 @@
 
 import { syncFile } from '@forewrit/core';
 import type { FileSystemCall } from '@forewrit/testkit';
-import { edit as replace, root, type World } from '../world.js';
+import { blind, edit as replace, root, type World } from '../world.js';
 import type { Edit } from './program.js';
 import { parentOf } from './state.js';
-
-/**
- * Between the look at a file and what is done to it then lies a moment in which nobody can see an edit; that limit is
- * documented, and not tried here.
- */
-const blind: ReadonlySet<string> = new Set(['rename', 'unlink', 'removeDirectory']);
 
 export function canEditBefore({ method }: FileSystemCall): boolean {
   return !blind.has(method);

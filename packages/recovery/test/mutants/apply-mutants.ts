@@ -303,10 +303,8 @@ export const applyMutants: readonly Mutant[] = [
     package: 'core',
     edits: [
       {
-        snippet:
-          'const revision = nextRevision(batch); const gone = []; for (const [path, image] of imagesBefore(',
-        replacement:
-          'const revision = nextRevision(batch) - 1; const gone = []; for (const [path, image] of imagesBefore(',
+        snippet: 'const revision = nextRevision(batch); const transaction = mark.number;',
+        replacement: 'const revision = nextRevision(batch) - 1; const transaction = mark.number;',
       },
     ],
     killer: { file: 'recovery/crash-order', test: 'what a roll-back has put back has a new revision' },

@@ -539,7 +539,7 @@ export const historyMutants: readonly Mutant[] = [
     package: 'core',
     edits: [
       {
-        snippet: 'if (isReservedPath(target.from) && wasEdited(fileSystem, staged)) return false;',
+        snippet: 'if (isBrought(target) && wasEdited(fileSystem, staged)) return false;',
         replacement: '',
       },
     ],
